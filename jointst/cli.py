@@ -1,0 +1,56 @@
+"""The command line: ``jointst <command> [--conf FILE] [--nj N] [--ngpu N] [--force] [--section.key VALUE ...]``."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import time
+
+from jointst.errors import JointstError
+from jointst.load_config import parse
+from jointst.stages import STAGES
+
+
+def usage() -> str:
+    """The help text: the stages in order."""
+    lines = ["usage: jointst <command> [--conf FILE] [--nj N] [--ngpu N] [--force] [--<section>.<key> VALUE ...]", ""]
+    lines += [f"  {stage.number:2d}  {stage.name:10s} {stage.help}" for stage in STAGES]
+    lines += ["", "jointst <command> --help lists every setting; --print_config prints them all with their values."]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 done, 1 a fault the user can mend, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if arguments else 1
+    stage = next((stage for stage in STAGES if stage.name == arguments[0]), None)
+    if stage is None:
+        print(f"jointst: error: no command {arguments[0]!r}\n\n{usage()}", file=sys.stderr)
+        return 1
+    try:
+        context, force = parse(stage.name, stage.help, arguments[1:])
+        reason = "forced" if force else stage.reason_to_run(context)
+        if not reason:
+            print(f"stage {stage.number} {stage.name}: up to date")
+            return 0
+        print(f"stage {stage.number} {stage.name}: {reason}", flush=True)
+        started = time.monotonic()
+        made = stage.run(context)
+        seconds = time.monotonic() - started
+        print(f"stage {stage.number} {stage.name}: {made.what} -> {made.where} ({seconds:.1f} s)", flush=True)
+        return 0
+    except JointstError as error:
+        print(f"jointst {stage.name}: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"jointst {stage.name}: interrupted; run it again to go on from what is finished", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        print(f"jointst {stage.name}: error:{where}: {error.strerror}; what was finished is kept: make room or give "
+              "write access, then run it again", file=sys.stderr)  # fmt: skip
+        return 1

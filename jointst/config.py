@@ -1,0 +1,503 @@
+"""Every setting of the toolkit: one frozen dataclass per part, one sentence per field.
+
+A recipe's ``conf/*.yaml`` states only what differs from the values here; ``jointst <stage> --print_config``
+prints them all with these sentences. Values that cannot work are refused when the file is read.
+
+Marks, as in the design: [JOIST] is a value of arXiv 2210.07353, [ours] our own choice; the paper's own values
+(arXiv 2308.06125) are not public.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from jointst.errors import ConfigError
+from jointst.languages import LANGUAGES
+from jointst.units import Hertz, Milliseconds, Seconds, samples_in
+
+
+def _require(holds: bool, key: str, problem: str, fix: str = "") -> None:
+    if not holds:
+        raise ConfigError(key, problem, fix)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MiniConfig:
+    """Size of the synthetic ``mini`` corpus."""
+
+    train_utterances: int = 200
+    """Training utterances per language."""
+    dev_utterances: int = 20
+    """Development utterances per language."""
+    test_utterances: int = 30
+    """Test utterances per language, in each of the two test sets."""
+    unpaired_sentences: int = 400
+    """Unpaired sentences per language."""
+    seed: int = 0
+    """Seed of sentences, voices, rates and pitches."""
+
+    def __post_init__(self) -> None:
+        for key in ("train_utterances", "dev_utterances", "test_utterances", "unpaired_sentences"):
+            _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusConfig:
+    """Which corpora stage 1 prepares."""
+
+    sources: tuple[str, ...] = ("mini",)
+    """Names of files in jointst/data/corpora; source X makes data/X_train, data/X_test and so on."""
+    languages: tuple[str, ...] = tuple(sorted(LANGUAGES))
+    """ISO 639-1 codes of the languages to prepare."""
+    downloads: str = "downloads"
+    """Folder for downloaded archives."""
+    unpaired_sentences: int = 5000
+    """At most this many unpaired sentences per language from a text source."""
+    mini: MiniConfig = field(default_factory=MiniConfig)
+    """Settings of the synthetic corpus."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.sources), "sources", "is empty", "name at least one corpus")
+        _require(bool(self.languages), "languages", "is empty", "name at least one language")
+        for code in self.languages:
+            _require(code in LANGUAGES, "languages", f"{code!r} is unknown", f"known: {' '.join(sorted(LANGUAGES))}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which data directories play which part."""
+
+    root: str = "data"
+    """Folder of the data directories."""
+    train: tuple[str, ...] = ("mini_train",)
+    """Paired training sets."""
+    dev: tuple[str, ...] = ("mini_dev",)
+    """Paired development sets: model selection and tuning happen here only."""
+    test: tuple[str, ...] = ("mini_test", "mini_test_unheard")
+    """Paired test sets."""
+    unpaired: tuple[str, ...] = ("mini_unpaired",)
+    """Text-only training sets; may be empty."""
+    max_tokens_per_second: float = 40.0
+    """A transcript with more labels for each second of audio than this is an error (a quarter less: a warning)."""
+
+    def __post_init__(self) -> None:
+        for key in ("train", "dev", "test"):
+            _require(bool(getattr(self, key)), key, "is empty", "name at least one data directory")
+        shared = set(self.train) & (set(self.dev) | set(self.test))
+        _require(not shared, "train", f"also a dev or test set: {' '.join(sorted(shared))}")
+        _require(self.max_tokens_per_second > 0, "max_tokens_per_second", f"is {self.max_tokens_per_second}", "> 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LexiconConfig:
+    """Pronunciations."""
+
+    user_lexicon: str | None = None
+    """A Kaldi lexicon (word, then phones) that takes precedence; columns: word, space, phones."""
+    keep_length: bool = True
+    """Keep the length mark of long phones."""
+    keep_stress: bool = False
+    """Keep stress marks."""
+    keep_tone: bool = True
+    """Keep tone digits (Chinese)."""
+    word_boundary: bool = False
+    """Put the symbol | between words in phone strings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureConfig:
+    """Log-mel filter banks."""
+
+    sampling_rate: Hertz = 16000
+    """Audio is resampled to this rate."""
+    mel_bins: int = 80
+    """Filters."""
+    window: Milliseconds = 25.0
+    """Window length."""
+    hop: Milliseconds = 10.0
+    """Window shift."""
+    speed_perturbation: tuple[float, ...] = (1.0,)
+    """Training audio is added once at each of these speeds."""
+    cmvn: Literal["global", "utterance", "none"] = "global"
+    """Mean and variance normalisation: statistics of the training set, of each utterance, or none."""
+    compress: bool = True
+    """Write compressed arks (8 bits a value)."""
+    max_failures: float = 0.0
+    """Share of utterances whose audio may be unreadable before the stage fails; each is named either way."""
+
+    def __post_init__(self) -> None:
+        _require(self.sampling_rate > 0, "sampling_rate", f"is {self.sampling_rate}", "> 0")
+        _require(self.mel_bins > 0, "mel_bins", f"is {self.mel_bins}", "> 0")
+        _require(0 < self.hop <= self.window, "hop", f"is {self.hop} ms with a window of {self.window} ms")
+        _require(bool(self.speed_perturbation), "speed_perturbation", "is empty", "[1.0] for none")
+        _require(1.0 in self.speed_perturbation, "speed_perturbation", "lacks 1.0", "the plain audio is needed")
+        _require(all(0.5 <= s <= 2.0 for s in self.speed_perturbation), "speed_perturbation", "outside 0.5 to 2")
+        _require(0.0 <= self.max_failures < 1.0, "max_failures", f"is {self.max_failures}", "0 <= share < 1")
+
+    @property
+    def window_samples(self) -> int:
+        """Samples in a window."""
+        return samples_in(self.window / 1000, self.sampling_rate)
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples in a shift."""
+        return samples_in(self.hop / 1000, self.sampling_rate)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerConfig:
+    """Output labels."""
+
+    kind: Literal["char", "unigram", "bpe"] = "char"
+    """Characters, or sentencepiece word pieces of either kind."""
+    vocabulary_size: int = 500
+    """Pieces of a unigram or bpe model, the blank and the unknown piece included; ignored for char."""
+    text_input: Literal["phones", "pieces"] = "phones"
+    """What the text encoder reads; phonemes beat word pieces [JOIST]."""
+
+    def __post_init__(self) -> None:
+        _require(self.vocabulary_size > 2, "vocabulary_size", f"is {self.vocabulary_size}", "at least 3")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEncoderConfig:
+    """Phonemes to states at about the rate of speech."""
+
+    layers: int = 1
+    """Conformer layers [ours]."""
+    upsampling: Literal["none", "fixed", "uniform", "gaussian", "durations"] = "fixed"
+    """How often each phone is repeated: once; ``repeats`` times; 1..``repeats`` at random; about ``repeats``
+    with standard deviation ``spread`` at random; as often as given durations say [JOIST]."""
+    repeats: int = 2
+    """Repeats of a phone; fixed x 3 is as good as any [JOIST], at 40 ms a position x 2 fits our data better."""
+    spread: float = 0.5
+    """Standard deviation of Gaussian repeats."""
+    mask_share: float = 0.15
+    """Share of positions masked in training [JOIST]."""
+    mask_span: int = 5
+    """Length of a masked span in positions [JOIST]."""
+
+    def __post_init__(self) -> None:
+        _require(self.layers >= 0, "layers", f"is {self.layers}", "at least 0")
+        _require(self.repeats >= 1, "repeats", f"is {self.repeats}", "at least 1")
+        _require(self.spread >= 0, "spread", f"is {self.spread}", "at least 0")
+        _require(0.0 <= self.mask_share < 1.0, "mask_share", f"is {self.mask_share}", "0 <= share < 1")
+        _require(self.mask_span >= 1, "mask_span", f"is {self.mask_span}", "at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderConfig:
+    """A transducer decoder: predictor and joiner."""
+
+    kind: Literal["hat", "rnnt"] = "hat"
+    """HAT keeps P(blank) apart from the labels' softmax (arXiv 2003.07705); rnnt has one softmax."""
+    predictor: Literal["embedding", "lstm"] = "embedding"
+    """Embeddings of the last ``context`` labels [JOIST], or an LSTM over all of them."""
+    context: int = 2
+    """Labels the embedding predictor sees [JOIST]."""
+    embedding_dim: int = 128
+    """Width of label embeddings."""
+    joint_dim: int = 128
+    """Width of the joiner."""
+    lattice_bytes: int = 64 * 2**20
+    """Memory budget of one time chunk of joint logits, in bytes; chunks are recomputed in backward."""
+
+    def __post_init__(self) -> None:
+        for key in ("context", "embedding_dim", "joint_dim", "lattice_bytes"):
+            _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The joint model. ``size`` fills the other fields; a field that is stated as well wins over it."""
+
+    size: Literal["tiny", "small", "joist"] = "tiny"
+    """Preset: tiny about 2 M, small about 30 M, joist the published sizes of arXiv 2210.07353."""
+    dim: int = 128
+    """Width of the audio, text and streaming encoders."""
+    full_context_dim: int = 128
+    """Width of the full-context encoder."""
+    audio_layers: int = 2
+    """Conformer layers of the audio encoder, after subsampling."""
+    streaming_layers: int = 3
+    """Conformer layers of the shared streaming encoder."""
+    full_context_layers: int = 2
+    """Conformer layers of the shared full-context encoder."""
+    heads: int = 4
+    """Attention heads."""
+    feed_forward_multiplier: int = 4
+    """Inner width of the feed-forward modules, in widths."""
+    kernel_size: int = 15
+    """Kernel of the depthwise convolutions, in positions."""
+    subsampling: Literal[2, 4, 8] = 4
+    """Feature frames for each encoder position."""
+    chunk: int = 8
+    """Positions of a chunk of the streaming encoders: attention inside it looks ahead, never beyond it."""
+    left_chunks: int = 8
+    """Chunks of the past that streaming attention sees."""
+    right_context: int = -1
+    """Positions of the future that full-context attention sees; -1 for all. [JOIST] 900 ms."""
+    dropout: float = 0.1
+    """Dropout in the conformer layers."""
+    text_encoder: TextEncoderConfig = field(default_factory=TextEncoderConfig)
+    """The text encoder."""
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    """Both decoders have this form, not these weights."""
+
+    def __post_init__(self) -> None:
+        for key in ("dim", "full_context_dim", "streaming_layers", "full_context_layers", "heads", "chunk"):
+            _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+        for key in ("audio_layers", "left_chunks"):
+            _require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+        for key in ("dim", "full_context_dim"):
+            width = getattr(self, key)
+            _require(width % (2 * self.heads) == 0, key, f"is {width} with {self.heads} heads", "a multiple of 2 heads")
+        _require(self.kernel_size % 2 == 1, "kernel_size", f"is {self.kernel_size}", "an odd number")
+        _require(0.0 <= self.dropout < 1.0, "dropout", f"is {self.dropout}", "0 <= dropout < 1")
+        _require(self.right_context >= -1, "right_context", f"is {self.right_context}", "-1 for all, or at least 0")
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {},
+    "small": {
+        "dim": 256,
+        "full_context_dim": 256,
+        "audio_layers": 4,
+        "streaming_layers": 8,
+        "full_context_layers": 4,
+        "heads": 4,
+        "text_encoder": {"layers": 2},
+        "decoder": {"embedding_dim": 256, "joint_dim": 320},
+    },
+    "joist": {
+        "dim": 512,
+        "full_context_dim": 640,
+        "audio_layers": 4,
+        "streaming_layers": 3,
+        "full_context_layers": 5,
+        "heads": 8,
+        "right_context": 15,
+        "text_encoder": {"layers": 2},
+        "decoder": {"embedding_dim": 320, "joint_dim": 640},
+    },
+}
+"""What ``model.size`` stands for, as differences from :class:`ModelConfig`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsistencyConfig:
+    """The consistency loss between speech and text states of paired utterances."""
+
+    weight: float = 0.0
+    """Weight of the loss once ramped in; 0 turns it off."""
+    alignment: Literal["best"] = "best"
+    """How frames are paired with text positions."""
+    distance: Literal["l2"] = "l2"
+    """Distance of two states."""
+    normalise: bool = True
+    """Layer-normalise states before the distance, so that it cannot be won by shrinking norms."""
+    start_update: int = 1500
+    """The loss is off before this update: on a fresh model it collapses the states."""
+    ramp_updates: int = 500
+    """The weight grows linearly over this many updates."""
+    layers: tuple[int, ...] = ()
+    """Shared-encoder layers to compare, counted from 0 over streaming then full-context; empty for all."""
+
+    def __post_init__(self) -> None:
+        for key in ("weight", "start_update", "ramp_updates"):
+            _require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of the parts of the training loss."""
+
+    speech: float = 1.0
+    """Transducer losses of both decoders on speech."""
+    text: float = 0.5
+    """Transducer losses of both decoders on masked text; 0 trains on speech alone."""
+    streaming: float = 0.5
+    """Share of the streaming decoder in each transducer loss; the full-context decoder has the rest."""
+    ctc: float = 0.5
+    """Auxiliary CTC on the audio encoder."""
+    ctc_only_updates: int = 300
+    """Updates in which CTC alone is trained: on little data transducers start slowly."""
+    fastemit: float = 0.0
+    """Scale added to label gradients for earlier emission (arXiv 2010.11148)."""
+    consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
+    """The consistency loss."""
+
+    def __post_init__(self) -> None:
+        for key in ("speech", "text", "ctc", "ctc_only_updates", "fastemit"):
+            _require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+        _require(0.0 <= self.streaming <= 1.0, "streaming", f"is {self.streaming}", "0 to 1")
+        _require(self.ctc > 0 or self.ctc_only_updates == 0, "ctc_only_updates", "needs ctc > 0")
+        _require(self.speech + self.text > 0, "speech", "and text are both 0", "nothing to train")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchConfig:
+    """Bounds on a batch of one kind (paired speech, or text)."""
+
+    max_utterances: int = 16
+    """Utterances in a batch at most."""
+    max_positions: int = 40000
+    """Frames (speech) or phones (text) in a padded batch at most."""
+    max_lattice: int = 2_000_000
+    """Encoder positions times labels in a padded batch at most: what a transducer's memory follows."""
+
+    def __post_init__(self) -> None:
+        for key in ("max_utterances", "max_positions", "max_lattice"):
+            _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecAugmentConfig:
+    """SpecAugment (arXiv 1904.08779) without time warping."""
+
+    frequency_masks: int = 2
+    """Masks over mel bins."""
+    frequency_width: int = 15
+    """Widest frequency mask, in bins."""
+    time_masks: int = 2
+    """Masks over frames."""
+    time_share: float = 0.08
+    """Widest time mask as a share of the utterance."""
+
+    def __post_init__(self) -> None:
+        for key in ("frequency_masks", "frequency_width", "time_masks", "time_share"):
+            _require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+        _require(self.time_share < 1, "time_share", f"is {self.time_share}", "below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Optimisation."""
+
+    seed: int = 0
+    """Seed of weights, order, masks and dropout."""
+    max_updates: int = 3000
+    """Updates of the weights."""
+    max_time: Seconds | None = None
+    """Stop after this much training time, whichever comes first; for comparisons at equal time."""
+    speech_batch: BatchConfig = field(default_factory=BatchConfig)
+    """Bounds of a paired batch."""
+    text_batch: BatchConfig = field(default_factory=lambda: BatchConfig(max_utterances=8))
+    """Bounds of an unpaired text batch."""
+    paired_text_share: float = 0.5
+    """Share of the paired batch whose transcripts also go through the text branch ([JOIST] half and half)."""
+    accumulate: int = 1
+    """Batches for each update."""
+    peak_rate: float = 2e-3
+    """Highest learning rate of AdamW."""
+    warmup_updates: int = 100
+    """Updates of linear warm-up."""
+    hold_share: float = 0.5
+    """Share of the updates at the peak rate; cosine decay to 1 % of it follows."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay."""
+    gradient_clip: float = 5.0
+    """Largest norm of the gradient."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """Arithmetic; auto is bf16-mixed on a GPU that has it, else 32-true."""
+    workers: int = 0
+    """Loader processes for each device."""
+    validate_every: int = 500
+    """Updates between validations on the dev sets, each followed by a checkpoint."""
+    keep_best: int = 3
+    """Checkpoints with the lowest dev loss that are kept and averaged for decoding."""
+    collapse_spread: float = 0.05
+    """Alarm: the spread of a shared layer's states over their norm must not fall below this."""
+    on_collapse: Literal["stop", "warn"] = "stop"
+    """What the alarm does."""
+    spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
+    """Masks over the features of training speech."""
+
+    def __post_init__(self) -> None:
+        for key in ("max_updates", "accumulate", "peak_rate", "gradient_clip", "validate_every", "keep_best"):
+            _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+        for key in ("warmup_updates", "weight_decay", "workers", "collapse_spread"):
+            _require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+        for key in ("paired_text_share", "hold_share"):
+            _require(0.0 <= getattr(self, key) <= 1.0, key, f"is {getattr(self, key)}", "0 to 1")
+        _require(self.max_time is None or self.max_time > 0, "max_time", f"is {self.max_time}", "> 0 seconds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingConfig:
+    """Search."""
+
+    batch_utterances: int = 32
+    """Utterances decoded together."""
+    max_labels_per_position: int = 5
+    """Labels that one encoder position may emit."""
+
+    def __post_init__(self) -> None:
+        for key in ("batch_utterances", "max_labels_per_position"):
+            _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringConfig:
+    """Error rates."""
+
+    sclite: Literal["auto", "yes", "no"] = "auto"
+    """Also run NIST sclite: if it is installed, always (an error if it is not), or never."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignConfig:
+    """The layer-wise alignment report."""
+
+    utterances: int = 200
+    """Utterances of the dev sets to measure at most."""
+    heat_maps: int = 4
+    """Utterances drawn as heat maps."""
+    seed: int = 0
+    """Seed of the random alignment and the mismatched pairs."""
+
+    def __post_init__(self) -> None:
+        _require(self.utterances >= 2, "utterances", f"is {self.utterances}", "at least 2, for mismatched pairs")
+        _require(self.heat_maps >= 0, "heat_maps", f"is {self.heat_maps}", "at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of an experiment; every stage reads the part it needs."""
+
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    """Stage 1."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """Which data directories are used for what."""
+    lexicon: LexiconConfig = field(default_factory=LexiconConfig)
+    """Stage 3."""
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    """Stage 4."""
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    """Stage 5."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """Stage 6: the model."""
+    loss: LossConfig = field(default_factory=LossConfig)
+    """Stage 6: the loss."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """Stage 6: the optimisation."""
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    """Stage 7."""
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    """Stage 8."""
+    align: AlignConfig = field(default_factory=AlignConfig)
+    """Stage 9."""
+
+    def __post_init__(self) -> None:
+        layers = self.model.streaming_layers + self.model.full_context_layers
+        for layer in self.loss.consistency.layers:
+            _require(0 <= layer < layers, "loss.consistency.layers", f"{layer} of {layers} shared layers")
+        if self.loss.consistency.weight > 0:
+            _require(
+                self.loss.consistency.start_update >= self.loss.ctc_only_updates,
+                "loss.consistency.start_update",
+                f"is {self.loss.consistency.start_update}, before the transducer trains at {self.loss.ctc_only_updates}",
+                "start it later, or the states collapse",
+            )

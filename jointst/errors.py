@@ -1,0 +1,70 @@
+"""The errors a user can meet; each message says what is wrong, where, and how to mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class JointstError(ValueError):
+    """Something the user can mend. The command line prints it without a traceback and exits with 1."""
+
+
+class ConfigError(JointstError):
+    """A setting that cannot work.
+
+    Args:
+        key: dotted path of the setting, for example ``model.subsampling``.
+        problem: what is wrong with it, with the actual value.
+        fix: what to write instead, if that is known.
+    """
+
+    def __init__(self, key: str, problem: str, fix: str = "") -> None:
+        self.key = key
+        self.problem = problem
+        self.fix = fix
+        super().__init__(f"{key}: {problem}" + (f" ({fix})" if fix else ""))
+
+    def under(self, prefix: str) -> ConfigError:
+        """The same error with ``prefix`` before its key."""
+        return ConfigError(f"{prefix}.{self.key}" if self.key else prefix, self.problem, self.fix)
+
+
+class DataError(JointstError):
+    """A fault in a data file.
+
+    Args:
+        problem: what is wrong, with the actual value.
+        path: the file.
+        line: 1-based line number, if known.
+        utterance: utterance id, if known.
+        fix: how to mend it, if known.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        path: Path | str | None = None,
+        line: int | None = None,
+        utterance: str | None = None,
+        fix: str = "",
+    ) -> None:
+        self.problem = problem
+        self.path = None if path is None else Path(path)
+        self.line = line
+        self.utterance = utterance
+        self.fix = fix
+        where = "" if path is None else str(path)
+        if line is not None:
+            where += f":{line}"
+        if utterance is not None:
+            where += f" utterance {utterance}" if where else f"utterance {utterance}"
+        super().__init__((f"{where}: " if where else "") + problem + (f" ({fix})" if fix else ""))
+
+
+class CollapseError(JointstError):
+    """Training stopped because the states of a shared layer have become alike, or a loss is not finite."""
+
+
+class EnvironmentFault(JointstError):
+    """A tool, package or resource that a stage needs is missing."""

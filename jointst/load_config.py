@@ -1,0 +1,106 @@
+"""Reading settings: YAML and command line to :class:`jointst.config.Config`, by jsonargparse."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+
+from jointst.config import PRESETS, Config
+from jointst.errors import ConfigError, JointstError
+from jointst.stage import Context
+
+
+def _parser(command: str, description: str) -> ArgumentParser:
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = ArgumentParser(prog=f"jointst {command}", description=description, exit_on_error=False)
+    parser.add_argument("--conf", action="config", help="YAML file; it states only what differs from the defaults")
+    parser.add_argument("--nj", type=int, default=2, help="processes for long work")
+    parser.add_argument("--ngpu", type=int, default=0, help="GPUs to train and decode on")
+    parser.add_argument("--force", action="store_true", help="run even when everything is up to date")
+    parser.add_class_arguments(Config, None)
+    return parser
+
+
+def _flatten(nested: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        name = f"{prefix}.{key}"
+        flat.update(_flatten(value, name) if isinstance(value, dict) else {name: value})
+    return flat
+
+
+def _build(cls: type[Any], values: Mapping[str, Any], prefix: str) -> Any:
+    """A dataclass from nested mappings; a :class:`ConfigError` carries the full path of its key."""
+    types = typing.get_type_hints(cls)
+    arguments = {}
+    for field in dataclasses.fields(cls):
+        value = values[field.name]
+        path = f"{prefix}.{field.name}" if prefix else field.name
+        if dataclasses.is_dataclass(types[field.name]):
+            value = _build(types[field.name], value, path)  # type: ignore[arg-type]
+        arguments[field.name] = tuple(value) if isinstance(value, list) else value
+    try:
+        return cls(**arguments)
+    except ConfigError as error:
+        raise (error.under(prefix) if prefix else error) from None
+
+
+def _parse_twice(parser: ArgumentParser, arguments: list[str]) -> Namespace:
+    """Parse once for ``model.size``, lay its preset under the user's settings, and parse again."""
+    shown = [word for word in arguments if not word.startswith("--print_config")]
+    size = parser.parse_args(shown).model.size
+    parser.set_defaults(_flatten(PRESETS[size], "model"))
+    return parser.parse_args(arguments)
+
+
+def parse(command: str, description: str, arguments: list[str]) -> tuple[Context, bool]:
+    """The context of a stage from its command line.
+
+    Returns:
+        The context, and whether ``--force`` was given.
+
+    Raises:
+        ConfigError: an unknown key or a value that cannot work, with the key's path.
+        JointstError: a command line or YAML file that cannot be read.
+    """
+    arguments = ["--print_config=comments" if word == "--print_config" else word for word in arguments]
+    parser = _parser(command, description)
+    try:
+        namespace = _parse_twice(parser, arguments)
+    except argparse.ArgumentError as error:
+        raise JointstError(f"settings: {error} (jointst {command} --print_config shows all settings)") from None
+    values = namespace.as_dict()
+    for key, lowest in (("nj", 1), ("ngpu", 0)):
+        if values[key] < lowest:
+            raise ConfigError(f"--{key}", f"is {values[key]}", f"at least {lowest}")
+    files = values["conf"] or []
+    name = Path(str(files[-1])).stem if files else "default"
+    context = Context(config=_build(Config, values, ""), name=name, nj=values["nj"], ngpu=values["ngpu"])
+    return context, values["force"]
+
+
+def to_yaml(config: Config) -> str:
+    """All settings as YAML that :func:`parse` reads back to the same :class:`Config`."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        return [plain(item) for item in value] if isinstance(value, (tuple, list)) else value
+
+    return yaml.safe_dump(plain(dataclasses.asdict(config)), sort_keys=False, allow_unicode=True)
+
+
+def from_yaml(path: Path) -> Config:
+    """The settings stored with a run.
+
+    Raises:
+        JointstError: the file is missing, damaged, or of another version of the toolkit.
+    """
+    return parse("config", "", ["--conf", str(path)])[0].config

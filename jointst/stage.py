@@ -1,0 +1,158 @@
+"""What a stage is: one command of a recipe, safe to run again, skipped when its outputs are up to date."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from jointst.config import Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Everything a stage may know.
+
+    Attributes:
+        config: all settings.
+        name: name of the experiment, the stem of its configuration file.
+        nj: processes for long work.
+        ngpu: GPUs to train and decode on; 0 for the CPU.
+    """
+
+    config: Config
+    name: str
+    nj: int = 2
+    ngpu: int = 0
+
+    @property
+    def data(self) -> Path:
+        """Folder of the data directories."""
+        return Path(self.config.data.root)
+
+    @property
+    def exp(self) -> Path:
+        """Folder of this experiment."""
+        return Path("exp") / self.name
+
+    @property
+    def paired_sets(self) -> list[str]:
+        """Names of all sets with audio: training, development, test."""
+        data = self.config.data
+        return list(dict.fromkeys((*data.train, *data.dev, *data.test)))
+
+    @property
+    def all_sets(self) -> list[str]:
+        """Names of all sets, text-only ones last."""
+        return [*self.paired_sets, *self.config.data.unpaired]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What a stage made, for its closing line."""
+
+    what: str
+    where: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        number: its place in a recipe.
+        name: its command, ``jointst <name>``.
+        help: one sentence.
+        function: ``module:function`` taking a :class:`Context` and returning :class:`Made`; imported when run.
+        sections: the configuration sections it depends on; a change in one makes it run again.
+        inputs: files it reads; a newer one makes it run again.
+        outputs: files it makes; a missing one makes it run again.
+        per_experiment: whether it belongs to an experiment or to the data shared by a recipe's experiments.
+        always: whether it runs every time (cheap checks).
+    """
+
+    number: int
+    name: str
+    help: str
+    function: str
+    sections: tuple[str, ...] = ()
+    inputs: Callable[[Context], list[Path]] = lambda context: []
+    outputs: Callable[[Context], list[Path]] = lambda context: []
+    per_experiment: bool = False
+    always: bool = False
+
+    def stamp(self, context: Context) -> Path:
+        """The file that says the stage was finished, and with which settings."""
+        folder = context.exp if self.per_experiment else context.data
+        return folder / ".stages" / f"{self.number:02d}_{self.name}.json"
+
+    def digest(self, context: Context) -> str:
+        """A hash of the settings this stage depends on."""
+        settings = {name: dataclasses.asdict(getattr(context.config, name)) for name in self.sections}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
+
+    def reason_to_run(self, context: Context) -> str:
+        """Why the stage must run, or an empty string when all it makes is up to date."""
+        if self.always:
+            return "runs every time"
+        stamp = self.stamp(context)
+        if not stamp.is_file():
+            return "not finished before"
+        try:
+            finished = json.loads(stamp.read_text())
+        except ValueError:
+            return f"{stamp} is damaged"
+        if finished["settings"] != self.digest(context):
+            return f"settings changed ({', '.join(self.sections)})"
+        for path in self.outputs(context):
+            if not path.exists():
+                return f"{path} is missing"
+        for path in self.inputs(context):
+            if not path.exists():
+                return f"{path} is missing"
+            if path.stat().st_mtime_ns > stamp.stat().st_mtime_ns:
+                return f"{path} is newer"
+        return ""
+
+    def run(self, context: Context) -> Made:
+        """Do the work and write the stamp."""
+        module, function = self.function.split(":")
+        started = time.time()
+        self.stamp(context).unlink(missing_ok=True)
+        made: Made = getattr(importlib.import_module(module), function)(context)
+        record = {"settings": self.digest(context), "made": made.what, "seconds": round(time.time() - started, 2)}
+        write_atomically(self.stamp(context), json.dumps(record, indent=1) + "\n")
+        return made
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a whole file or nothing: into a temporary file beside it, flushed, then renamed.
+
+    Args:
+        path: the file; its folder is made.
+        content: text (UTF-8) or bytes.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; a file that was there stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def present(paths: Iterator[Path] | list[Path]) -> list[Path]:
+    """Those of ``paths`` that exist."""
+    return [path for path in paths if path.exists()]

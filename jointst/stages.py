@@ -1,0 +1,152 @@
+"""The stages of every recipe, in order: what each reads, makes, and where its work is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jointst.stage import Context, Stage, present
+
+
+def _texts(context: Context) -> list[Path]:
+    return [context.data / name / "text" for name in context.all_sets]
+
+
+def _phones(context: Context) -> list[Path]:
+    return [context.data / name / "phones" for name in context.all_sets]
+
+
+def _feats(context: Context) -> list[Path]:
+    return [context.data / name / "feats.scp" for name in context.paired_sets]
+
+
+def _lexicon(context: Context) -> list[Path]:
+    return [context.data / "lang" / "phones.txt"]
+
+
+def _tokenizer(context: Context) -> list[Path]:
+    return [context.data / "tokenizer" / "tokenizer.model"]
+
+
+def _model(context: Context) -> list[Path]:
+    return [context.exp / "model.safetensors"]
+
+
+def _hypotheses(context: Context) -> list[Path]:
+    decoders = ("streaming", "full_context")
+    return [context.exp / "decode" / name / decoder / "hyp.text" for name in context.config.data.test for decoder in decoders]
+
+
+def _scores(context: Context) -> list[Path]:
+    return [context.exp / "score" / "scores.json"]
+
+
+def _alignment(context: Context) -> list[Path]:
+    return [context.exp / "align" / "layers.json"]
+
+
+def _report(context: Context) -> list[Path]:
+    return [context.exp / "report.html"]
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        number=0,
+        name="doctor",
+        help="check the environment, disk, devices and extras, with a fix for each fault",
+        function="jointst.doctor:run",
+        always=True,
+    ),
+    Stage(
+        number=1,
+        name="corpus",
+        help="make data directories: train, dev, test without shared sentences, and unpaired text",
+        function="jointst.data.corpora:run",
+        sections=("corpus",),
+        outputs=_texts,
+    ),
+    Stage(
+        number=2,
+        name="validate",
+        help="check every data directory: file, line, utterance, rule and fix",
+        function="jointst.data.validate:run",
+        sections=("data",),
+        inputs=_texts,
+    ),
+    Stage(
+        number=3,
+        name="lexicon",
+        help="pronounce every word: lexicons, the phone set, a coverage report, phone strings",
+        function="jointst.text.lexicon:run",
+        sections=("data", "lexicon"),
+        inputs=_texts,
+        outputs=lambda context: _phones(context) + _lexicon(context),
+    ),
+    Stage(
+        number=4,
+        name="features",
+        help="log-mel features as compressed arks, with normalisation statistics and speed perturbation",
+        function="jointst.data.features:run",
+        sections=("data", "features"),
+        inputs=lambda context: present(context.data / name / "wav.scp" for name in context.paired_sets),
+        outputs=_feats,
+    ),
+    Stage(
+        number=5,
+        name="tokenizer",
+        help="train the sentencepiece model of the labels on training text",
+        function="jointst.text.tokenizer:run",
+        sections=("data", "tokenizer"),
+        inputs=_texts,
+        outputs=_tokenizer,
+    ),
+    Stage(
+        number=6,
+        name="train",
+        help="train the joint model; continues from the last checkpoint",
+        function="jointst.training.train:run",
+        sections=("data", "lexicon", "features", "tokenizer", "model", "loss", "training"),
+        inputs=lambda context: _feats(context) + _phones(context) + _tokenizer(context),
+        outputs=_model,
+        per_experiment=True,
+    ),
+    Stage(
+        number=7,
+        name="decode",
+        help="hypotheses of both decoders with time stamps and confidence",
+        function="jointst.decoding.decode:run",
+        sections=("data", "decoding"),
+        inputs=_model,
+        outputs=_hypotheses,
+        per_experiment=True,
+    ),
+    Stage(
+        number=8,
+        name="score",
+        help="word and character error rates per language, macro and pooled, and speed",
+        function="jointst.scoring.score:run",
+        sections=("data", "scoring"),
+        inputs=_hypotheses,
+        outputs=_scores,
+        per_experiment=True,
+    ),
+    Stage(
+        number=9,
+        name="align",
+        help="layer-wise alignment of speech and text, heat maps, and the HTML report",
+        function="jointst.analysis.align:run",
+        sections=("data", "align"),
+        inputs=lambda context: _model(context) + _scores(context),
+        outputs=lambda context: _alignment(context) + _report(context),
+        per_experiment=True,
+    ),
+    Stage(
+        number=10,
+        name="export",
+        help="pack the model: safetensors, configuration, tokenizer, lexicons",
+        function="jointst.export.pack:run",
+        inputs=_model,
+        outputs=lambda context: [context.exp / "packed" / "model.safetensors"],
+        per_experiment=True,
+    ),
+)
+"""Every stage; a recipe runs them in this order."""

@@ -1,0 +1,34 @@
+"""Units of time and rate, and the one conversion between each pair of them."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+Seconds: TypeAlias = float
+Hertz: TypeAlias = float
+Milliseconds: TypeAlias = float
+
+
+def samples_in(duration: Seconds, sampling_rate: Hertz) -> int:
+    """Number of samples in ``duration`` seconds, rounded to the nearest."""
+    return round(duration * sampling_rate)
+
+
+def seconds_of(samples: int, sampling_rate: Hertz) -> Seconds:
+    """Duration of ``samples`` samples."""
+    return samples / sampling_rate
+
+
+def frames_in(samples: int, window: int, hop: int) -> int:
+    """Number of feature frames over ``samples`` samples: windows that fit whole, as Kaldi's ``snip-edges``."""
+    return 0 if samples < window else 1 + (samples - window) // hop
+
+
+def positions_in(frames: int, subsampling: int) -> int:
+    """Number of encoder positions over ``frames`` feature frames: the ceiling of their ratio."""
+    return -(-frames // subsampling)
+
+
+def frames_to_seconds(frames: int, hop: Milliseconds) -> Seconds:
+    """Duration of ``frames`` feature frames of ``hop`` milliseconds."""
+    return frames * hop / 1000.0
