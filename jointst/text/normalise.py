@@ -1,0 +1,182 @@
+"""Written text to the form that is trained on and scored: one function, one row of rules per language.
+
+Lower case, NFKC, numbers as words, no punctuation, single spaces; in Chinese and Japanese no spaces beside their
+characters. Normalising twice changes nothing. Spelling is kept: German ss and ß, Russian ё, accents outside English.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from jointst.languages import language
+
+VERSION = "1"
+"""Changes whenever any rule does: text normalised by another version must be made again."""
+
+LARGEST_NUMBER_DIGITS = 12
+"""Longer runs of digits (telephone numbers, identifiers) are read digit by digit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How one language writes what is not letters.
+
+    Attributes:
+        decimal: its decimal mark; the other of ``.`` and ``,`` groups thousands.
+        point: the word that reads the decimal mark.
+        percent: how ``{}`` percent is read.
+        ampersand: the word for ``&``.
+        apostrophes: whether an apostrophe inside a word belongs to the word.
+        removed: marks deleted without leaving a space, as the body of a character class.
+    """
+
+    decimal: str = ","
+    point: str
+    percent: str
+    ampersand: str
+    apostrophes: bool = False
+    removed: str = ""
+
+
+RULES: dict[str, Rules] = {
+    # Arabic is written without short vowels (U+064B-0652, U+0670) and without the stretching stroke (U+0640).
+    "ar": Rules(decimal=".", point="فاصلة", percent="{} بالمئة", ampersand="و", removed="\u0640\u064b-\u0652\u0670"),
+    "de": Rules(point="komma", percent="{} prozent", ampersand="und", apostrophes=True),
+    "en": Rules(decimal=".", point="point", percent="{} percent", ampersand="and", apostrophes=True),
+    "es": Rules(point="coma", percent="{} por ciento", ampersand="y"),
+    "fr": Rules(point="virgule", percent="{} pour cent", ampersand="et", apostrophes=True),
+    "hi": Rules(decimal=".", point="दशमलव", percent="{} प्रतिशत", ampersand="और"),
+    "it": Rules(point="virgola", percent="{} per cento", ampersand="e", apostrophes=True),
+    "ja": Rules(decimal=".", point="点", percent="{}パーセント", ampersand="と"),
+    "pt": Rules(point="vírgula", percent="{} por cento", ampersand="e", apostrophes=True),
+    # A combining acute marks stress in dictionaries and readers, never in ordinary text.
+    "ru": Rules(point="запятая", percent="{} процентов", ampersand="и", removed="\u0301"),
+    "zh": Rules(decimal=".", point="点", percent="百分之{}", ampersand="和"),
+}
+"""Every language's rules; a new language needs a row here."""
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*(\s*[%٪])?")
+_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼʹ`´＇", "'"))
+# CJK ideographs, kana, their marks: no space is written beside them.
+_CJK = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_SPACE_BESIDE_CJK = re.compile(rf"(?<=[{_CJK}]) | (?=[{_CJK}])")
+
+_HINDI_DIGITS = "शून्य एक दो तीन चार पाँच छह सात आठ नौ".split()
+_CHINESE_DIGITS = "零一二三四五六七八九"
+
+
+def normalise(text: str, lang: str) -> str:
+    """``text`` as it is trained on and scored.
+
+    Args:
+        text: anything written in the language.
+        lang: ISO 639-1 code.
+
+    Returns:
+        Lower-case words with single spaces between them; may be empty.
+
+    Raises:
+        JointstError: the language is unknown.
+    """
+    rules = RULES[language(lang).code]
+    text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).translate(_APOSTROPHES)
+    if lang == "en":
+        text = _clean_english(text)
+    text = _NUMBER.sub(lambda match: f" {_read_number(match, lang)} ", text)
+    text = text.replace("&", f" {rules.ampersand} ").lower()
+    if rules.removed:
+        text = re.sub(f"[{rules.removed}]", "", unicodedata.normalize("NFKC", text))
+    text = " ".join(_letters_only(text, rules.apostrophes).split())
+    if not language(lang).has_spaces:
+        text = _SPACE_BESIDE_CJK.sub("", text)
+    return unicodedata.normalize("NFKC", text)
+
+
+def _letters_only(text: str, apostrophes: bool) -> str:
+    """Letters, their marks and apostrophes between letters stay; format characters vanish; the rest is a space."""
+    kept = []
+    for character in text:
+        category = unicodedata.category(character)
+        if category[0] in "LM" or (apostrophes and character == "'"):
+            kept.append(character)
+        elif category != "Cf":
+            kept.append(" ")
+    return re.sub(r"(?<!\S)'+|'+(?!\S)|'(?=')", "", "".join(kept))
+
+
+@lru_cache(maxsize=1)
+def _english_cleaner() -> Callable[[str], str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # of its source, when it is first compiled
+        from tacotron_cleaner.cleaners import custom_english_cleaners
+    cleaner: Callable[[str], str] = custom_english_cleaners
+    return cleaner
+
+
+def _clean_english(text: str) -> str:
+    """Abbreviations, money and ordinals as words, accents dropped; plain words need none of it."""
+    if text.isascii() and not re.search(r"[\d.$&]", text):
+        return text
+    text = re.sub(r"\s*%", " percent ", text).replace("&", " and ")
+    return _english_cleaner()(text).translate(_APOSTROPHES)
+
+
+def _read_number(match: re.Match[str], lang: str) -> str:
+    """The words of digits with their marks, for example ``1.234,5 %``."""
+    rules = RULES[lang]
+    digits = match.group().rstrip("%٪ \t\n")
+    group = "." if rules.decimal == "," else ","
+    if re.fullmatch(rf"\d{{1,3}}(?:{re.escape(group)}\d{{3}})+(?:{re.escape(rules.decimal)}\d+)?", digits):
+        digits = digits.replace(group, "")
+    parts = digits.split(rules.decimal)
+    if len(parts) == 2 and group not in digits:
+        words = [_cardinal(parts[0], lang), rules.point, *(_cardinal(digit, lang) for digit in parts[1])]
+    else:  # dates and versions: each part by itself
+        words = [_cardinal(part, lang) for part in re.split("[.,]", digits)]
+    reading = " ".join(words)
+    return rules.percent.format(reading) if match.group(1) else reading
+
+
+@lru_cache(maxsize=4096)
+def _cardinal(digits: str, lang: str) -> str:
+    """The words of a whole number; digit by digit if it is long or starts with 0 (as codes do)."""
+    if len(digits) > 1 and (digits[0] in "0٠०" or len(digits) > LARGEST_NUMBER_DIGITS):
+        return " ".join(_cardinal(digit, lang) for digit in digits)
+    number = int(digits)
+    if lang == "zh":
+        return _chinese_cardinal(number)
+    if lang == "hi":  # num2words has no Hindi
+        return " ".join(_HINDI_DIGITS[int(digit)] for digit in digits)
+    from num2words import num2words
+
+    return str(num2words(number, lang=lang))
+
+
+def _chinese_cardinal(number: int) -> str:
+    """A whole number below 10^12 in Chinese characters (num2words has no Chinese)."""
+    if number == 0:
+        return _CHINESE_DIGITS[0]
+    words, gap = "", False
+    for unit, large in ((10**8, "亿"), (10**4, "万"), (1, "")):
+        part, number = divmod(number, unit)
+        if not part:
+            gap = bool(words)
+            continue
+        words += ("零" if words and (gap or part < 1000) else "") + _chinese_below_10000(part) + large
+        gap = False
+    return words.removeprefix("一") if words.startswith("一十") else words
+
+
+def _chinese_below_10000(number: int) -> str:
+    words, gap = "", False
+    for unit, name in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
+        digit, number = divmod(number, unit)
+        if digit:
+            words += ("零" if gap and words else "") + _CHINESE_DIGITS[digit] + name
+        gap = not digit
+    return words
