@@ -1,0 +1,1 @@
+"""Data: Kaldi directories, audio, features, validation, corpora."""

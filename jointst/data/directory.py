@@ -1,0 +1,302 @@
+"""Kaldi data directories, read and written as Kaldi does: tables of ``key value``, UTF-8, sorted in C order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from jointst.errors import DataError
+from jointst.stage import write_atomically
+from jointst.units import Seconds
+
+MAY_BE_EMPTY = ("text", "phones")
+"""Files in which a key may stand alone on its line."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a recording.
+
+    Attributes:
+        recording: key in ``wav.scp``.
+        start: seconds from the beginning of the recording.
+        end: seconds; -1 for the end of the recording.
+    """
+
+    recording: str
+    start: Seconds
+    end: Seconds
+
+    @classmethod
+    def parse(cls, value: str) -> Segment:
+        """Read ``recording start end``.
+
+        Raises:
+            DataError: not three fields, not numbers, or nothing between start and end.
+        """
+        parts = value.split()
+        try:
+            recording, start, end = parts[0], float(parts[1]), float(parts[2])
+        except (IndexError, ValueError):
+            raise DataError(f"{value!r} is not a segment", fix="utterance recording start end") from None
+        if len(parts) != 3 or start < 0 or not (end > start or end == -1):
+            raise DataError(f"{value!r} is not a segment", fix="0 <= start < end, in seconds; end -1 for all the rest")
+        return cls(recording, start, end)
+
+    def __str__(self) -> str:
+        return f"{self.recording} {self.start:.12g} {self.end:.12g}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file of ``key value`` lines as it was found.
+
+    Attributes:
+        entries: value of each key, in the order of the file; of keys that occur twice, the first.
+        lines: 1-based line number of each key.
+        faults: every line that could not be read.
+    """
+
+    entries: dict[str, str]
+    lines: dict[str, int]
+    faults: list[DataError]
+
+
+def scan_table(path: Path, *, allow_empty: bool = False) -> Table:
+    """Read a table and collect every fault in it.
+
+    Args:
+        path: the file.
+        allow_empty: whether a key may stand alone on its line; its value is then an empty string.
+
+    Raises:
+        DataError: the file is missing or is not a file.
+    """
+    if not path.is_file():
+        raise DataError("is missing", path=path, fix="make it, or run the stage that does")
+    table = Table({}, {}, [])
+    content = path.read_bytes()
+    # splitlines() would also break lines at U+2028 and the like
+    for number, raw in enumerate(content.removesuffix(b"\n").split(b"\n") if content else [], start=1):
+        try:
+            key, value = _parse_line(raw, first=number == 1, allow_empty=allow_empty)
+            if key in table.entries:
+                raise DataError(f"is on line {table.lines[key]} already", utterance=key, fix="keep one of the lines")
+        except DataError as fault:
+            table.faults.append(
+                DataError(fault.problem, path=path, line=number, utterance=fault.utterance, fix=fault.fix)
+            )
+            continue
+        table.entries[key] = value
+        table.lines[key] = number
+    return table
+
+
+def _parse_line(raw: bytes, *, first: bool, allow_empty: bool) -> tuple[str, str]:
+    if first and raw.startswith(b"\xef\xbb\xbf"):
+        raise DataError("begins with a byte order mark", fix="save it as UTF-8 without BOM")
+    if raw.endswith(b"\r"):
+        raise DataError("ends with a carriage return", fix="sed -i 's/\\r$//' on the file")
+    try:
+        line = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"is not UTF-8 at byte {error.start}", fix="iconv the file to UTF-8") from None
+    if "\0" in line:
+        raise DataError("holds a zero byte", fix="the file is damaged: make it again")
+    if not line.strip(" \t"):
+        raise DataError("is empty", fix="remove the line")
+    if line[0] in " \t":
+        raise DataError("begins with a space", fix="a line is: key, one space, value")
+    key, _, value = line.replace("\t", " ", 1 if "\t" in line.split(" ", 1)[0] else 0).partition(" ")
+    value = value.strip(" \t")
+    if not value and not allow_empty:
+        raise DataError("has a key and no value", utterance=key, fix="a line is: key, one space, value")
+    return key, value
+
+
+def read_table(path: Path, *, allow_empty: bool | None = None) -> dict[str, str]:
+    """Read a file of ``key value`` lines.
+
+    Args:
+        path: the file.
+        allow_empty: whether a key may stand alone; by default only in ``text`` and ``phones``.
+
+    Returns:
+        Value of each key, in the order of the file.
+
+    Raises:
+        DataError: the file is missing; or its first malformed line, duplicate key or bad UTF-8.
+    """
+    table = scan_table(path, allow_empty=path.name in MAY_BE_EMPTY if allow_empty is None else allow_empty)
+    if table.faults:
+        raise table.faults[0]
+    return table.entries
+
+
+def write_table(path: Path, mapping: Mapping[str, object]) -> None:
+    """Write a file of ``key value`` lines, sorted in C order, whole or not at all.
+
+    Raises:
+        DataError: a key or value that a line cannot hold.
+    """
+    lines = []
+    for key in sort_keys(mapping):
+        value = str(mapping[key])
+        if not key or any(character.isspace() for character in key):
+            raise DataError(f"the key {key!r} is empty or holds a space", path=path, fix="rename it")
+        if "\n" in value or "\r" in value:
+            raise DataError(f"the value {value!r} holds a line break", path=path, utterance=key, fix="remove it")
+        lines.append(f"{key} {value}".rstrip(" ") + "\n")
+    write_atomically(path, "".join(lines))
+
+
+def sort_keys(keys: Collection[str]) -> list[str]:
+    """Keys in C order: by their UTF-8 bytes, as ``LC_ALL=C sort`` and Kaldi have them."""
+    return sorted(keys, key=str.encode)
+
+
+def invert(utt2spk: Mapping[str, str]) -> dict[str, str]:
+    """``spk2utt`` of ``utt2spk``: the utterances of each speaker, in C order."""
+    speakers: dict[str, list[str]] = {}
+    for utterance in sort_keys(utt2spk):
+        speakers.setdefault(utt2spk[utterance], []).append(utterance)
+    return {speaker: " ".join(utterances) for speaker, utterances in speakers.items()}
+
+
+@dataclass(frozen=True)
+class DataDirectory:
+    """One set. Every table is keyed by utterance, ``wav_scp`` by recording; a missing file is an empty table.
+
+    Attributes:
+        path: the folder.
+        text: transcript, normalised.
+        utt2spk: speaker; must be a prefix of the utterance, so that both sort alike.
+        utt2lang: ISO 639-1 code.
+        wav_scp: audio: a path, ``path.ark:offset``, or a pipe.
+        segments: parts of recordings; without it recordings are utterances.
+        feats_scp: features: ``path.ark:offset``.
+        utt2num_frames: feature frames.
+        phones: phone string.
+    """
+
+    path: Path
+    text: dict[str, str]
+    utt2spk: dict[str, str] = field(default_factory=dict)
+    utt2lang: dict[str, str] = field(default_factory=dict)
+    wav_scp: dict[str, str] = field(default_factory=dict)
+    segments: dict[str, Segment] = field(default_factory=dict)
+    feats_scp: dict[str, str] = field(default_factory=dict)
+    utt2num_frames: dict[str, int] = field(default_factory=dict)
+    phones: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> DataDirectory:
+        """Read the folder ``path``.
+
+        Raises:
+            DataError: the folder or its ``text`` is missing, the set is empty, or a line is malformed.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise DataError("there is no such data directory", path=path, fix="run stage 1, or correct the set's name")
+        text = read_table(path / "text")
+        if not text:
+            raise DataError("an empty set", path=path / "text", fix="at least one utterance is needed")
+        tables = {name: _read_if_there(path / file) for name, file in FILES.items() if name != "text"}
+        return cls(
+            path=path,
+            text=text,
+            utt2spk=tables["utt2spk"],
+            utt2lang=tables["utt2lang"],
+            wav_scp=tables["wav_scp"],
+            segments={key: _segment(path, key, value) for key, value in tables["segments"].items()},
+            feats_scp=tables["feats_scp"],
+            utt2num_frames={key: _count(path, key, value) for key, value in tables["utt2num_frames"].items()},
+            phones=tables["phones"],
+        )
+
+    @property
+    def utterances(self) -> list[str]:
+        """Utterance ids in C order."""
+        return sort_keys(self.text)
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether this is a paired set; otherwise it is text only."""
+        return bool(self.wav_scp)
+
+    @property
+    def languages(self) -> list[str]:
+        """Codes of the languages that occur, sorted."""
+        return sorted(set(self.utt2lang.values()))
+
+    def recording(self, utterance: str) -> str:
+        """Key in ``wav_scp`` of the recording that holds ``utterance``."""
+        return self.segments[utterance].recording if self.segments else utterance
+
+    def subset(self, utterances: Collection[str]) -> DataDirectory:
+        """The same set with these utterances only, and the recordings they need.
+
+        Raises:
+            DataError: one of them is not in the set.
+        """
+        wanted = set(utterances)
+        for utterance in wanted - self.text.keys():
+            raise DataError("is not in this set", path=self.path / "text", utterance=utterance)
+        recordings = {self.recording(utterance) for utterance in wanted} if self.has_audio else set()
+        chosen: dict[str, Any] = {
+            name: {key: value for key, value in getattr(self, name).items() if key in wanted}
+            for name in FILES
+            if name != "wav_scp"
+        }
+        return replace(self, wav_scp={key: value for key, value in self.wav_scp.items() if key in recordings}, **chosen)
+
+    def write(self, path: Path) -> DataDirectory:
+        """Write the set to the folder ``path``, ``spk2utt`` included, and ``text`` last.
+
+        Files of tables that are empty here are removed there: they would belong to an older set.
+
+        Returns:
+            This set with its new path.
+        """
+        path = Path(path)
+        path.mkdir(parents=True, exist_ok=True)
+        for name, file in reversed(FILES.items()):
+            table = getattr(self, name)
+            if table or name == "text":
+                write_table(path / file, table)
+            else:
+                (path / file).unlink(missing_ok=True)
+            if name == "utt2spk" and table:
+                write_table(path / "spk2utt", invert(table))
+            elif name == "utt2spk":
+                (path / "spk2utt").unlink(missing_ok=True)
+        return replace(self, path=path)
+
+
+FILES = {
+    item.name: {"wav_scp": "wav.scp", "feats_scp": "feats.scp"}.get(item.name, item.name)
+    for item in fields(DataDirectory)
+    if item.name != "path"
+}
+"""File of each table of a :class:`DataDirectory`."""
+
+
+def _read_if_there(path: Path) -> dict[str, str]:
+    return read_table(path) if path.exists() else {}
+
+
+def _segment(path: Path, utterance: str, value: str) -> Segment:
+    try:
+        return Segment.parse(value)
+    except DataError as fault:
+        raise DataError(fault.problem, path=path / "segments", utterance=utterance, fix=fault.fix) from None
+
+
+def _count(path: Path, utterance: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit()):
+        file = path / "utt2num_frames"
+        raise DataError(f"{value!r} is not a number of frames", path=file, utterance=utterance, fix="run stage 4")
+    return int(value)

@@ -1,0 +1,96 @@
+"""Work spread over processes, ended cleanly by Ctrl-C, by a failing job and by the death of the parent."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from jointst.errors import EnvironmentFault
+from jointst.progress import progress
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+
+
+def run_jobs(
+    function: Callable[[Argument], Result],
+    arguments: Sequence[Argument],
+    nj: int,
+    *,
+    desc: str = "",
+    unit: str = "job",
+    sizes: Sequence[int] | None = None,
+) -> list[Result]:
+    """Call ``function`` on each argument in ``nj`` processes, with a progress bar.
+
+    Args:
+        function: a function at the top level of a module (processes are spawned, not forked).
+        arguments: one for each call; must be picklable, as the results.
+        nj: processes; with 1, or a single argument, everything runs in this process.
+        desc: what is being done, for the bar.
+        unit: what the bar counts.
+        sizes: how much of ``unit`` each call does, one by default.
+
+    Returns:
+        The results, in the order of ``arguments``.
+
+    Raises:
+        EnvironmentFault: a process died (most often: killed for want of memory).
+        Exception: whatever a call raised; calls not begun are cancelled, results so far are lost.
+    """
+    sizes = [1] * len(arguments) if sizes is None else sizes
+    bar: tqdm[None] = progress(total=sum(sizes), desc=desc, unit=unit)
+    with bar:
+        if nj == 1 or len(arguments) <= 1:
+            results = []
+            for argument, size in zip(arguments, sizes, strict=True):
+                results.append(function(argument))
+                bar.update(size)
+            return results
+        executor = ProcessPoolExecutor(
+            min(nj, len(arguments)), mp_context=multiprocessing.get_context("spawn"), initializer=_prepare_worker
+        )
+        try:
+            futures: dict[Future[Result], int] = {
+                executor.submit(function, argument): index for index, argument in enumerate(arguments)
+            }
+            for future in as_completed(futures):
+                future.result()
+                bar.update(sizes[futures[future]])
+            executor.shutdown()
+            return [future.result() for future in futures]
+        except BrokenProcessPool:
+            raise EnvironmentFault(
+                f"{desc}: a worker process died, most often for want of memory (lower --nj, then run it again)"
+            ) from None
+        finally:
+            _stop(executor)
+
+
+def _prepare_worker() -> None:
+    """Leave Ctrl-C to the parent, and end when the parent ends: a killed parent cannot tell its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only for worker processes"
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _stop(executor: ProcessPoolExecutor) -> None:
+    """End the workers at once, also in the middle of a call; nothing to do after a normal end."""
+    processes = list((getattr(executor, "_processes", None) or {}).values())
+    executor.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
