@@ -66,7 +66,7 @@ _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼʹ`´＇", "'"))
 _CJK = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _SPACE_BESIDE_CJK = re.compile(rf"(?<=[{_CJK}]) | (?=[{_CJK}])")
 
-_HINDI_DIGITS = "शून्य एक दो तीन चार पाँच छह सात आठ नौ".split()
+_HINDI_DIGITS = ["शून्य", "एक", "दो", "तीन", "चार", "पाँच", "छह", "सात", "आठ", "नौ"]
 _CHINESE_DIGITS = "零一二三四五六七八九"
 
 
