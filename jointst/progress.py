@@ -52,4 +52,5 @@ def progress(
         maxinterval=TERMINAL_INTERVAL if terminal else LOG_INTERVAL,
         dynamic_ncols=terminal,
         leave=terminal,
+        delay=0.0 if terminal else LOG_INTERVAL,
     )

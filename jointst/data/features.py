@@ -1,0 +1,312 @@
+"""Stage 4: log-mel features in compressed arks, copies at other speeds, and normalisation statistics."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jointst.config import FeatureConfig
+from jointst.data.audio import Samples, is_ark, load_audio, resample
+from jointst.data.directory import DataDirectory, Segment, write_table
+from jointst.errors import DataError
+from jointst.parallel import run_jobs
+from jointst.stage import Context, Made, write_atomically
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+# T samples, N frames, F mel bins, W window, H hop
+
+VERSION = 1
+"""Raised when the same settings give other features, so that arks of before are not taken over."""
+JOB_UTTERANCES = 400
+"""Utterances of a job: what is lost at most when a run is killed."""
+SCALE = 32768.0
+"""Waveforms in [-1, 1] are scaled to 16-bit integers, as in Kaldi."""
+FLOOR = 1.0
+"""Smallest mel energy on that scale, below the noise of 16-bit rounding: digital silence becomes exactly 0."""
+PREEMPHASIS = 0.97
+LOW_FREQUENCY = 20.0
+"""Hertz, the lower edge of the first filter, as in Kaldi; the last one ends at half the sampling rate."""
+
+
+def log_mel(waveform: Tensor, config: FeatureConfig) -> Tensor:
+    """Log-mel filter banks as Kaldi's ``compute-fbank-feats --dither=0`` makes them, with a floor of one.
+
+    Args:
+        waveform: (T,) in [-1, 1], at ``config.sampling_rate``.
+
+    Returns:
+        (N, F) natural logarithms of mel energies, not normalised; N is ``units.frames_in`` of T.
+    """
+    import torch
+
+    window, hop = config.window_samples, config.hop_samples
+    if waveform.shape[0] < window:
+        return waveform.new_zeros(0, config.mel_bins)
+    taper, filters = _window_and_filters(config.sampling_rate, window, config.mel_bins)
+    frames = waveform.unfold(0, window, hop) * SCALE  # (T,) -> (N, W)
+    frames = frames - frames.mean(dim=1, keepdim=True)
+    previous = torch.cat((frames[:, :1], frames[:, :-1]), dim=1)
+    frames = (frames - PREEMPHASIS * previous) * taper
+    spectrum = torch.fft.rfft(frames, n=_fft_size(window))
+    power = spectrum.real.square() + spectrum.imag.square()
+    features: Tensor = (power @ filters).clamp_min(FLOOR).log()
+    return features
+
+
+def _fft_size(window: int) -> int:
+    return 1 << (window - 1).bit_length()
+
+
+@lru_cache(maxsize=8)
+def _window_and_filters(sampling_rate: float, window: int, mel_bins: int) -> tuple[Tensor, Tensor]:
+    """Kaldi's "povey" window (W,) and triangular filters (fft_size / 2 + 1, F), even in mel between their edges."""
+    import torch
+
+    def mel(frequency: Tensor) -> Tensor:
+        return 1127.0 * torch.log1p(frequency / 700.0)
+
+    taper = torch.hann_window(window, periodic=False, dtype=torch.float64).pow(0.85)
+    size = _fft_size(window)
+    edges = mel(torch.tensor([LOW_FREQUENCY, sampling_rate / 2], dtype=torch.float64))
+    points = torch.linspace(float(edges[0]), float(edges[1]), mel_bins + 2, dtype=torch.float64)
+    # (fft_size / 2 + 1, 1) against (F,)
+    bins = mel(torch.arange(size // 2 + 1, dtype=torch.float64) * sampling_rate / size).unsqueeze(1)
+    rising = (bins - points[:-2]) / (points[1:-1] - points[:-2])
+    falling = (points[2:] - bins) / (points[2:] - points[1:-1])
+    filters = torch.minimum(rising, falling).clamp_min(0.0)
+    filters[-1] = 0.0  # Kaldi leaves out the last bin
+    return taper.float(), filters.float()
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some utterances of one set at one speed; what it makes follows from this and from its audio files alone.
+
+    ``utterances`` holds (utterance in the set, its ``wav.scp`` entry, its segment).
+    """
+
+    folder: Path
+    number: int
+    wav_scp: Path
+    utterances: tuple[tuple[str, str, Segment | None], ...]
+    speed: float
+    config: FeatureConfig
+
+    @property
+    def ark(self) -> Path:
+        """The ark it writes."""
+        return self.folder / f"feats.{self.number}.ark"
+
+    @property
+    def record(self) -> Path:
+        """The file that says it is finished, written last."""
+        return self.folder / f"feats.{self.number}.json"
+
+    def digest(self) -> str:
+        """A hash of all that its features depend on."""
+        audio = sorted({_audio_file(entry) for _, entry, _ in self.utterances})
+        stats = [os.stat(path) for path in audio if os.path.exists(path)]
+        settings = dataclasses.asdict(self.config)
+        for unused in ("speed_perturbation", "cmvn", "max_failures"):
+            del settings[unused]
+        parts = (VERSION, settings, self.speed, self.utterances, audio, [(s.st_size, s.st_mtime_ns) for s in stats])
+        return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
+
+
+def _audio_file(entry: str) -> str:
+    return entry.rpartition(":")[0] if is_ark(entry) else entry
+
+
+def with_speed(name: str, speed: float) -> str:
+    """Name of a speaker or utterance at this speed: ``sp0.9-name``, or the name itself at 1."""
+    return name if speed == 1.0 else f"sp{speed:g}-{name}"
+
+
+def speed_directory(path: Path, speed: float) -> Path:
+    """Data directory of the copy of a training set at this speed: ``<set>_sp0.9``."""
+    return path if speed == 1.0 else path.with_name(f"{path.name}_sp{speed:g}")
+
+
+def change_speed(samples: Samples, speed: float) -> Samples:
+    """Samples (T,) played ``speed`` times as fast (pitch and tempo), (ceil(T / speed),), as sox ``speed`` does."""
+    ratio = Fraction(speed).limit_denominator(100)
+    return resample(samples, ratio.numerator, ratio.denominator)
+
+
+def do_job(job: Job) -> dict[str, Any]:
+    """Compute a job's features unless they are there already.
+
+    Returns:
+        Its record: offsets and frames by utterance, failures, and the sums that CMVN needs.
+    """
+    digest = job.digest()
+    if job.ark.is_file() and job.record.is_file():
+        try:
+            record: dict[str, Any] = json.loads(job.record.read_text())
+        except ValueError:
+            record = {}  # half written by a killed run of before: made again
+        if record.get("digest") == digest:
+            return record
+    import torch
+
+    torch.set_num_threads(1)  # one process for each core
+    job.folder.mkdir(parents=True, exist_ok=True)
+    job.record.unlink(missing_ok=True)
+    _remove_remains(job.ark)
+    temporary = job.ark.with_name(f".{job.ark.name}.{os.getpid()}.tmp")
+    try:
+        record = {"digest": digest, **_write_ark(job, temporary)}
+        os.replace(temporary, job.ark)
+    finally:
+        temporary.unlink(missing_ok=True)
+    write_atomically(job.record, json.dumps(record))
+    return record
+
+
+def _remove_remains(ark: Path) -> None:
+    """Remove the temporary arks of killed runs, not those of a run that is writing now."""
+    for path in ark.parent.glob(f".{ark.name}.*.tmp"):
+        if not Path("/proc", path.name.split(".")[-2]).exists():
+            path.unlink(missing_ok=True)
+
+
+def _write_ark(job: Job, path: Path) -> dict[str, Any]:
+    import kaldiio
+    import numpy as np
+
+    frames: dict[str, int] = {}
+    offsets: dict[str, int] = {}
+    failures: list[str] = []
+    sums = np.zeros((2, job.config.mel_bins))
+    with open(path, "wb") as ark:
+        for utterance, entry, segment in job.utterances:
+            key = with_speed(utterance, job.speed)
+            try:
+                matrix = _features_of(job, utterance, entry, segment)
+            except DataError as fault:
+                failures.append(str(fault))
+                continue
+            offsets[key] = ark.tell() + len(f"{key} ".encode())
+            frames[key] = len(matrix)
+            kaldiio.save_ark(ark, {key: matrix}, compression_method=2 if job.config.compress else 0)
+            sums += np.stack((matrix.sum(axis=0, dtype=np.float64), np.square(matrix, dtype=np.float64).sum(axis=0)))
+        ark.flush()
+        os.fsync(ark.fileno())
+    return {"frames": frames, "offsets": offsets, "failures": failures, "sums": sums.tolist()}
+
+
+def _features_of(job: Job, utterance: str, entry: str, segment: Segment | None) -> NDArray[np.float32]:
+    import torch
+
+    samples = load_audio(entry, segment, job.config.sampling_rate, utterance=utterance, path=job.wav_scp)
+    samples = samples if job.speed == 1.0 else change_speed(samples, job.speed)
+    matrix: NDArray[np.float32] = log_mel(torch.from_numpy(samples), job.config).numpy()
+    if not len(matrix):
+        problem = f"{len(samples)} samples are less than one window of {job.config.window_samples}"
+        raise DataError(problem, path=entry, utterance=utterance, fix="remove the utterance, or mend its segment")
+    return matrix
+
+
+def _jobs_of(source: DataDirectory, speed: float, dump: Path, config: FeatureConfig) -> list[Job]:
+    path, wav_scp = speed_directory(source.path, speed), source.path / "wav.scp"
+    utterances = []
+    for utterance in source.utterances:
+        if source.segments and utterance not in source.segments:
+            raise DataError("is not in segments", path=source.path / "segments", utterance=utterance, fix="add it")
+        entry = source.wav_scp.get(source.recording(utterance))
+        if entry is None:
+            fix = "add it, or remove the utterance from text"
+            raise DataError("has no audio in wav.scp", path=wav_scp, utterance=utterance, fix=fix)
+        utterances.append((utterance, entry, source.segments.get(utterance)))
+    return [
+        Job(dump / path.name, number, wav_scp, tuple(utterances[start : start + JOB_UTTERANCES]), speed, config)
+        for number, start in enumerate(range(0, len(utterances), JOB_UTTERANCES), start=1)
+    ]
+
+
+def run(context: Context) -> Made:
+    """Make the features of every set with audio, and the CMVN statistics of the training sets.
+
+    Raises:
+        DataError: an empty set, a set without audio, or more unreadable utterances than ``max_failures`` allows.
+    """
+    config = context.config.features
+    dump = Path("dump") / context.data.name
+    plan: list[tuple[DataDirectory, float, list[Job]]] = []
+    for name in context.paired_sets:
+        source = DataDirectory.read(context.data / name)
+        if not source.has_audio:
+            raise DataError("a paired set without audio", path=source.path / "wav.scp", fix="list it under unpaired")
+        for speed in config.speed_perturbation if name in context.config.data.train else (1.0,):
+            plan.append((source, speed, _jobs_of(source, speed, dump, config)))
+    jobs = [job for _, _, jobs in plan for job in jobs]
+    sizes = [len(job.utterances) for job in jobs]
+    done = run_jobs(do_job, jobs, context.nj, desc="features", unit="utterance", sizes=sizes)
+    records = dict(zip((job.record for job in jobs), done, strict=True))
+    _report_failures(done, sum(sizes), config.max_failures)
+    training = [job for source, _, jobs in plan if source.path.name in context.config.data.train for job in jobs]
+    _write_cmvn(context.data / "cmvn.npz", [records[job.record] for job in training])
+    for source, speed, set_jobs in plan:
+        _write_set(source, speed, [(job.ark, records[job.record]) for job in set_jobs])
+    frames = sum(sum(record["frames"].values()) for record in done)
+    hours = frames * config.hop / 1000 / 3600
+    return Made(what=f"{config.mel_bins} log-mel bins of {sum(sizes)} utterances ({hours:.2f} h)", where=dump)
+
+
+def _report_failures(records: list[dict[str, Any]], utterances: int, allowed: float) -> None:
+    failures = [failure for record in records for failure in record["failures"]]
+    if not failures:
+        return
+    for failure in failures:
+        print(f"features: {failure}", file=sys.stderr)
+    if len(failures) > allowed * utterances:
+        raise DataError(
+            f"{len(failures)} of {utterances} utterances have no usable audio; the first: {failures[0]}",
+            fix=f"mend or remove them, or set features.max_failures above {len(failures) / utterances:.4f}",
+        )
+    print(f"features: {len(failures)} utterances are left out", file=sys.stderr)
+
+
+def _write_cmvn(path: Path, records: list[dict[str, Any]]) -> None:
+    """Mean and inverse standard deviation of every mel bin over all frames of the training sets."""
+    import io
+
+    import numpy as np
+
+    count = sum(sum(record["frames"].values()) for record in records)
+    if not count:
+        raise DataError("no training utterance has usable audio", path=path.parent, fix="see the messages above")
+    total, squares = np.sum([record["sums"] for record in records], axis=0) / count
+    deviation = np.sqrt(np.maximum(squares - total**2, 1e-8))
+    buffer = io.BytesIO()
+    np.savez(buffer, mean=total.astype(np.float32), inverse_std=(1.0 / deviation).astype(np.float32))
+    write_atomically(path, buffer.getvalue())
+
+
+def _write_set(source: DataDirectory, speed: float, done: list[tuple[Path, dict[str, Any]]]) -> None:
+    """Write ``utt2num_frames`` and, last, ``feats.scp``; for another speed also the rest of its directory."""
+    path = speed_directory(source.path, speed)
+    frames = {key: count for _, record in done for key, count in record["frames"].items()}
+    scp = {key: f"{ark}:{offset}" for ark, record in done for key, offset in record["offsets"].items()}
+    if speed != 1.0:
+        kept = [utterance for utterance in source.utterances if with_speed(utterance, speed) in scp]
+        for name in ("utt2lang", "phones", "utt2spk", "text"):
+            table = getattr(source, name)
+            if table:
+                renamed = speed if name == "utt2spk" else 1.0
+                copy = {with_speed(key, speed): with_speed(table[key], renamed) for key in kept if key in table}
+                write_table(path / name, copy)
+    write_table(path / "utt2num_frames", frames)
+    write_table(path / "feats.scp", scp)
