@@ -70,7 +70,7 @@ make_venv() {
         say "$venv does not work (any more): remaking it"
         rm -rf "$venv"
     fi
-    base=$(pick_python) || exit 1
+    base=$(pick_python) || { trap - EXIT; exit 1; }
     say "making $venv with $("$base" -V)"
     mkdir "$venv"
     touch "$unfinished"

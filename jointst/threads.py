@@ -1,0 +1,47 @@
+"""Thread counts of the numeric libraries, set in this one place."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def available_cpus() -> int:
+    """CPUs that this process may use: not more than its affinity mask or its control group allows."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as stream:
+            quota, period = stream.read().split()
+    except (OSError, ValueError):  # no control group of version 2
+        return cpus
+    return cpus if quota == "max" else max(1, min(cpus, round(int(quota) / int(period))))
+
+
+def set_threads(count: int | None) -> int:
+    """Let OpenMP, MKL, OpenBLAS, torch and numba use ``count`` threads, also in processes started from here.
+
+    Libraries read their variables when they are loaded, so this is best called before they are imported;
+    torch and numba are told directly where they are imported already.
+
+    Args:
+        count: threads, at least 1; None for ``OMP_NUM_THREADS`` if the user has set it, else all available CPUs.
+
+    Returns:
+        The number of threads.
+    """
+    if count is None:
+        stated = os.environ.get("OMP_NUM_THREADS", "")
+        count = int(stated) if stated.isdigit() and int(stated) > 0 else available_cpus()
+    assert count >= 1, f"{count} threads"
+    for variable in _VARIABLES:
+        os.environ[variable] = str(count)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(count)
+    if "numba" in sys.modules:
+        numba = sys.modules["numba"]
+        numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+    else:
+        os.environ["NUMBA_NUM_THREADS"] = str(count)
+    return count

@@ -1,0 +1,48 @@
+# Sourced: Kaldi-style options of a recipe into variables. In: "$@". Out: stage stop_stage conf nj ngpu force dry_run
+# overrides. An unknown option or a value that is not a number ends the script with status 1.
+
+option_error() {
+    echo "run.sh: error: $* (./run.sh --help lists the options)" >&2
+    exit 1
+}
+
+# option_number NAME VALUE LOWEST HIGHEST
+option_number() {
+    [[ $2 =~ ^[0-9]{1,6}$ ]] || option_error "$1 needs a whole number, not '$2'"
+    (( 10#$2 >= $3 && 10#$2 <= $4 )) || option_error "$1 $2 is out of range: $3 to $4"
+}
+
+parse_options() {
+    local option value last_stage=$1
+    shift
+    stage=0 stop_stage=$last_stage conf=conf/train.yaml nj="" ngpu="" force=false dry_run=false overrides=()
+    while [ $# -gt 0 ]; do
+        option=$1
+        shift
+        case $option in
+            --) overrides=("$@"); break ;;
+            -h|--help) usage; exit 0 ;;
+            --force) force=true; continue ;;
+            --dry-run) dry_run=true; continue ;;
+            --*=*) value=${option#*=} option=${option%%=*} ;;
+            --stage|--stop-stage|--conf|--nj|--ngpu)
+                [ $# -gt 0 ] || option_error "$option needs a value"
+                value=$1
+                shift
+                ;;
+            --*.*) option_error "settings go after --, as in: ./run.sh -- $option VALUE" ;;
+            *) option_error "unknown option '$option'" ;;
+        esac
+        case $option in
+            --stage) option_number "$option" "$value" 0 "$last_stage"; stage=$((10#$value)) ;;
+            --stop-stage) option_number "$option" "$value" 0 "$last_stage"; stop_stage=$((10#$value)) ;;
+            --nj) option_number "$option" "$value" 1 4096; nj=$((10#$value)) ;;
+            --ngpu) option_number "$option" "$value" 0 1024; ngpu=$((10#$value)) ;;
+            --conf) conf=$value ;;
+            --force|--dry-run) option_error "$option takes no value" ;;
+            --*.*) option_error "settings go after --, as in: ./run.sh -- $option VALUE" ;;
+            *) option_error "unknown option '$option'" ;;
+        esac
+    done
+    [ "$stage" -le "$stop_stage" ] || option_error "--stage $stage is after --stop-stage $stop_stage"
+}
