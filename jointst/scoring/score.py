@@ -1,0 +1,231 @@
+"""Stage 8: error rates of every test set and decoder, per language, macro and pooled, and decoding speed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from jointst.data.directory import DataDirectory, read_table
+from jointst.errors import DataError
+from jointst.languages import language
+from jointst.scoring.counts import Counts, Scored, score_utterances
+from jointst.scoring.sclite import executable, run_sclite
+from jointst.scoring.summary import Summary, by_voice, recall_of_unheard, summarise
+from jointst.scoring.table import Cell, percent, table
+from jointst.stage import Context, Made, write_atomically
+from jointst.text.normalise import VERSION, normalise
+from jointst.text.phonemes import words as segment
+
+DECODERS = ("streaming", "full_context")
+"""Names of the decoders, as folders and as keys."""
+
+RATES = ("error_rate", "wer_rate", "cer_rate")
+
+
+def run(context: Context) -> Made:
+    """Score all test sets; print the tables; write ``score/scores.json``, ``scores.txt`` and ``utterances.jsonl``.
+
+    Raises:
+        DataError: hypotheses or references are missing, malformed, or do not belong together.
+        EnvironmentFault: sclite is demanded and not installed.
+    """
+    folder = context.exp / "score"
+    heard_speakers, heard_words = _training(context)
+    sets: dict[str, Any] = {}
+    texts, lines = [_preamble()], []
+    for name in context.config.data.test:
+        directory = DataDirectory.read(context.data / name)
+        scored = {decoder: _score(context, directory, name, decoder) for decoder in DECODERS}
+        record = {
+            "utterances": len(directory.text),
+            "decoders": {
+                decoder: _record(items, directory, heard_speakers, heard_words) for decoder, items in scored.items()
+            },
+            "speed": _speed(context.exp / "decode" / name / "timing.json"),
+        }
+        record["sclite"] = _sclite(context, scored, folder / "sclite" / name)
+        sets[name] = record
+        texts.append(set_text(name, record))
+        for decoder, items in scored.items():
+            lines += [_utterance_line(name, decoder, item, directory, heard_speakers) for item in items]
+    result = {"normaliser": "jointst.text.normalise", "normaliser_version": VERSION, "sets": sets}
+    text = "\n".join(texts)
+    write_atomically(folder / "utterances.jsonl", "".join(lines))
+    write_atomically(folder / "scores.txt", text)
+    write_atomically(folder / "scores.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    print(text, flush=True)
+    return Made(what=f"scores of {len(sets)} test sets", where=folder / "scores.txt")
+
+
+def _preamble() -> str:
+    return (
+        f"References and hypotheses both normalised by jointst.text.normalise version {VERSION}. Rates in %.\n"
+        "error: words, or characters where the language writes no spaces; macro: mean over languages; "
+        "pooled: summed counts.\n"
+    )
+
+
+def _training(context: Context) -> tuple[set[str], dict[str, set[str]]]:
+    """Speakers and words (by language) of the paired training sets."""
+    speakers: set[str] = set()
+    words: dict[str, set[str]] = {}
+    for name in context.config.data.train:
+        directory = DataDirectory.read(context.data / name)
+        speakers |= set(directory.utt2spk.values())
+        for utterance, text in directory.text.items():
+            lang = _language_of(directory, utterance)
+            text = normalise(text, lang)
+            words.setdefault(lang, set()).update(text.split() if language(lang).has_spaces else segment(lang, text))
+    return speakers, words
+
+
+def _language_of(directory: DataDirectory, utterance: str) -> str:
+    if utterance not in directory.utt2lang:
+        raise DataError("has no language", path=directory.path / "utt2lang", utterance=utterance, fix="add its line")
+    return directory.utt2lang[utterance]
+
+
+def _score(context: Context, directory: DataDirectory, name: str, decoder: str) -> list[Scored]:
+    path = context.exp / "decode" / name / decoder / "hyp.text"
+    return score_utterances(
+        directory.text,
+        read_table(path, allow_empty=True),
+        {utterance: _language_of(directory, utterance) for utterance in directory.text},
+        path=path,
+        normalise=normalise,
+        segment=segment,
+    )
+
+
+def _record(
+    scored: list[Scored], directory: DataDirectory, heard_speakers: set[str], heard_words: dict[str, set[str]]
+) -> dict[str, Any]:
+    """Everything about one decoder on one set, for JSON."""
+    voices: dict[str, Summary] = by_voice(scored, directory.utt2spk, heard_speakers) if heard_speakers else {}
+    unheard = recall_of_unheard(scored, heard_words)
+    recognised, occurrences = (sum(pair[i] for pair in unheard.values()) for i in (0, 1))
+    return {
+        **summarise(scored).as_dict(),
+        "missing": [item.utterance for item in scored if item.missing],
+        "empty_references": [item.utterance for item in scored if not item.reference],
+        "voices": {voice: summary.as_dict() for voice, summary in voices.items()},
+        "unheard_words": {
+            "recognised": recognised,
+            "occurrences": occurrences,
+            "recall": recognised / occurrences if occurrences else None,
+            "languages": {lang: {"recognised": pair[0], "occurrences": pair[1]} for lang, pair in unheard.items()},
+        },
+    }
+
+
+def _speed(path: Path) -> dict[str, float] | None:
+    """RTFx, seconds of audio for each second of work, of both decoders; None if decoding was not timed."""
+    if not path.is_file():
+        return None
+    try:
+        timing = {key: float(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
+        encoder, audio = timing["encoder_seconds"], timing["audio_seconds"]
+        # The encoder runs once for both decoders, so the streaming figure includes the full-context layers.
+        rtfx = {f"rtfx_{name}": audio / max(encoder + timing[f"{name}_seconds"], 1e-9) for name in DECODERS}
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise DataError(f"is damaged: {error!r}", path=path, fix="run the decode stage with --force") from None
+    return {**timing, **rtfx}
+
+
+def _sclite(context: Context, scored: dict[str, list[Scored]], folder: Path) -> dict[str, Any] | None:
+    """sclite's own counts, and in which languages its errors differ from ours."""
+    setting = context.config.scoring.sclite
+    if setting == "no" or (setting == "auto" and executable() is None):
+        return None
+    record: dict[str, Any] = {}
+    for decoder, items in scored.items():
+        theirs = run_sclite(items, folder / decoder)
+        ours = summarise(items).main
+        differing = [lang for lang in sorted(ours) if ours[lang] != theirs.get(lang, Counts())]
+        for lang in differing:
+            print(
+                f"warning: sclite counts {theirs.get(lang, Counts()).as_dict()} in {folder / decoder} {lang}, "
+                f"we count {ours[lang].as_dict()} (it weighs a substitution 4, the others 3)",
+                file=sys.stderr,
+            )
+        counts = {lang: counts.as_dict() for lang, counts in theirs.items()}
+        record[decoder] = {"languages": counts, "differing": differing}
+    return record
+
+
+def _utterance_line(name: str, decoder: str, item: Scored, directory: DataDirectory, heard_speakers: set[str]) -> str:
+    speaker = directory.utt2spk.get(item.utterance)
+    record = {
+        "set": name,
+        "decoder": decoder,
+        "utterance": item.utterance,
+        "language": item.lang,
+        "voice": None if speaker is None or not heard_speakers else ("unseen", "seen")[speaker in heard_speakers],
+        "reference": item.reference,
+        "hypothesis": item.hypothesis,
+        "missing": item.missing,
+        "words": item.words.as_dict(),
+        "characters": item.characters.as_dict(),
+    }
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _rates(record: dict[str, Any]) -> list[Cell]:
+    return [percent(record[rate]) for rate in RATES]
+
+
+def set_text(name: str, record: dict[str, Any]) -> str:
+    """The tables of one test set, from its part of ``scores.json``."""
+    decoders = record["decoders"]
+    full = decoders["full_context"]
+    rows: list[list[Cell] | None] = []
+    for lang, result in full["languages"].items():
+        main = result["words" if result["unit"] == "word" else "characters"]
+        both = [cell for decoder in DECODERS for cell in _rates(decoders[decoder]["languages"][lang])]
+        kinds = [main[kind] for kind in ("length", "substitutions", "deletions", "insertions")]
+        rows.append([lang, result["unit"], *both, *kinds])
+    rows.append(None)
+    for kind in ("macro", "pooled"):
+        both = [cell for decoder in DECODERS for cell in _rates(decoders[decoder][kind])]
+        main = full["pooled"]["main"]
+        kinds = [main[key] for key in ("length", "substitutions", "deletions", "insertions")]
+        rows.append([kind, "", *both, *(kinds if kind == "pooled" else [""] * 4)])
+    rows += _voice_rows(decoders)
+    text = table(
+        ["language", "unit", *["error", "WER", "CER"] * 2, "length", "sub", "del", "ins"],
+        rows,
+        title=f"{name}: {record['utterances']} utterances",
+        groups=[("", 2), ("streaming", 3), ("full context", 3), ("full context, units", 4)],
+        left=2,
+    )
+    return text + "".join(f"{line}\n" for line in _remarks(record))
+
+
+def _voice_rows(decoders: dict[str, Any]) -> list[list[Cell] | None]:
+    """Rows of seen and unseen voices: macro rates."""
+    rows: list[list[Cell] | None] = []
+    for voice, result in decoders["full_context"]["voices"].items():
+        both = [cell for decoder in DECODERS for cell in _rates(decoders[decoder]["voices"][voice]["macro"])]
+        rows.append([f"{voice} voices", "macro", *both, result["pooled"]["main"]["length"], "", "", ""])
+    return [None, *rows] if rows else []
+
+
+def _remarks(record: dict[str, Any]) -> list[str]:
+    """Lines below the table: words never heard, speed, missing hypotheses."""
+    lines = []
+    for decoder in DECODERS:
+        result = record["decoders"][decoder]
+        label = decoder.replace("_", " ")
+        unheard = result["unheard_words"]
+        if unheard["occurrences"]:
+            share = f"{unheard['recognised']} of {unheard['occurrences']}"
+            lines.append(f"{label}: recall of words never heard in training {percent(unheard['recall'])} % ({share})")
+        if record["speed"]:
+            lines.append(f"{label}: RTFx {record['speed'][f'rtfx_{decoder}']:.0f} (seconds of audio a second)")
+        missing = result["missing"]
+        if missing:
+            named = " ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
+            lines.append(f"{label}: {len(missing)} hypotheses are missing and count as deletions: {named}")
+    return lines
