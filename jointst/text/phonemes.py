@@ -1,0 +1,278 @@
+"""Words to phones: eSpeak NG through phonemizer, with a front end where eSpeak cannot read the writing.
+
+Chinese goes in as pinyin syllables, Japanese as kana, Arabic with its short vowels restored. Words in Latin letters
+inside other scripts are read in English. What no front end can read has no pronunciation; it is never guessed.
+Phones are IPA; diphthongs, affricates, long and nasal vowels are one phone each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from importlib.metadata import version
+from typing import Any
+
+from jointst.config import LexiconConfig
+from jointst.errors import EnvironmentFault
+from jointst.languages import LANGUAGES, language
+
+VERSION = "1"
+"""Changes whenever a word may be pronounced differently: lexicons made by another version are made again."""
+
+Phones = tuple[str, ...]
+
+_FOREIGN_VOICE = LANGUAGES["en"].voice
+_MARKS = "\u0300-\u036f"
+_SCRIPTS = {
+    "latin": f"A-Za-zªºÀ-ɏ\u1e00-\u1eff'{_MARKS}",
+    "arabic": "\u0600-\u06ff\u0750-\u077f",
+    "cyrillic": f"\u0400-\u052f{_MARKS}",
+    "devanagari": "\u0900-\u097f\u200c\u200d",
+    "han": "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff",
+    "kana": "\u3005-\u3007\u3040-\u30ff\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff",
+}
+_WRITTEN_IN = {"ar": "arabic", "hi": "devanagari", "ja": "kana", "ru": "cyrillic", "zh": "han"}
+
+# eSpeak's own notation where its IPA output leaves it untranslated, and doubled vowels as long ones.
+_RESPELLING: dict[str, tuple[tuple[str, str], ...]] = {
+    "ar": (("[.\u032a]", "ˤ"),),
+    "hi": ((r"r\.", "ɽ"),),
+    "ja": ((r"^(.+)\1$", r"\1ː"),),
+    "zh": (
+        (r"s\.", "ʂ"),
+        ("^tʂ", "ʈʂ"),
+        (r"(?<=.)h$", "ʰ"),
+        (r"i\.", "ʅ"),
+        ("i\u032a", "ɿ"),
+        ("o-", "ɤ"),
+        ("nɡ", "ŋ"),
+    ),
+}
+_FLAG = re.compile(r"\([a-z-]+\)")
+_STRESS = re.compile("[ˈˌ]")
+
+# Chinese: eSpeak writes tones 1 and 4 alike, so syllables are read in tone 1 ("5") and get their own digit.
+_SYLLABLE = re.compile(r"([a-zê]+)([1-5])")
+_READ_TONE = "5"
+# It knows no jiong, qiong, xiong, ê and reads them in English.
+_IONG = re.compile("([jqx])iong")
+_KANA = re.compile("[ぁ-ゖー]+")
+# Particles and greetings in which は is read wa and へ is read e.
+_READINGS = {
+    "は": "わ", "へ": "え", "では": "でわ", "には": "にわ", "とは": "とわ", "へは": "えわ", "からは": "からわ",
+    "こんにちは": "こんにちわ", "こんばんは": "こんばんわ",
+}  # fmt: skip
+_SHORT_VOWELS = "\u064b-\u0650"
+_ARABIC_LETTER = re.compile("[\u0621-\u064a]")
+_SHORTEST_WITH_ENDING = 2
+
+
+class Phonemizer:
+    """Segments and pronounces one language; not to be shared between threads.
+
+    Args:
+        lang: ISO 639-1 code.
+        config: which marks phones keep.
+
+    Raises:
+        JointstError: the language is unknown.
+        EnvironmentFault: eSpeak NG or its voice for the language is missing.
+    """
+
+    def __init__(self, lang: str, config: LexiconConfig | None = None) -> None:
+        self.language = language(lang)
+        self.config = LexiconConfig() if config is None else config
+        native = _WRITTEN_IN.get(lang, "latin")
+        self._runs = re.compile(f"(?P<native>[{_SCRIPTS[native]}]+)|(?P<latin>[{_SCRIPTS['latin']}]+)|(?P<other>\\S)")
+        self._spoken = _SPOKEN.get(lang, _as_written)
+        self._respelling = [(re.compile(old), new) for old, new in _RESPELLING.get(lang, ())]
+        _espeak(self.language.voice)
+
+    def words(self, text: str) -> list[str]:
+        """The words of normalised ``text``: by spaces, in Chinese and Japanese the segments of a dictionary."""
+        if self.language.has_spaces:
+            return text.split()
+        segment = _SEGMENTERS[self.language.code]
+        words: list[str] = []
+        for match in self._runs.finditer(text):
+            words += segment(match.group()) if match.lastgroup == "native" else [match.group()]
+        return words
+
+    def spoken(self, word: str) -> str | None:
+        """What eSpeak's voice is given to read for a word in the language's own script; None if nothing can be."""
+        return self._spoken(word)
+
+    def pronounce(self, words: Sequence[str]) -> list[Phones]:
+        """The phones of each word; an empty tuple for a word that no front end can read."""
+        return [self._pronounce(word) for word in words]
+
+    def _pronounce(self, word: str) -> Phones:
+        phones: list[str] = []
+        for match in self._runs.finditer(word):
+            part = {"native": self._native, "latin": self._foreign}.get(match.lastgroup or "", _unreadable)(
+                match.group()
+            )
+            if not part:
+                return ()
+            phones += part
+        return tuple(self._kept(phone) for phone in phones)
+
+    def _native(self, word: str) -> list[str]:
+        spoken = self._spoken(word)
+        if spoken is None:
+            return []
+        if self.language.code == "zh":
+            return self._syllables(spoken.split())
+        phones, switched = _read(self.language.voice, spoken)
+        # In kana a switch of language means that eSpeak spells the character out in English.
+        return [] if switched and self.language.code == "ja" else self._respell(phones)
+
+    def _foreign(self, word: str) -> list[str]:
+        return _read(_FOREIGN_VOICE, word)[0]
+
+    def _syllables(self, syllables: list[str]) -> list[str]:
+        phones: list[str] = []
+        for syllable in syllables:
+            match = _SYLLABLE.fullmatch(syllable)
+            toneless = self._syllable(match.group(1)) if match else []
+            if not match or not toneless:
+                return []
+            phones += [phone.replace(_READ_TONE, match.group(2)) for phone in toneless]
+        return phones
+
+    def _syllable(self, base: str) -> list[str]:
+        """Phones of a pinyin syllable, with :data:`_READ_TONE` on the phone that bears the tone."""
+        if iong := _IONG.fullmatch(base):
+            return [*self._syllable(f"{iong.group(1)}i")[:1], *self._syllable("yong")[1:]]
+        phones, switched = _read(self.language.voice, f"{'ei' if base == 'ê' else base}1")
+        return [] if switched else self._respell(phones)
+
+    def _respell(self, phones: list[str]) -> list[str]:
+        if not self._respelling:
+            return phones
+        respelled = []
+        for phone in phones:
+            stress = phone[0] if phone[0] in "ˈˌ" else ""
+            rest = phone[len(stress) :]
+            for old, new in self._respelling:
+                rest = old.sub(new, rest)
+            respelled.append(stress + rest.replace("-", ""))
+        return respelled
+
+    def _kept(self, phone: str) -> str:
+        if not self.config.keep_stress:
+            phone = _STRESS.sub("", phone)
+        if not self.config.keep_length:
+            phone = phone.replace("ː", "")
+        if not self.config.keep_tone and self.language.code == "zh":
+            phone = phone.rstrip("12345")
+        return phone
+
+
+def front_end_versions() -> str:
+    """Everything that pronunciations depend on besides the settings."""
+    packages = ("phonemizer", "espeakng-loader", "pypinyin", "pykakasi", "mishkal")
+    return " ".join([f"phonemes-{VERSION}", *(f"{package}-{version(package)}" for package in packages)])
+
+
+@cache
+def _espeak(voice: str) -> Any:
+    """phonemizer's wrapper of eSpeak NG, set to a voice.
+
+    Raises:
+        EnvironmentFault: eSpeak NG cannot be loaded, or has no such voice (by itself it would read in English).
+    """
+    try:
+        import espeakng_loader
+        from phonemizer.backend.espeak.wrapper import EspeakWrapper
+
+        EspeakWrapper.set_library(espeakng_loader.get_library_path())
+        EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
+        wrapper = EspeakWrapper()
+        voices = wrapper.available_voices()
+    except (ImportError, OSError, RuntimeError) as error:
+        raise EnvironmentFault(
+            f"eSpeak NG cannot be loaded: {error} (install espeakng-loader and phonemizer)"
+        ) from None
+    # Voices are known by their language (pt-br) and, where that is longer, by their file (fr for fr-fr).
+    names = {candidate.identifier.rpartition("/")[2].lower(): candidate.language for candidate in reversed(voices)}
+    names |= {candidate.language: candidate.language for candidate in voices}
+    if voice not in names:
+        raise EnvironmentFault(
+            f"eSpeak NG has no voice {voice!r} (correct jointst/languages.py); it has: {' '.join(names)}"
+        )
+    wrapper.set_voice(names[voice])
+    return wrapper
+
+
+def _read(voice: str, text: str) -> tuple[list[str], bool]:
+    """The phones of ``text``, stress marks on, and whether eSpeak switched to another language's voice for it."""
+    phonemes = str(_espeak(voice).text_to_phonemes(text))
+    plain, switches = _FLAG.subn("_", phonemes)
+    return [phone for phone in re.split(r"[_\s]+", plain) if _STRESS.sub("", phone)], switches > 0
+
+
+def _as_written(word: str) -> str | None:
+    return word
+
+
+def _unreadable(word: str) -> list[str]:
+    return []
+
+
+@cache
+def _mishkal() -> Any:
+    from mishkal.tashkeel import TashkeelClass
+
+    return TashkeelClass()
+
+
+def _vowelled(word: str) -> str | None:
+    """An Arabic word with its short vowels (mishkal), in its form before a pause: as commands and lists are read.
+
+    Case endings depend on the sentence and drop before a pause, where the feminine -at becomes -ah.
+    """
+    vowelled = str(_mishkal().tashkeel(word)).strip()
+    if len(_ARABIC_LETTER.findall(vowelled)) > _SHORTEST_WITH_ENDING:
+        vowelled = re.sub(f"[{_SHORT_VOWELS}]+$", "", vowelled)
+        vowelled = re.sub("\u0629$", "\u0647\u0652", vowelled)
+    return vowelled or None
+
+
+@cache
+def _kakasi() -> Any:
+    from pykakasi import kakasi
+
+    converter: Any = kakasi
+    return converter()
+
+
+def _japanese_segments(text: str) -> list[str]:
+    return [part["orig"] for part in _kakasi().convert(text) if part["orig"].strip()]
+
+
+def _kana(word: str) -> str | None:
+    """A Japanese word in hiragana (pykakasi); None where a character has no reading."""
+    kana = "".join(part["hira"] for part in _kakasi().convert(word))
+    kana = _READINGS.get(kana, kana)
+    return kana if _KANA.fullmatch(kana) else None
+
+
+def _chinese_segments(text: str) -> list[str]:
+    from pypinyin.seg.mmseg import seg
+
+    return list(seg.cut(text))
+
+
+@lru_cache(maxsize=65536)
+def _pinyin(word: str) -> str | None:
+    """A Chinese word in pinyin syllables with tone digits, 5 for the neutral tone; None where one has no reading."""
+    from pypinyin import Style, lazy_pinyin
+
+    syllables = lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True, errors=lambda characters: "?")
+    return None if "?" in syllables else " ".join(syllables)
+
+
+_SEGMENTERS: dict[str, Callable[[str], list[str]]] = {"ja": _japanese_segments, "zh": _chinese_segments}
+_SPOKEN: dict[str, Callable[[str], str | None]] = {"ar": _vowelled, "ja": _kana, "zh": _pinyin}
