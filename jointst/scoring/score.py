@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,22 @@ from jointst.scoring.summary import Summary, by_voice, recall_of_unheard, summar
 from jointst.scoring.table import Cell, percent, table
 from jointst.stage import Context, Made, write_atomically
 from jointst.text.normalise import VERSION, normalise
-from jointst.text.phonemes import words as segment
+from jointst.text.phonemes import Phonemizer
 
 DECODERS = ("streaming", "full_context")
 """Names of the decoders, as folders and as keys."""
 
 RATES = ("error_rate", "wer_rate", "cer_rate")
+
+
+@cache
+def _phonemizer(lang: str) -> Phonemizer:
+    return Phonemizer(lang)
+
+
+def segment(lang: str, text: str) -> list[str]:
+    """Words of a language written without spaces, by the dictionary that its lexicon is made with."""
+    return _phonemizer(lang).words(text)
 
 
 def run(context: Context) -> Made:
@@ -55,7 +66,7 @@ def run(context: Context) -> Made:
     write_atomically(folder / "utterances.jsonl", "".join(lines))
     write_atomically(folder / "scores.txt", text)
     write_atomically(folder / "scores.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    print(text, flush=True)
+    print(text, end="", flush=True)
     return Made(what=f"scores of {len(sets)} test sets", where=folder / "scores.txt")
 
 

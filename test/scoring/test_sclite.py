@@ -15,10 +15,10 @@ from jointst.scoring.summary import summarise
 needs_sclite = pytest.mark.skipif(executable() is None, reason="sclite is not installed (Debian package sctk)")
 
 VOCABULARY = {
-    "en": "one two three it's (four) {five/six} @ %seven ;; 8*".split(),
-    "ru": "один два три ёж дом красный".split(),
-    "ar": "واحد اثنان ثلاثة أحمر".split(),
-    "hi": "एक दो तीन लाल हिंदी".split(),
+    "en": ["one", "two", "three", "it's", "(four)", "{five/six}", "@", "%seven", ";;", "8*"],
+    "ru": ["один", "два", "три", "ёж", "дом", "красный"],
+    "ar": ["واحد", "اثنان", "ثلاثة", "أحمر"],
+    "hi": ["एक", "दो", "तीन", "लाल", "हिंदी"],
     "zh": list("今天好红色一二三"),
 }
 
