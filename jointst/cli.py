@@ -9,6 +9,7 @@ import time
 from jointst.errors import JointstError
 from jointst.load_config import parse
 from jointst.stages import STAGES
+from jointst.threads import set_threads
 
 
 def usage() -> str:
@@ -30,8 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"jointst: error: no command {arguments[0]!r}\n\n{usage()}", file=sys.stderr)
         return 1
     try:
-        context, force = parse(stage.name, stage.help, arguments[1:])
-        reason = "forced" if force else stage.reason_to_run(context)
+        context = parse(stage.name, stage.help, arguments[1:])
+        set_threads(None)
+        reason = stage.reason_to_run(context)
         if not reason:
             print(f"stage {stage.number} {stage.name}: up to date")
             return 0

@@ -119,8 +119,8 @@ class FeatureConfig:
     """Window shift."""
     speed_perturbation: tuple[float, ...] = (1.0,)
     """Training audio is added once at each of these speeds."""
-    cmvn: Literal["global", "utterance", "none"] = "global"
-    """Mean and variance normalisation: statistics of the training set, of each utterance, or none."""
+    cmvn: Literal["global", "none"] = "global"
+    """Mean and variance normalisation: statistics of the training set, or none."""
     compress: bool = True
     """Write compressed arks (8 bits a value)."""
     max_failures: float = 0.0

@@ -60,11 +60,8 @@ def _parse_twice(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     return parser.parse_args(arguments)
 
 
-def parse(command: str, description: str, arguments: list[str]) -> tuple[Context, bool]:
+def parse(command: str, description: str, arguments: list[str]) -> Context:
     """The context of a stage from its command line.
-
-    Returns:
-        The context, and whether ``--force`` was given.
 
     Raises:
         ConfigError: an unknown key or a value that cannot work, with the key's path.
@@ -82,8 +79,8 @@ def parse(command: str, description: str, arguments: list[str]) -> tuple[Context
             raise ConfigError(f"--{key}", f"is {values[key]}", f"at least {lowest}")
     files = values["conf"] or []
     name = Path(str(files[-1])).stem if files else "default"
-    context = Context(config=_build(Config, values, ""), name=name, nj=values["nj"], ngpu=values["ngpu"])
-    return context, values["force"]
+    config: Config = _build(Config, values, "")
+    return Context(config=config, name=name, nj=values["nj"], ngpu=values["ngpu"], force=values["force"])
 
 
 def to_yaml(config: Config) -> str:
@@ -103,4 +100,4 @@ def from_yaml(path: Path) -> Config:
     Raises:
         JointstError: the file is missing, damaged, or of another version of the toolkit.
     """
-    return parse("config", "", ["--conf", str(path)])[0].config
+    return parse("config", "", ["--conf", str(path)]).config

@@ -24,12 +24,14 @@ class Context:
         name: name of the experiment, the stem of its configuration file.
         nj: processes for long work.
         ngpu: GPUs to train and decode on; 0 for the CPU.
+        force: run even when everything is up to date, and from the start.
     """
 
     config: Config
     name: str
     nj: int = 2
     ngpu: int = 0
+    force: bool = False
 
     @property
     def data(self) -> Path:
@@ -99,6 +101,8 @@ class Stage:
 
     def reason_to_run(self, context: Context) -> str:
         """Why the stage must run, or an empty string when all it makes is up to date."""
+        if context.force:
+            return "forced"
         if self.always:
             return "runs every time"
         stamp = self.stamp(context)

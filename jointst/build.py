@@ -1,0 +1,118 @@
+"""From settings and files to objects: symbol tables, a fresh model, a trained model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from jointst.config import Config
+from jointst.data.dataset import Symbols
+from jointst.errors import DataError, EnvironmentFault
+from jointst.load_config import from_yaml
+from jointst.models.joint import JointModel
+from jointst.stage import Context
+from jointst.text.lexicon import PhoneTable
+from jointst.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A trained model with all it needs to be used.
+
+    Attributes:
+        model: in evaluation mode, on ``device``.
+        symbols: its symbol tables.
+        config: the settings it was trained with.
+        device: where it is.
+    """
+
+    model: JointModel
+    symbols: Symbols
+    config: Config
+    device: torch.device
+
+
+def read_symbols(config: Config, data: Path) -> Symbols:
+    """The symbol tables that stages 3 and 5 made."""
+    return Symbols(
+        tokenizer=Tokenizer.read(data / "tokenizer" / "tokenizer.model"),
+        phones=PhoneTable.read(data / "lang" / "phones.txt"),
+        text_input=config.tokenizer.text_input,
+    )
+
+
+def build_model(config: Config, symbols: Symbols) -> JointModel:
+    """A model with fresh weights, drawn from torch's random state."""
+    return JointModel(
+        config.model,
+        mel_bins=config.features.mel_bins,
+        vocabulary=symbols.tokenizer.size,
+        symbols=symbols.input_size,
+    )
+
+
+def load_statistics(model: JointModel, config: Config, data: Path) -> None:
+    """Put the training set's feature statistics into the model.
+
+    Raises:
+        DataError: the statistics are missing.
+    """
+    if config.features.cmvn != "global":
+        return
+    path = data / "cmvn.npz"
+    if not path.is_file():
+        raise DataError("is missing", path=path, fix="run the features stage")
+    with np.load(path) as statistics:
+        model.normalisation.mean.copy_(torch.from_numpy(statistics["mean"]))
+        model.normalisation.inverse_std.copy_(torch.from_numpy(statistics["inverse_std"]))
+
+
+def choose_device(ngpu: int) -> torch.device:
+    """The device to run on.
+
+    Raises:
+        EnvironmentFault: GPUs are asked for and there are fewer.
+    """
+    if ngpu == 0:
+        return torch.device("cpu")
+    if torch.cuda.device_count() < ngpu:
+        raise EnvironmentFault(f"--ngpu {ngpu}: torch sees {torch.cuda.device_count()} GPUs (use --ngpu 0 for the CPU)")
+    return torch.device("cuda")
+
+
+def load_trained(context: Context) -> Trained:
+    """The model that the train stage of this experiment left.
+
+    Raises:
+        DataError: there is none, or it does not fit the symbol tables.
+    """
+    weights = context.exp / "model.safetensors"
+    if not weights.is_file():
+        raise DataError("is missing", path=weights, fix="run the train stage")
+    config = from_yaml(context.exp / "config.yaml")
+    symbols = read_symbols(config, context.data)
+    model = build_model(config, symbols)
+    try:
+        model.load_state_dict(load_file(weights))
+    except (RuntimeError, SafetensorError) as error:
+        raise DataError(
+            f"does not fit the symbol tables or settings: {error}",
+            path=weights,
+            fix="the data were made anew: train again with --force",
+        ) from None
+    device = choose_device(context.ngpu)
+    return Trained(model=model.to(device).eval(), symbols=symbols, config=config, device=device)
+
+
+def describe(model: JointModel) -> str:
+    """Parameters of each part, in JSON."""
+    counts = {
+        name: sum(parameter.numel() for parameter in child.parameters()) for name, child in model.named_children()
+    }
+    return json.dumps({**counts, "total": sum(counts.values())})

@@ -1,0 +1,102 @@
+"""Batches of paired speech and of text.
+
+B batch, T frames, F mel bins, P phones, U labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+AnyBatch = TypeVar("AnyBatch", "TextBatch", "PairedBatch", "JointBatch")
+
+LABEL_PADDING = 1
+"""Padding of labels: any label but the blank, since lattices look padding up before masking it."""
+
+
+def _to(batch: AnyBatch, device: torch.device | str) -> AnyBatch:
+    moved: dict[str, Any] = {}
+    for field in dataclasses.fields(batch):
+        value = getattr(batch, field.name)
+        moved[field.name] = value.to(device, non_blocking=True) if hasattr(value, "to") else value
+    return dataclasses.replace(batch, **moved)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextBatch:
+    """Texts.
+
+    Attributes:
+        utterances: B ids.
+        phones: (B, P) int64.
+        phone_lengths: (B,).
+        labels: (B, U) int64.
+        label_lengths: (B,).
+    """
+
+    utterances: list[str]
+    phones: Tensor
+    phone_lengths: Tensor
+    labels: Tensor
+    label_lengths: Tensor
+
+    def to(self, device: torch.device | str) -> TextBatch:
+        """The batch on a device."""
+        return _to(self, device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedBatch:
+    """Speech with its transcripts.
+
+    Attributes:
+        utterances: B ids.
+        languages: B language codes.
+        features: (B, T, F).
+        feature_lengths: (B,).
+        phones, phone_lengths, labels, label_lengths: as in :class:`TextBatch`.
+    """
+
+    utterances: list[str]
+    languages: list[str]
+    features: Tensor
+    feature_lengths: Tensor
+    phones: Tensor
+    phone_lengths: Tensor
+    labels: Tensor
+    label_lengths: Tensor
+
+    def to(self, device: torch.device | str) -> PairedBatch:
+        """The batch on a device."""
+        return _to(self, device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointBatch:
+    """What one update sees.
+
+    Attributes:
+        paired: speech with transcripts.
+        text: input of the text branch, or None.
+        shared: the first ``shared`` texts are the transcripts of the first ``shared`` paired utterances.
+    """
+
+    paired: PairedBatch
+    text: TextBatch | None
+    shared: int
+
+    def to(self, device: torch.device | str) -> JointBatch:
+        """The batch on a device."""
+        return _to(self, device)
+
+
+def pad_ids(sequences: Sequence[Tensor], value: int) -> tuple[Tensor, Tensor]:
+    """Sequences of int64 to (B, longest) padded with ``value``, and (B,) lengths."""
+    lengths = torch.tensor([len(sequence) for sequence in sequences], dtype=torch.int64)
+    return pad_sequence(list(sequences), batch_first=True, padding_value=value), lengths

@@ -1,0 +1,241 @@
+"""Data directories to batches: features from arks, labels from the tokenizer, phones from the lexicon stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import kaldiio
+import numpy as np
+import torch
+from torch import Tensor
+
+from jointst.data.batch import LABEL_PADDING, JointBatch, PairedBatch, TextBatch, pad_ids
+from jointst.data.directory import DataDirectory
+from jointst.data.sampler import BucketSampler, Size
+from jointst.errors import DataError
+from jointst.text.lexicon import PhoneTable
+from jointst.text.tokenizer import Tokenizer
+from jointst.units import positions_in
+
+PHONE_PADDING = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Symbols:
+    """Both symbol tables of an experiment.
+
+    Attributes:
+        tokenizer: labels of text.
+        phones: input of the text encoder.
+        text_input: whether the text encoder reads phones or word pieces.
+    """
+
+    tokenizer: Tokenizer
+    phones: PhoneTable
+    text_input: str
+
+    @property
+    def input_size(self) -> int:
+        """Symbols that the text encoder knows."""
+        return self.phones.size if self.text_input == "phones" else self.tokenizer.size
+
+    def inputs(self, directory: DataDirectory, utterance: str) -> Tensor:
+        """Input of the text encoder for an utterance, (P,) int64, at least one symbol.
+
+        Raises:
+            DataError: it has no phones.
+        """
+        if self.text_input == "pieces":
+            ids = self.tokenizer.encode(directory.text[utterance])
+        else:
+            phones = directory.phones.get(utterance, "")
+            if not phones:
+                raise DataError(
+                    "has no phones",
+                    path=directory.path / "phones",
+                    utterance=utterance,
+                    fix="run the lexicon stage, and look at unknown_<language>.txt",
+                )
+            ids = self.phones.encode(phones)
+        return torch.tensor(ids, dtype=torch.int64)
+
+    def labels(self, directory: DataDirectory, utterance: str) -> Tensor:
+        """Labels of an utterance, (U,) int64."""
+        return torch.tensor(self.tokenizer.encode(directory.text[utterance]), dtype=torch.int64)
+
+
+class TextSet:
+    """Sentences of some data directories, audio or not.
+
+    Args:
+        directories: data directories.
+        symbols: symbol tables.
+    """
+
+    def __init__(self, directories: Sequence[DataDirectory], symbols: Symbols) -> None:
+        keys = [(directory, utterance) for directory in directories for utterance in directory.utterances]
+        self.utterances = [utterance for _, utterance in keys]
+        self.languages = [directory.utt2lang.get(utterance, "") for directory, utterance in keys]
+        self.phones = [symbols.inputs(directory, utterance) for directory, utterance in keys]
+        self.labels = [symbols.labels(directory, utterance) for directory, utterance in keys]
+
+    def sizes(self, repeats: int) -> list[Size]:
+        """What each sentence costs when phones are repeated so often."""
+        pairs = zip(self.phones, self.labels, strict=True)
+        return [
+            Size(positions=len(phones), encoded=repeats * len(phones), labels=len(labels)) for phones, labels in pairs
+        ]
+
+    def batch(self, indices: Sequence[int]) -> TextBatch:
+        """The sentences at ``indices``."""
+        phones, phone_lengths = pad_ids([self.phones[i] for i in indices], PHONE_PADDING)
+        labels, label_lengths = pad_ids([self.labels[i] for i in indices], LABEL_PADDING)
+        return TextBatch(
+            utterances=[self.utterances[i] for i in indices],
+            phones=phones,
+            phone_lengths=phone_lengths,
+            labels=labels,
+            label_lengths=label_lengths,
+        )
+
+
+class PairedSet(TextSet):
+    """Utterances of some data directories, with features.
+
+    Raises:
+        DataError: an utterance has no features.
+    """
+
+    def __init__(self, directories: Sequence[DataDirectory], symbols: Symbols) -> None:
+        super().__init__(directories, symbols)
+        self._scp: list[str] = []
+        self.frames: list[int] = []
+        for directory in directories:
+            for utterance in directory.utterances:
+                if utterance not in directory.feats_scp or utterance not in directory.utt2num_frames:
+                    raise DataError(
+                        "has no features",
+                        path=directory.path / "feats.scp",
+                        utterance=utterance,
+                        fix="run the features stage",
+                    )
+                self._scp.append(directory.feats_scp[utterance])
+                self.frames.append(directory.utt2num_frames[utterance])
+
+    def paired_sizes(self, subsampling: int) -> list[Size]:
+        """What each utterance costs at a subsampling factor."""
+        pairs = zip(self.frames, self.labels, strict=True)
+        return [
+            Size(positions=frames, encoded=positions_in(frames, subsampling), labels=len(labels))
+            for frames, labels in pairs
+        ]
+
+    def features(self, i: int) -> Tensor:
+        """Features of utterance ``i``, (T, F) float32.
+
+        Raises:
+            DataError: the ark cannot be read, by name.
+        """
+        try:
+            matrix = kaldiio.load_mat(self._scp[i])
+        except (OSError, ValueError, AssertionError) as error:
+            raise DataError(
+                f"features cannot be read: {error}",
+                path=self._scp[i],
+                utterance=self.utterances[i],
+                fix="run the features stage with --force",
+            ) from None
+        return torch.from_numpy(np.array(matrix, dtype=np.float32))
+
+    def paired_batch(self, indices: Sequence[int]) -> PairedBatch:
+        """The utterances at ``indices``."""
+        features = [self.features(i) for i in indices]
+        text = self.batch(indices)
+        return PairedBatch(
+            utterances=text.utterances,
+            languages=[self.languages[i] for i in indices],
+            features=torch.nn.utils.rnn.pad_sequence(features, batch_first=True),
+            feature_lengths=torch.tensor([len(matrix) for matrix in features], dtype=torch.int64),
+            phones=text.phones,
+            phone_lengths=text.phone_lengths,
+            labels=text.labels,
+            label_lengths=text.label_lengths,
+        )
+
+
+class JointSet:
+    """Joint batches by step: paired utterances, some of their transcripts, and unpaired sentences.
+
+    Args:
+        paired: paired training utterances.
+        paired_sampler: their batches.
+        unpaired: unpaired sentences, or None.
+        unpaired_sampler: their batches, or None.
+        paired_text_share: share of each paired batch whose transcripts go through the text branch.
+        use_text: whether there is a text branch at all.
+    """
+
+    def __init__(
+        self,
+        paired: PairedSet,
+        paired_sampler: BucketSampler,
+        unpaired: TextSet | None,
+        unpaired_sampler: BucketSampler | None,
+        *,
+        paired_text_share: float,
+        use_text: bool,
+    ) -> None:
+        self._paired = paired
+        self._paired_sampler = paired_sampler
+        self._unpaired = unpaired
+        self._unpaired_sampler = unpaired_sampler
+        self._share = paired_text_share
+        self._use_text = use_text
+
+    def batch(self, step: int) -> JointBatch:
+        """The batch of a step: the same whenever it is asked for."""
+        indices = self._paired_sampler.batch(step).tolist()
+        paired = self._paired.paired_batch(indices)
+        if not self._use_text:
+            return JointBatch(paired=paired, text=None, shared=0)
+        shared = round(self._share * len(indices))
+        phones = [self._paired.phones[i] for i in indices[:shared]]
+        labels = [self._paired.labels[i] for i in indices[:shared]]
+        names = [self._paired.utterances[i] for i in indices[:shared]]
+        if self._unpaired is not None and self._unpaired_sampler is not None:
+            more = self._unpaired_sampler.batch(step).tolist()
+            phones += [self._unpaired.phones[i] for i in more]
+            labels += [self._unpaired.labels[i] for i in more]
+            names += [self._unpaired.utterances[i] for i in more]
+        if not names:
+            return JointBatch(paired=paired, text=None, shared=0)
+        padded_phones, phone_lengths = pad_ids(phones, PHONE_PADDING)
+        padded_labels, label_lengths = pad_ids(labels, LABEL_PADDING)
+        text = TextBatch(
+            utterances=names,
+            phones=padded_phones,
+            phone_lengths=phone_lengths,
+            labels=padded_labels,
+            label_lengths=label_lengths,
+        )
+        return JointBatch(paired=paired, text=text, shared=shared)
+
+
+def read_directories(root: Path, names: Sequence[str], speeds: Sequence[float] = (1.0,)) -> list[DataDirectory]:
+    """Data directories by name, with their speed-perturbed copies."""
+    suffixes = ["" if speed == 1.0 else f"_sp{speed}" for speed in speeds]
+    return [DataDirectory.read(root / f"{name}{suffix}") for name in names for suffix in suffixes]
+
+
+def in_order(paired: PairedSet, batch_utterances: int, limit: int | None = None) -> Iterator[PairedBatch]:
+    """All utterances once, by length, the longest first: what decoding and reports iterate over."""
+    order = sorted(range(len(paired.utterances)), key=lambda i: (-paired.frames[i], paired.utterances[i]))
+    if limit is not None and len(order) > limit:
+        # Evenly spread over the set, so that a sample holds every language.
+        by_name = sorted(order, key=lambda i: paired.utterances[i])
+        chosen = set(by_name[:: -(-len(by_name) // limit)])
+        order = [i for i in order if i in chosen]
+    for first in range(0, len(order), batch_utterances):
+        yield paired.paired_batch(order[first : first + batch_utterances])

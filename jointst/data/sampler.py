@@ -1,0 +1,127 @@
+"""Batches of utterances of like length, bounded in memory, the same on every run.
+
+One class serves paired speech and text. The batch at a step is a pure function of (seed, rank, step), so that the
+state of a sampler is one integer, and resuming gives the very batches an unbroken run would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jointst.config import BatchConfig
+from jointst.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """What an utterance costs.
+
+    Attributes:
+        positions: frames of speech, or phones of text.
+        encoded: encoder positions.
+        labels: labels.
+    """
+
+    positions: int
+    encoded: int
+    labels: int
+
+
+class BucketSampler:
+    """Length-bucketed batches.
+
+    Args:
+        names: utterance ids, for messages.
+        sizes: one for each utterance.
+        bounds: of a padded batch.
+        seed: of the order.
+        rank: this process among ``world``; processes take turns on an epoch's batches.
+        world: number of processes.
+
+    Raises:
+        DataError: an empty set, or an utterance that alone is over the bounds, by name.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        sizes: Sequence[Size],
+        bounds: BatchConfig,
+        *,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if not names:
+            raise DataError("no utterance to sample from")
+        self._positions = np.array([size.positions for size in sizes], dtype=np.int64)
+        self._encoded = np.array([size.encoded for size in sizes], dtype=np.int64)
+        self._states = np.array([size.labels + 1 for size in sizes], dtype=np.int64)
+        self._bounds = bounds
+        self._seed = seed
+        self._rank = rank
+        self._world = world
+        over = (self._positions > bounds.max_positions) | (self._encoded * self._states > bounds.max_lattice)
+        if over.any():
+            worst = int(np.argmax(over))
+            raise DataError(
+                f"{int(over.sum())} utterances are larger than a whole batch, the first with "
+                f"{self._positions[worst]} positions and {self._states[worst] - 1} labels",
+                utterance=names[worst],
+                fix="segment or drop them, or raise max_positions and max_lattice of the batch",
+            )
+        self._first_batch = [0]  # of each epoch known so far, counted over all processes
+        self._epoch = -1
+        self._batches: list[NDArray[np.int64]] = []
+
+    def _make_epoch(self, epoch: int) -> list[NDArray[np.int64]]:
+        generator = np.random.default_rng((self._seed, epoch))
+        # Jitter mixes utterances of like length anew in every epoch.
+        jitter = generator.uniform(0.85, 1.15, len(self._positions))
+        order = np.argsort(self._positions * jitter, kind="stable")
+        batches: list[NDArray[np.int64]] = []
+        current: list[int] = []
+        longest = widest = tallest = 0
+        for item in order:
+            longest_with = max(longest, int(self._positions[item]))
+            widest_with = max(widest, int(self._encoded[item]))
+            tallest_with = max(tallest, int(self._states[item]))
+            count = len(current) + 1
+            if current and (
+                count > self._bounds.max_utterances
+                or count * longest_with > self._bounds.max_positions
+                or count * widest_with * tallest_with > self._bounds.max_lattice
+            ):
+                batches.append(np.array(current))
+                current = []
+                longest_with, widest_with = int(self._positions[item]), int(self._encoded[item])
+                tallest_with = int(self._states[item])
+            current.append(int(item))
+            longest, widest, tallest = longest_with, widest_with, tallest_with
+        batches.append(np.array(current))
+        return [batches[i] for i in generator.permutation(len(batches))]
+
+    def batch(self, step: int) -> NDArray[np.int64]:
+        """Indices of the utterances of this process's batch number ``step``, counted from 0 over all epochs."""
+        wanted = step * self._world + self._rank
+        epoch = int(np.searchsorted(self._first_batch, wanted, side="right")) - 1
+        while True:
+            if epoch != self._epoch:
+                self._batches, self._epoch = self._make_epoch(epoch), epoch
+                if epoch == len(self._first_batch) - 1:
+                    self._first_batch.append(self._first_batch[-1] + len(self._batches))
+            if wanted < self._first_batch[epoch + 1]:
+                return self._batches[wanted - self._first_batch[epoch]]
+            epoch += 1
+
+    def worst(self) -> NDArray[np.int64]:
+        """The batch of the first epoch whose lattice is largest: what memory must be tried with."""
+        cost = [
+            len(batch) * int(self._encoded[batch].max()) * int(self._states[batch].max())
+            for batch in self._make_epoch(0)
+        ]
+        return self._make_epoch(0)[int(np.argmax(cost))]

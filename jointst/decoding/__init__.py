@@ -1,0 +1,1 @@
+"""From speech to text: hypotheses, search, and the decode stage."""

@@ -1,0 +1,113 @@
+"""Stage 7: decode the test sets with both decoders."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from jointst.build import Trained, load_trained
+from jointst.data.dataset import PairedSet, in_order, read_directories
+from jointst.data.directory import write_table
+from jointst.decoding.greedy import greedy_search
+from jointst.decoding.hypothesis import Hypothesis
+from jointst.progress import progress
+from jointst.stage import Context, Made, write_atomically
+from jointst.threads import set_threads
+from jointst.units import frames_to_seconds
+
+DECODERS = ("streaming", "full_context")
+"""Both decoders, by the folder their hypotheses go to."""
+
+
+class _Clock:
+    """Seconds spent in named parts; waits for the GPU at every stop."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda = device.type == "cuda"
+        self._last = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    def start(self) -> None:
+        self._last = time.perf_counter()
+
+    def stop(self, part: str) -> None:
+        if self._cuda:
+            torch.cuda.synchronize()
+        now = time.perf_counter()
+        self.seconds[part] = self.seconds.get(part, 0.0) + now - self._last
+        self._last = now
+
+
+def _record(trained: Trained, utterance: str, hypothesis: Hypothesis) -> dict[str, object]:
+    features, tokenizer = trained.config.features, trained.symbols.tokenizer
+    step = frames_to_seconds(trained.config.model.subsampling, features.hop)
+    return {
+        "utterance": utterance,
+        "text": tokenizer.decode(hypothesis.labels),
+        "tokens": tokenizer.pieces(hypothesis.labels),
+        "times": hypothesis.times(step),
+        "confidence": [round(value, 4) for value in hypothesis.confidence],
+    }
+
+
+def _write(records: list[dict[str, object]], folder: Path) -> None:
+    records = sorted(records, key=lambda record: str(record["utterance"]).encode())
+    lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
+    write_atomically(folder / "hyp.jsonl", "".join(lines))
+    write_table(folder / "hyp.text", {str(record["utterance"]): str(record["text"]) for record in records})
+
+
+@torch.inference_mode()
+def decode_set(trained: Trained, paired: PairedSet, folder: Path, batch_utterances: int, max_labels: int) -> None:
+    """Decode one test set into ``folder``: ``<decoder>/hyp.text``, ``<decoder>/hyp.jsonl`` and ``timing.json``."""
+    model, clock = trained.model, _Clock(trained.device)
+    records: dict[str, list[dict[str, object]]] = {name: [] for name in DECODERS}
+    frames = 0
+    with progress(total=len(paired.utterances), desc=f"decode {folder.name}", unit="utterance") as bar:
+        for batch in in_order(paired, batch_utterances):
+            moved = batch.to(trained.device)
+            clock.start()
+            encoded = model.encode_speech(moved.features, moved.feature_lengths)
+            clock.stop("encoder_seconds")
+            sides: list[tuple[str, Tensor]] = [("streaming", encoded.streaming), ("full_context", encoded.full_context)]
+            for name, states in sides:
+                decoder = model.streaming_decoder if name == "streaming" else model.full_context_decoder
+                hypotheses = greedy_search(decoder, states, encoded.lengths, max_labels)
+                clock.stop(f"{name}_seconds")
+                pairs = zip(batch.utterances, hypotheses, strict=True)
+                records[name] += [_record(trained, utterance, hypothesis) for utterance, hypothesis in pairs]
+                clock.start()
+            frames += int(batch.feature_lengths.sum())
+            bar.update(len(batch.utterances))
+    for name in DECODERS:
+        _write(records[name], folder / name)
+    audio = frames_to_seconds(frames, trained.config.features.hop)
+    seconds = {part: round(value, 3) for part, value in clock.seconds.items()}
+    write_atomically(folder / "timing.json", json.dumps({"audio_seconds": round(audio, 2), **seconds}, indent=1) + "\n")
+
+
+def run(context: Context) -> Made:
+    """Decode every test set.
+
+    Raises:
+        DataError: no trained model, or a set without features.
+    """
+    set_threads(None)
+    trained = load_trained(context)
+    decoding = context.config.decoding
+    count = 0
+    for name in context.config.data.test:
+        paired = PairedSet(read_directories(context.data, [name]), trained.symbols)
+        decode_set(
+            trained,
+            paired,
+            context.exp / "decode" / name,
+            decoding.batch_utterances,
+            decoding.max_labels_per_position,
+        )
+        count += len(paired.utterances)
+    return Made(what=f"hypotheses of {count} utterances, both decoders", where=context.exp / "decode")

@@ -1,0 +1,49 @@
+"""Stage 10: everything a recogniser needs in one folder, the text encoder left out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+
+from jointst.errors import DataError
+from jointst.stage import Context, Made, write_atomically
+
+TRAINING_ONLY = ("text_encoder.", "ctc.")
+"""Parts of the model that no recogniser uses."""
+
+
+def run(context: Context) -> Made:
+    """Pack the model: weights, settings, tokenizer, phone set and lexicons.
+
+    Raises:
+        DataError: there is no trained model.
+    """
+    weights = context.exp / "model.safetensors"
+    if not weights.is_file():
+        raise DataError("is missing", path=weights, fix="run the train stage")
+    packed, writing = context.exp / "packed", context.exp / "packed.writing"
+    shutil.rmtree(writing, ignore_errors=True)
+    (writing / "lang").mkdir(parents=True)
+    state = {name: tensor for name, tensor in load_file(weights).items() if not name.startswith(TRAINING_ONLY)}
+    save_file(state, writing / "model.safetensors")
+    sources = [context.exp / "config.yaml", context.exp / "versions.json"]
+    sources += [context.data / "tokenizer" / name for name in ("tokenizer.model", "tokens.txt")]
+    for source in sources:
+        _copy(source, writing)
+    for source in sorted((context.data / "lang").glob("lexicon_*.txt")) + [context.data / "lang" / "phones.txt"]:
+        _copy(source, writing / "lang")
+    parameters = sum(tensor.numel() for tensor in state.values())
+    write_atomically(writing / "parameters.json", json.dumps({"parameters": parameters}) + "\n")
+    shutil.rmtree(packed, ignore_errors=True)
+    writing.rename(packed)
+    size = sum(path.stat().st_size for path in packed.rglob("*") if path.is_file()) / 1e6
+    return Made(what=f"recogniser of {parameters / 1e6:.2f} M parameters, {size:.1f} MB", where=packed)
+
+
+def _copy(source: Path, folder: Path) -> None:
+    if not source.is_file():
+        raise DataError("is missing", path=source, fix="run the stages before this one")
+    shutil.copyfile(source, folder / source.name)

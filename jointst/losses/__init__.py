@@ -1,0 +1,1 @@
+"""Losses; they live outside the model and return their named parts."""

@@ -1,0 +1,138 @@
+"""The joint speech-text model (arXiv 2308.06125; the design's section 1).
+
+B batch, T frames, P phones, N positions (of either side), D features, F mel bins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from jointst.config import ModelConfig
+from jointst.nn.conformer import ConformerStack, Pattern, chunked, full_context
+from jointst.nn.decoder import TransducerDecoder
+from jointst.nn.subsampling import ConvSubsampling
+from jointst.nn.text_encoder import TextEncoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """States of one side, speech or text.
+
+    Attributes:
+        front: (B, N, D), what enters the shared encoders.
+        states: outputs of the shared layers, streaming then full-context, each (B, N, D of its encoder).
+        streaming: (B, N, D), output of the streaming encoder.
+        full_context: (B, N, D'), output of the full-context encoder.
+        lengths: (B,) valid positions.
+    """
+
+    front: Tensor
+    states: list[Tensor]
+    streaming: Tensor
+    full_context: Tensor
+    lengths: Tensor
+
+
+class Normalisation(nn.Module):
+    """Global mean and variance normalisation of features; statistics travel with the weights."""
+
+    mean: Tensor
+    inverse_std: Tensor
+
+    def __init__(self, mel_bins: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(mel_bins))
+        self.register_buffer("inverse_std", torch.ones(mel_bins))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, T, F) to the same."""
+        return (features - self.mean) * self.inverse_std
+
+
+class JointModel(nn.Module):
+    """Audio and text encoders, shared streaming and full-context encoders, and a decoder after each.
+
+    Args:
+        config: sizes.
+        mel_bins: F.
+        vocabulary: labels, the blank included.
+        symbols: size of the phone table.
+    """
+
+    def __init__(self, config: ModelConfig, *, mel_bins: int, vocabulary: int, symbols: int) -> None:
+        super().__init__()
+        self.config = config
+        streaming_pattern = chunked(config.chunk, config.left_chunks)
+        self.normalisation = Normalisation(mel_bins)
+        self.subsampling = ConvSubsampling(mel_bins, config.dim, config.subsampling)
+        self.audio_encoder = _stack(config, config.audio_layers, config.dim, streaming_pattern, causal=True)
+        text_layers = _stack(config, config.text_encoder.layers, config.dim, streaming_pattern, causal=True)
+        self.text_encoder = TextEncoder(symbols, config.dim, config.text_encoder, text_layers)
+        self.streaming_encoder = _stack(config, config.streaming_layers, config.dim, streaming_pattern, causal=True)
+        wide = config.full_context_dim
+        self.widening = nn.Identity() if wide == config.dim else nn.Linear(config.dim, wide)
+        self.full_context_encoder = _stack(
+            config, config.full_context_layers, wide, full_context(config.right_context), causal=False
+        )
+        self.streaming_decoder = TransducerDecoder(vocabulary, config.dim, config.decoder)
+        self.full_context_decoder = TransducerDecoder(vocabulary, wide, config.decoder)
+        self.ctc = nn.Linear(config.dim, vocabulary)
+
+    @property
+    def layer_names(self) -> list[str]:
+        """Names of the shared layers, in the order of :attr:`Encoded.states`."""
+        streaming = [f"streaming {i + 1}" for i in range(self.config.streaming_layers)]
+        return streaming + [f"full-context {i + 1}" for i in range(self.config.full_context_layers)]
+
+    def encode_audio(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The audio encoder: features (B, T, F) and lengths (B,) to states (B, N, D) and lengths (B,)."""
+        x, lengths = self.subsampling(self.normalisation(features), lengths)
+        states, lengths = self.audio_encoder(x, lengths)
+        return states[-1], lengths
+
+    def encode_speech(self, features: Tensor, lengths: Tensor) -> Encoded:
+        """Both shared encoders over speech.
+
+        Args:
+            features: (B, T, F), not normalised.
+            lengths: (B,) valid frames.
+        """
+        return self.encode_shared(*self.encode_audio(features, lengths))
+
+    def encode_text(self, phones: Tensor, lengths: Tensor, durations: Tensor | None = None) -> Encoded:
+        """Both shared encoders over text, upsampled, and masked while training.
+
+        Args:
+            phones: (B, P) int64.
+            lengths: (B,) valid phones.
+            durations: (B, P), for ``upsampling: durations`` only.
+        """
+        return self.encode_shared(*self.text_encoder(phones, lengths, durations))
+
+    def encode_shared(self, front: Tensor, lengths: Tensor) -> Encoded:
+        """The shared encoders over the output of either front encoder, (B, N, D) and (B,)."""
+        streaming, _ = self.streaming_encoder(front, lengths)
+        full, _ = self.full_context_encoder(self.widening(streaming[-1]), lengths)
+        return Encoded(
+            front=front,
+            states=streaming + full,
+            streaming=streaming[-1],
+            full_context=full[-1],
+            lengths=lengths,
+        )
+
+
+def _stack(config: ModelConfig, layers: int, dim: int, pattern: Pattern, *, causal: bool) -> ConformerStack:
+    return ConformerStack(
+        layers,
+        dim,
+        pattern,
+        heads=config.heads,
+        feed_forward_multiplier=config.feed_forward_multiplier,
+        kernel_size=config.kernel_size,
+        dropout=config.dropout,
+        causal=causal,
+    )

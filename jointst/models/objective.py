@@ -1,0 +1,122 @@
+"""What training minimises: the sum of all losses, with its named parts (the design's section 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn.functional import ctc_loss
+
+from jointst.config import LossConfig
+from jointst.data.batch import JointBatch
+from jointst.losses.consistency import consistency_loss
+from jointst.losses.transducer import transducer_loss
+from jointst.models.joint import Encoded, JointModel
+from jointst.nn.predictor import BLANK
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointLoss:
+    """A training loss and what it is made of.
+
+    Attributes:
+        total: the scalar to minimise.
+        parts: unweighted scalars by name: ``speech_streaming``, ``text_full_context``, ``ctc``, ``consistency``,
+            ``consistency/layer0``, ...
+        speech: states of the speech branch, if it ran; for the collapse alarm.
+    """
+
+    total: Tensor
+    parts: dict[str, Tensor] = field(default_factory=dict)
+    speech: Encoded | None = None
+
+
+def consistency_weight(config: LossConfig, update: int) -> float:
+    """The weight of the consistency loss at an update: 0, then a linear ramp, then ``weight``."""
+    consistency = config.consistency
+    since = update - consistency.start_update
+    if since < 0:
+        return 0.0
+    return consistency.weight * min(1.0, (since + 1) / max(1, consistency.ramp_updates))
+
+
+def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update: int) -> JointLoss:
+    """The loss of a batch at an update.
+
+    Args:
+        model: the joint model.
+        batch: paired utterances, texts, and how many of the paired ones come first among the texts.
+        config: weights.
+        update: counted from 0; CTC alone comes first, the consistency loss late.
+    """
+    paired = batch.paired
+    front, lengths = model.encode_audio(paired.features, paired.feature_lengths)
+    parts: dict[str, Tensor] = {}
+    total = front.new_zeros(())
+    if config.ctc > 0:
+        parts["ctc"] = _ctc(model, front, lengths, paired.labels, paired.label_lengths)
+        total = total + config.ctc * parts["ctc"]
+    if update < config.ctc_only_updates:
+        return JointLoss(total=total, parts=parts)
+    speech = model.encode_shared(front, lengths)
+    total = total + config.speech * _both_decoders(
+        model, speech, paired.labels, paired.label_lengths, config, parts, "speech"
+    )
+    if batch.text is not None and config.text > 0:
+        text = model.encode_text(batch.text.phones, batch.text.phone_lengths)
+        total = total + config.text * _both_decoders(
+            model, text, batch.text.labels, batch.text.label_lengths, config, parts, "text"
+        )
+        weight = consistency_weight(config, update)
+        if weight > 0 and batch.shared > 0:
+            parts.update(_consistency(speech, text, batch.shared, config))
+            total = total + weight * parts["consistency"]
+    return JointLoss(total=total, parts=parts, speech=speech)
+
+
+def _both_decoders(
+    model: JointModel,
+    encoded: Encoded,
+    labels: Tensor,
+    label_lengths: Tensor,
+    config: LossConfig,
+    parts: dict[str, Tensor],
+    side: str,
+) -> Tensor:
+    weighted = encoded.front.new_zeros(())
+    for name, decoder, states, weight in (
+        ("streaming", model.streaming_decoder, encoded.streaming, config.streaming),
+        ("full_context", model.full_context_decoder, encoded.full_context, 1.0 - config.streaming),
+    ):
+        if weight > 0:
+            loss = transducer_loss(
+                decoder, states, encoded.lengths, labels, label_lengths, fastemit=config.fastemit
+            )
+            parts[f"{side}_{name}"] = loss
+            weighted = weighted + weight * loss
+    return weighted
+
+
+def _ctc(model: JointModel, front: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor) -> Tensor:
+    log_probs = model.ctc(front).float().log_softmax(-1).transpose(0, 1)  # (B, N, V) -> (N, B, V)
+    # CTC has no path for more labels than positions; such utterances train the transducer alone.
+    losses = ctc_loss(
+        log_probs, labels, lengths, label_lengths, blank=BLANK, reduction="none", zero_infinity=True
+    )
+    return losses.sum() / label_lengths.sum().clamp_min(1)
+
+
+def _consistency(speech: Encoded, text: Encoded, shared: int, config: LossConfig) -> dict[str, Tensor]:
+    """Parts of the consistency loss over the first ``shared`` utterances, which both branches encoded."""
+    layers = config.consistency.layers or tuple(range(len(speech.states)))
+    losses = consistency_loss(
+        [speech.states[layer][:shared] for layer in layers],
+        [text.states[layer][:shared] for layer in layers],
+        speech.lengths[:shared],
+        text.lengths[:shared],
+        normalised=config.consistency.normalise,
+    )
+    parts = {f"consistency/layer{layer}": loss for layer, loss in zip(layers, losses, strict=True)}
+    parts["consistency"] = torch.stack(losses).mean()
+    return parts

@@ -1,0 +1,1 @@
+"""Parts of the model; every module on the time axis takes lengths and gives them back."""

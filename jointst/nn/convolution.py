@@ -1,0 +1,50 @@
+"""The conformer's convolution module (arXiv 2005.08100), with layer norm and lengths.
+
+B batch, T positions, D features.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ConvolutionModule(nn.Module):
+    """Gated pointwise, depthwise over time, pointwise; causal or centred.
+
+    Batch norm is replaced by layer norm, and padding is zeroed before the depthwise convolution: an utterance's
+    output must not depend on its batch mates.
+
+    Args:
+        dim: D.
+        kernel_size: positions, odd.
+        causal: look at the past only.
+        dropout: on the output.
+    """
+
+    def __init__(self, dim: int, kernel_size: int, causal: bool, dropout: float) -> None:
+        super().__init__()
+        self.padding = (kernel_size - 1, 0) if causal else (kernel_size // 2, kernel_size // 2)
+        self.norm = nn.LayerNorm(dim)
+        self.gate = nn.Linear(dim, 2 * dim)
+        self.depthwise = nn.Conv1d(dim, dim, kernel_size, groups=dim)
+        self.depthwise_norm = nn.LayerNorm(dim)
+        self.project_out = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Convolve.
+
+        Args:
+            x: (B, T, D).
+            valid: (B, T) bool.
+
+        Returns:
+            (B, T, D).
+        """
+        x = nn.functional.glu(self.gate(self.norm(x)), dim=-1)
+        x = x.masked_fill(~valid[:, :, None], 0.0)
+        x = self.depthwise(nn.functional.pad(x.transpose(1, 2), self.padding)).transpose(1, 2)
+        x = torch.nn.functional.silu(self.depthwise_norm(x))
+        output: Tensor = self.dropout(self.project_out(x))
+        return output

@@ -1,0 +1,1 @@
+"""Functions on tensors and arrays: masks, distances, alignments, the transducer lattice."""

@@ -1,0 +1,1 @@
+"""Training on lightning: the module, its data, checkpoints, and the train stage."""

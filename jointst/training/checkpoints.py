@@ -1,0 +1,114 @@
+"""Checkpoints: the last full state with a backup, and the best weights for averaging.
+
+``checkpoints/last.ckpt`` is the whole state (weights, optimiser, schedule, sampler position, clocks); it is written
+beside its place and renamed, and the one before stays as ``previous.ckpt``. ``checkpoints/update_N.safetensors`` are
+the weights with the lowest dev losses, listed in ``best.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from safetensors.torch import load_file, save_file
+
+from jointst.errors import DataError
+from jointst.stage import write_atomically
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a full checkpoint can be read to its end; a file cut short by a crash can not."""
+    try:
+        if not zipfile.is_zipfile(path):
+            return False
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, pickle.UnpicklingError):
+        return False
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest readable full checkpoint: ``last.ckpt``, else its backup, else None.
+
+    A damaged one is named, and kept for a look under the name ``damaged.ckpt``.
+    """
+    for name in ("last.ckpt", "previous.ckpt"):
+        path = folder / name
+        if not path.exists():
+            continue
+        if is_readable(path):
+            return path
+        os.replace(path, folder / "damaged.ckpt")
+        print(f"warning: {path} is damaged (kept as damaged.ckpt); the one before it is used", flush=True)
+    return None
+
+
+def average(files: list[Path]) -> dict[str, torch.Tensor]:
+    """The mean of several weight files, tensor by tensor; integer tensors are those of the first.
+
+    Raises:
+        DataError: no files.
+    """
+    if not files:
+        raise DataError("no weights to average", fix="train for at least training.validate_every updates")
+    states = [load_file(path) for path in files]
+    return {
+        name: torch.stack([state[name].double() for state in states]).mean(0).to(tensor.dtype)
+        if tensor.is_floating_point()
+        else tensor
+        for name, tensor in states[0].items()
+    }
+
+
+class Checkpoints(Callback):
+    """Writes checkpoints after every validation.
+
+    Args:
+        folder: where to.
+        keep: number of best weights.
+    """
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self._folder = folder
+        self._keep = keep
+        self.dev_loss: float | None = None
+
+    def best(self) -> list[dict[str, Any]]:
+        """The kept weights: ``update``, ``dev_loss`` and ``file``, the lowest loss first."""
+        path = self._folder / "best.json"
+        return json.loads(path.read_text()) if path.is_file() else []
+
+    def save(self, trainer: Trainer, module: LightningModule) -> None:
+        """Write the full state, and the weights if they are among the best."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        last, temporary = self._folder / "last.ckpt", self._folder / "writing.ckpt"
+        trainer.save_checkpoint(temporary)
+        if trainer.is_global_zero:
+            if last.exists():
+                os.replace(last, self._folder / "previous.ckpt")
+            os.replace(temporary, last)
+            if self.dev_loss is not None:
+                self._keep_weights(trainer.global_step, self.dev_loss, module)
+
+    def _keep_weights(self, update: int, dev_loss: float, module: LightningModule) -> None:
+        # A continued run forgets what a broken one wrote after its last full checkpoint.
+        known = [entry for entry in self.best() if entry["update"] < update]
+        name = f"update_{update:07d}.safetensors"
+        ranked = sorted([*known, {"update": update, "dev_loss": dev_loss, "file": name}], key=lambda e: e["dev_loss"])
+        kept = ranked[: self._keep]
+        if any(entry["file"] == name for entry in kept):
+            temporary = self._folder / "writing.safetensors"
+            state = {key: tensor.detach().cpu().contiguous() for key, tensor in module.model.state_dict().items()}
+            save_file(state, temporary)
+            os.replace(temporary, self._folder / name)
+        write_atomically(self._folder / "best.json", json.dumps(kept, indent=1) + "\n")
+        for path in self._folder.glob("update_*.safetensors"):
+            if path.name not in {entry["file"] for entry in kept}:
+                path.unlink()

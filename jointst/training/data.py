@@ -1,0 +1,130 @@
+"""Training and validation data for lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from jointst.config import Config
+from jointst.data.batch import JointBatch, PairedBatch
+from jointst.data.dataset import JointSet, PairedSet, Symbols, TextSet, in_order, read_directories
+from jointst.data.sampler import BucketSampler
+from jointst.errors import DataError
+
+
+class _Steps(IterableDataset[JointBatch]):
+    """Joint batches of the steps that are left, in order; loader processes take turns."""
+
+    def __init__(self, joint: JointSet, first: int, last: int) -> None:
+        self._joint = joint
+        self._first = first
+        self._last = last
+
+    def __iter__(self) -> Iterator[JointBatch]:
+        worker = get_worker_info()
+        offset, stride = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        for step in range(self._first + offset, self._last, stride):
+            yield self._joint.batch(step)
+
+
+class _Validation(IterableDataset[PairedBatch]):
+    def __init__(self, paired: PairedSet, batch_utterances: int) -> None:
+        self._paired = paired
+        self._batch_utterances = batch_utterances
+
+    def __iter__(self) -> Iterator[PairedBatch]:
+        return in_order(self._paired, self._batch_utterances)
+
+
+def training_set(
+    config: Config, root: Path, symbols: Symbols, *, rank: int = 0, world: int = 1
+) -> tuple[JointSet, PairedSet]:
+    """The joint training set of an experiment.
+
+    Raises:
+        DataError: an empty set, or an utterance larger than a whole batch.
+    """
+    training = config.training
+    paired = PairedSet(read_directories(root, config.data.train, config.features.speed_perturbation), symbols)
+    paired_sampler = BucketSampler(
+        paired.utterances,
+        paired.paired_sizes(config.model.subsampling),
+        training.speech_batch,
+        seed=training.seed,
+        rank=rank,
+        world=world,
+    )
+    use_text = config.loss.text > 0
+    unpaired = unpaired_sampler = None
+    if use_text and config.data.unpaired:
+        unpaired = TextSet(read_directories(root, config.data.unpaired), symbols)
+        unpaired_sampler = BucketSampler(
+            unpaired.utterances,
+            unpaired.sizes(config.model.text_encoder.repeats),
+            training.text_batch,
+            seed=training.seed + 1,
+            rank=rank,
+            world=world,
+        )
+    joint = JointSet(
+        paired,
+        paired_sampler,
+        unpaired,
+        unpaired_sampler,
+        paired_text_share=training.paired_text_share,
+        use_text=use_text,
+    )
+    return joint, paired
+
+
+class JointData(LightningDataModule):
+    """Batches by step, so that a continued run goes on with the very next one.
+
+    Args:
+        config: all settings.
+        root: folder of the data directories.
+        symbols: symbol tables.
+    """
+
+    def __init__(self, config: Config, root: Path, symbols: Symbols) -> None:
+        super().__init__()
+        self._config = config
+        self._root = root
+        self._symbols = symbols
+        self.next_step = 0
+
+    def setup(self, stage: str) -> None:
+        """Read the directories."""
+        trainer = self.trainer
+        assert trainer is not None
+        self._joint, _ = training_set(
+            self._config, self._root, self._symbols, rank=trainer.global_rank, world=trainer.world_size
+        )
+        self._dev = PairedSet(read_directories(self._root, self._config.data.dev), self._symbols)
+        if not self._dev.utterances:
+            raise DataError("the dev sets are empty")
+
+    def train_dataloader(self) -> DataLoader[JointBatch]:
+        """The joint batches that are left to train on."""
+        training = self._config.training
+        last = training.max_updates * training.accumulate
+        return DataLoader(
+            _Steps(self._joint, self.next_step, last), batch_size=None, num_workers=training.workers
+        )
+
+    def val_dataloader(self) -> DataLoader[PairedBatch]:
+        """The dev sets."""
+        return DataLoader(_Validation(self._dev, self._config.decoding.batch_utterances), batch_size=None)
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many batches are used up: the whole state of the samplers."""
+        assert self.trainer is not None
+        return {"next_step": self.trainer.global_step * self._config.training.accumulate}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on after the batches that are used up."""
+        self.next_step = state_dict["next_step"]

@@ -1,0 +1,131 @@
+"""What a run leaves to look at: ``log.jsonl``, TensorBoard, a progress bar; and its clock."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from torch.utils.tensorboard import SummaryWriter
+
+from jointst.progress import progress
+from jointst.training.checkpoints import Checkpoints
+from jointst.units import Seconds
+
+LOG_EVERY = 10
+"""Updates between lines of the log."""
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log; a last line cut short by a crash is left out."""
+    lines = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            continue
+    return lines
+
+
+class Log(Callback):
+    """Logs losses, validates the clock, and asks for a checkpoint after each validation.
+
+    Args:
+        folder: of the experiment.
+        checkpoints: writes the checkpoints.
+        max_time: seconds of training after which to stop, over all continuations.
+    """
+
+    def __init__(self, folder: Path, checkpoints: Checkpoints, max_time: Seconds | None) -> None:
+        self._folder = folder
+        self._checkpoints = checkpoints
+        self._max_time = max_time
+        self._before: Seconds = 0.0
+        self._logged_update = -1
+        self._sums: dict[str, float] = {}
+
+    @property
+    def seconds(self) -> Seconds:
+        """Training time so far, earlier parts of a continued run included."""
+        return self._before + time.monotonic() - self._started
+
+    def state_dict(self) -> dict[str, Any]:
+        """The clock."""
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the clock."""
+        self._before = state_dict["seconds"]
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Drop what a broken run logged after its last checkpoint, and start the clock."""
+        self._started = time.monotonic()
+        path = self._folder / "log.jsonl"
+        kept = [line for line in read_log(path) if line["update"] <= trainer.global_step and trainer.global_step > 0]
+        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        self._stream = path.open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(self._folder / "tensorboard"), purge_step=trainer.global_step)
+        self._bar = progress(total=trainer.max_steps, desc="train", unit="update")
+        self._bar.update(trainer.global_step)
+
+    def _write(self, record: dict[str, Any]) -> None:
+        self._stream.write(json.dumps(record) + "\n")
+        self._stream.flush()
+        for name, value in record.items():
+            if name != "update":
+                self._board.add_scalar(name, value, record["update"])
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the update, log it now and then, and stop when the time is up."""
+        update = trainer.global_step
+        if update == self._logged_update:
+            return  # gradients are being accumulated
+        self._logged_update = update
+        self._bar.update(1)
+        if update % LOG_EVERY == 0 or update == 1:
+            rate = trainer.optimizers[0].param_groups[0]["lr"]
+            latest: dict[str, float] = module.latest
+            self._write({"update": update, "seconds": round(self.seconds, 2), "rate": rate, **latest})
+            self._bar.set_postfix_str(f"loss {latest['loss']:.3f}", refresh=False)
+        if self._max_time is not None and self.seconds > self._max_time:
+            trainer.should_stop = True
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Add a batch up."""
+        for name, value in outputs.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Log the dev losses, and write a checkpoint."""
+        labels = self._sums.pop("labels")
+        losses = {f"dev_{name}": value / labels for name, value in self._sums.items()}
+        self._sums = {}
+        dev_loss = sum(losses.values()) / len(losses)
+        self._checkpoints.dev_loss = dev_loss
+        record = {"update": trainer.global_step, "seconds": round(self.seconds, 2), "dev_loss": dev_loss, **losses}
+        self._write(record)
+        self._bar.write(
+            f"update {trainer.global_step}: dev loss {dev_loss:.4f} a label "
+            f"({', '.join(f'{name} {value:.4f}' for name, value in losses.items())}), {self.seconds:.0f} s"
+        )
+        self._checkpoints.save(trainer, module)
+
+    def close(self) -> None:
+        """Close the files; also after an error."""
+        if hasattr(self, "_stream"):
+            self._stream.close()
+            self._board.close()
+            self._bar.close()

@@ -1,0 +1,118 @@
+"""One update: augmentation, loss, logging, alarms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+
+from jointst.config import Config
+from jointst.data.augmentation import spec_augment
+from jointst.data.batch import JointBatch, PairedBatch
+from jointst.errors import CollapseError
+from jointst.losses.transducer import transducer_loss
+from jointst.models.joint import JointModel
+from jointst.models.objective import JointLoss, joint_loss
+from jointst.training.collapse import check_spreads, spreads
+from jointst.training.schedule import rate_factor
+
+SPREAD_EVERY = 50
+"""Updates between looks at the spread of states."""
+SPREAD_GRACE = 200
+"""Updates that the transducer may train before the alarm is armed."""
+
+
+class JointModule(LightningModule):
+    """The joint model in training.
+
+    Args:
+        model: the model.
+        config: all settings.
+    """
+
+    def __init__(self, model: JointModel, config: Config) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.latest: dict[str, float] = {}
+
+    def training_step(self, batch: JointBatch, batch_idx: int) -> Tensor:
+        """The loss of one batch.
+
+        Random numbers are a function of (seed, step, process): a run that was killed and continued is the run that
+        was not.
+
+        Raises:
+            CollapseError: the loss is not finite, or the states have collapsed.
+        """
+        training = self.config.training
+        step = self.global_step * training.accumulate + batch_idx % training.accumulate
+        torch.manual_seed((training.seed * 1_000_003 + step) * 4096 + self.global_rank)
+        loss = joint_loss(self.model, self._augment(batch), self.config.loss, self.global_step)
+        self._check_finite(loss, batch)
+        self.latest = {"loss": float(loss.total.detach())}
+        self.latest.update({name: float(part.detach()) for name, part in loss.parts.items()})
+        if self.global_step % SPREAD_EVERY == 0 and loss.speech is not None:
+            self._check_collapse(loss)
+        return loss.total
+
+    def _augment(self, batch: JointBatch) -> JointBatch:
+        paired = batch.paired
+        masked = spec_augment(
+            paired.features,
+            paired.feature_lengths,
+            self.model.normalisation.mean,
+            self.config.training.spec_augment,
+        )
+        fields = {**vars(paired), "features": masked}
+        return JointBatch(paired=PairedBatch(**fields), text=batch.text, shared=batch.shared)
+
+    def _check_finite(self, loss: JointLoss, batch: JointBatch) -> None:
+        if torch.isfinite(loss.total):
+            return
+        parts = ", ".join(f"{name} {float(part):.4g}" for name, part in loss.parts.items())
+        texts = batch.text.utterances if batch.text is not None else []
+        raise CollapseError(
+            f"update {self.global_step}: the loss is not finite ({parts}); paired utterances of the batch: "
+            f"{' '.join(batch.paired.utterances)}; texts: {' '.join(texts)}; what to do: look at these utterances, "
+            "lower training.peak_rate or training.gradient_clip, then run again: it continues from the last checkpoint"
+        )
+
+    def _check_collapse(self, loss: JointLoss) -> None:
+        assert loss.speech is not None
+        values = spreads(loss.speech)
+        self.latest.update({f"spread/layer{i}": value for i, value in enumerate(values)})
+        training = self.config.training
+        if self.global_step < self.config.loss.ctc_only_updates + SPREAD_GRACE:
+            return
+        try:
+            check_spreads(values, self.model.layer_names, training.collapse_spread, self.global_step)
+        except CollapseError as error:
+            if training.on_collapse == "stop":
+                raise
+            self.print(f"warning: {error}")
+
+    def validation_step(self, batch: PairedBatch, batch_idx: int) -> dict[str, float]:
+        """Summed losses of both decoders on speech, and the number of labels."""
+        encoded = self.model.encode_speech(batch.features, batch.feature_lengths)
+        labels = int(batch.label_lengths.sum())
+        losses = {}
+        for name, decoder, states in (
+            ("streaming", self.model.streaming_decoder, encoded.streaming),
+            ("full_context", self.model.full_context_decoder, encoded.full_context),
+        ):
+            loss = transducer_loss(decoder, states, encoded.lengths, batch.labels, batch.label_lengths)
+            losses[name] = float(loss) * labels
+        return {**losses, "labels": float(labels)}
+
+    def configure_optimizers(self) -> Any:
+        """AdamW under :func:`rate_factor`; norms, biases and embeddings are not decayed."""
+        training = self.config.training
+        decayed = [parameter for parameter in self.model.parameters() if parameter.dim() >= 2]
+        plain = [parameter for parameter in self.model.parameters() if parameter.dim() < 2]
+        groups = [{"params": decayed, "weight_decay": training.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=training.peak_rate, betas=(0.9, 0.98))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: rate_factor(update, training))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
