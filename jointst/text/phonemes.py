@@ -7,7 +7,11 @@ Phones are IPA; diphthongs, affricates, long and nasal vowels are one phone each
 
 from __future__ import annotations
 
+import atexit
+import os
 import re
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from importlib.metadata import version
@@ -22,6 +26,7 @@ VERSION = "1"
 
 Phones = tuple[str, ...]
 
+_LONGEST_DATA_PATH = 120
 _FOREIGN_VOICE = LANGUAGES["en"].voice
 _MARKS = "\u0300-\u036f"
 _SCRIPTS = {
@@ -38,7 +43,6 @@ _WRITTEN_IN = {"ar": "arabic", "hi": "devanagari", "ja": "kana", "ru": "cyrillic
 _RESPELLING: dict[str, tuple[tuple[str, str], ...]] = {
     "ar": (("[.\u032a]", "ˤ"),),
     "hi": ((r"r\.", "ɽ"),),
-    "ja": ((r"^(.+)\1$", r"\1ː"),),
     "zh": (
         (r"s\.", "ʂ"),
         ("^tʂ", "ʈʂ"),
@@ -49,6 +53,7 @@ _RESPELLING: dict[str, tuple[tuple[str, str], ...]] = {
         ("nɡ", "ŋ"),
     ),
 }
+_EVERYWHERE = ((r"^(.+)\1$", r"\1ː"), ('[-^"]', ""))
 _FLAG = re.compile(r"\([a-z-]+\)")
 _STRESS = re.compile("[ˈˌ]")
 
@@ -66,6 +71,11 @@ _READINGS = {
 _SHORT_VOWELS = "\u064b-\u0650"
 _ARABIC_LETTER = re.compile("[\u0621-\u064a]")
 _SHORTEST_WITH_ENDING = 2
+# Vowels that mishkal leaves out at the beginning of a word: of a hamza, and of an alef before a consonant.
+_BARE_ALEFS = (
+    (re.compile("^((?:\u0627\u0644\u0652?)?\u0623)(?=[\u0621-\u064a])"), "\\1\u064e"),
+    (re.compile("^\u0627(?=[\u0628-\u0643\u0645-\u0648])"), "\u0627\u0650"),
+)
 
 
 class Phonemizer:
@@ -86,7 +96,7 @@ class Phonemizer:
         native = _WRITTEN_IN.get(lang, "latin")
         self._runs = re.compile(f"(?P<native>[{_SCRIPTS[native]}]+)|(?P<latin>[{_SCRIPTS['latin']}]+)|(?P<other>\\S)")
         self._spoken = _SPOKEN.get(lang, _as_written)
-        self._respelling = [(re.compile(old), new) for old, new in _RESPELLING.get(lang, ())]
+        self._respelling = [(re.compile(old), new) for old, new in (*_RESPELLING.get(lang, ()), *_EVERYWHERE)]
         _espeak(self.language.voice)
 
     def words(self, text: str) -> list[str]:
@@ -149,15 +159,13 @@ class Phonemizer:
         return [] if switched else self._respell(phones)
 
     def _respell(self, phones: list[str]) -> list[str]:
-        if not self._respelling:
-            return phones
         respelled = []
         for phone in phones:
             stress = phone[0] if phone[0] in "ˈˌ" else ""
             rest = phone[len(stress) :]
             for old, new in self._respelling:
                 rest = old.sub(new, rest)
-            respelled.append(stress + rest.replace("-", ""))
+            respelled.append(stress + rest)
         return respelled
 
     def _kept(self, phone: str) -> str:
@@ -177,6 +185,20 @@ def front_end_versions() -> str:
 
 
 @cache
+def _short_data_path(path: str) -> str:
+    """eSpeak's data folder by a path short enough: longer ones are cut, and then the library ends the process."""
+    if not os.path.isfile(os.path.join(path, "phontab")):
+        raise EnvironmentFault(f"{path} does not hold the data of eSpeak NG (install espeakng-loader again)")
+    if len(os.fsencode(path)) <= _LONGEST_DATA_PATH:
+        return path
+    folder = tempfile.mkdtemp(prefix="espeak-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    link = os.path.join(folder, "espeak-ng-data")
+    os.symlink(path, link)
+    return link
+
+
+@cache
 def _espeak(voice: str) -> Any:
     """phonemizer's wrapper of eSpeak NG, set to a voice.
 
@@ -188,7 +210,8 @@ def _espeak(voice: str) -> Any:
         from phonemizer.backend.espeak.wrapper import EspeakWrapper
 
         EspeakWrapper.set_library(espeakng_loader.get_library_path())
-        EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
+        # Not through set_data_path(), which resolves links: see _short_data_path().
+        os.environ["ESPEAK_DATA_PATH"] = _short_data_path(espeakng_loader.get_data_path())
         wrapper = EspeakWrapper()
         voices = wrapper.available_voices()
     except (ImportError, OSError, RuntimeError) as error:
@@ -234,6 +257,8 @@ def _vowelled(word: str) -> str | None:
     Case endings depend on the sentence and drop before a pause, where the feminine -at becomes -ah.
     """
     vowelled = str(_mishkal().tashkeel(word)).strip()
+    for bare, vowel in _BARE_ALEFS:
+        vowelled = bare.sub(vowel, vowelled)
     if len(_ARABIC_LETTER.findall(vowelled)) > _SHORTEST_WITH_ENDING:
         vowelled = re.sub(f"[{_SHORT_VOWELS}]+$", "", vowelled)
         vowelled = re.sub("\u0629$", "\u0647\u0652", vowelled)
@@ -249,7 +274,15 @@ def _kakasi() -> Any:
 
 
 def _japanese_segments(text: str) -> list[str]:
-    return [part["orig"] for part in _kakasi().convert(text) if part["orig"].strip()]
+    """pykakasi's segments; one that ends in a small tsu goes on with the next, whose consonant it doubles."""
+    segments: list[str] = []
+    unfinished = ""
+    for part in _kakasi().convert(text):
+        unfinished += part["orig"].strip()
+        if unfinished and not part["hira"].endswith("っ"):
+            segments.append(unfinished)
+            unfinished = ""
+    return [*segments, unfinished] if unfinished else segments
 
 
 def _kana(word: str) -> str | None:
