@@ -1,0 +1,91 @@
+"""The two-class lattice against enumeration of paths, and against torchaudio's full lattice."""
+
+import pytest
+import torch
+from torchaudio.functional import rnnt_loss
+
+from jointst.errors import JointstError
+from jointst.ops.transducer import lattice_loss
+from reference.transducer import loss_by_enumeration
+
+
+def random_lattice(batch: int, frames: int, labels: int) -> tuple[torch.Tensor, torch.Tensor]:
+    log_probs = torch.randn(batch, frames, labels + 1, 7, dtype=torch.float64).log_softmax(-1)
+    return log_probs[..., 0], log_probs[:, :, :-1, 1]
+
+
+def test_value_and_gradient_equal_enumeration_on_ragged_lengths() -> None:
+    torch.manual_seed(0)
+    blank, label = random_lattice(4, 4, 3)
+    frames, labels = torch.tensor([4, 2, 1, 3]), torch.tensor([3, 3, 2, 0])
+    upstream = torch.randn(4, dtype=torch.float64)
+    fast = [blank.float().clone().requires_grad_(), label.float().clone().requires_grad_()]
+    slow = [blank.clone().requires_grad_(), label.clone().requires_grad_()]
+    losses = lattice_loss(*fast, frames, labels)
+    expected = torch.stack(
+        [loss_by_enumeration(slow[0][b, :t, : u + 1], slow[1][b, :t, :u]) for b, (t, u) in enumerate(zip(frames, labels))]
+    )
+    assert torch.allclose(losses.double(), expected, atol=1e-5)
+    (losses * upstream.float()).sum().backward()
+    (expected * upstream).sum().backward()
+    for ours, reference in zip(fast, slow, strict=True):
+        assert torch.allclose(ours.grad.double(), reference.grad, atol=1e-5)
+
+
+def test_equals_torchaudios_full_lattice() -> None:
+    torch.manual_seed(1)
+    batch, frames, labels, vocabulary = 3, 12, 5, 9
+    logits = torch.randn(batch, frames, labels + 1, vocabulary)
+    targets = torch.randint(1, vocabulary, (batch, labels))
+    logit_lengths, target_lengths = torch.tensor([12, 9, 4]), torch.tensor([5, 2, 5])
+    full, ours = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    expected = rnnt_loss(
+        full, targets.int(), logit_lengths.int(), target_lengths.int(), blank=0, reduction="none"
+    )
+    log_probs = ours.log_softmax(-1)
+    index = targets[:, None, :, None].expand(-1, frames, -1, -1)
+    label = log_probs[:, :, :-1].gather(3, index).squeeze(3)
+    losses = lattice_loss(log_probs[..., 0], label, logit_lengths, target_lengths)
+    assert torch.allclose(losses, expected, atol=1e-4)
+    losses.sum().backward()
+    expected.sum().backward()
+    assert torch.allclose(ours.grad, full.grad, atol=1e-4)
+
+
+def test_more_labels_than_frames_and_no_label_at_all() -> None:
+    blank, label = random_lattice(2, 2, 5)
+    losses = lattice_loss(blank.float(), label.float(), torch.tensor([2, 1]), torch.tensor([5, 0]))
+    assert losses[0].item() == pytest.approx(loss_by_enumeration(blank[0], label[0]).item(), rel=1e-5)
+    assert losses[1].item() == pytest.approx(-blank[1, 0, 0].item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("width", [0, 3])
+def test_a_batch_without_labels(width: int) -> None:
+    blank, label = random_lattice(2, 4, width)
+    leaf = blank.float().clone().requires_grad_()
+    losses = lattice_loss(leaf, label.float(), torch.tensor([4, 2]), torch.tensor([0, 0]))
+    assert losses.tolist() == pytest.approx([-blank[0, :, 0].sum().item(), -blank[1, :2, 0].sum().item()], rel=1e-5)
+    losses.sum().backward()
+    assert leaf.grad[1, :, 0].tolist() == [-1, -1, 0, 0]
+
+
+def test_fastemit_scales_the_label_gradient_alone() -> None:
+    blank, label = (part.float() for part in random_lattice(2, 5, 3))
+    lengths = torch.tensor([5, 4]), torch.tensor([3, 1])
+    gradients = []
+    for scale in (0.0, 0.5):
+        leaves = blank.clone().requires_grad_(), label.clone().requires_grad_()
+        loss = lattice_loss(*leaves, *lengths, fastemit=scale).sum()
+        loss.backward()
+        gradients.append((loss.item(), leaves[0].grad, leaves[1].grad))
+    assert gradients[0][0] == gradients[1][0]
+    assert torch.equal(gradients[0][1], gradients[1][1])
+    assert torch.allclose(1.5 * gradients[0][2], gradients[1][2])
+
+
+def test_refuses_lengths_that_do_not_fit() -> None:
+    blank, label = random_lattice(2, 4, 3)
+    with pytest.raises(JointstError, match="do not fit 4 frames"):
+        lattice_loss(blank, label, torch.tensor([5, 4]), torch.tensor([3, 1]))
+    with pytest.raises(JointstError, match="log_label is"):
+        lattice_loss(blank, label[:, :, :-1], torch.tensor([4, 4]), torch.tensor([3, 1]))
