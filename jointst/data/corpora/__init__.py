@@ -1,0 +1,110 @@
+"""Stage 1: data directories from corpora. One corpus is one module here, named in :data:`SOURCES`.
+
+Such a module has ``prepare(config, data, nj) -> list[Path]``: it makes the folders ``data/<corpus>_<set>`` and
+returns them; it is safe to call again, also after a kill; it draws nothing from other corpora, except that a source
+of unpaired text leaves out every sentence of the development and test sets it finds in ``data``. ``VERSION``, an
+integer, is raised when the same settings give other data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+from jointst.config import CorpusConfig
+from jointst.data.directory import DataDirectory
+from jointst.errors import ConfigError
+from jointst.stage import Context, Made, write_atomically
+
+SOURCES = {
+    "mini": "jointst.data.corpora.mini",
+    "prompts": "jointst.data.corpora.prompts",
+    "festvox_ru": "jointst.data.corpora.festvox_ru",
+    "libreoffice_help": "jointst.data.corpora.libreoffice_help",
+}
+"""Module of each corpus."""
+TEXT_SOURCES = ("libreoffice_help",)
+"""Sources of unpaired text: prepared last, since they leave out the sentences of development and test sets."""
+
+
+def run(context: Context) -> Made:
+    """Prepare every corpus of ``corpus.sources`` that is not up to date.
+
+    Raises:
+        ConfigError: an unknown source, or a set in ``data`` that no source makes.
+        EnvironmentFault, DataError: from the corpus.
+    """
+    config = context.config.corpus
+    for key, name in enumerate(config.sources):
+        if name not in SOURCES:
+            raise ConfigError("corpus.sources", f"item {key} is {name!r}", f"known: {' '.join(SOURCES)}")
+    made: list[Path] = []
+    for name in sorted(config.sources, key=lambda name: name in TEXT_SOURCES):
+        made += _prepare(name, config, context.data, context.nj)
+    for name in context.all_sets:
+        if not (context.data / name / "text").is_file():
+            known = " ".join(path.name for path in made)
+            raise ConfigError("data", f"the set {name!r} is not in {context.data}", f"corpus.sources made: {known}")
+    sizes = [len(DataDirectory.read(path).text) for path in made]
+    return Made(what=f"{len(made)} data directories with {sum(sizes)} utterances or sentences", where=context.data)
+
+
+def held_out(data: Path) -> list[Path]:
+    """The ``text`` files of all development and test sets in ``data``."""
+    return sorted(path for pattern in ("*_dev", "*_test", "*_test_*") for path in data.glob(f"{pattern}/text"))
+
+
+def _prepare(name: str, config: CorpusConfig, data: Path, nj: int) -> list[Path]:
+    """Prepare one corpus unless its stamp is current."""
+    module = importlib.import_module(SOURCES[name])
+    stamp = data / ".stages" / f"corpus_{name}.json"
+    digest = _digest(name, module, config, data)
+    if stamp.is_file():
+        try:
+            record = json.loads(stamp.read_text())
+        except ValueError:
+            record = {}  # half written on a disk that failed: prepared again
+        made = [Path(path) for path in record.get("made", [])]
+        if record.get("digest") == digest and made and all((path / "text").is_file() for path in made):
+            print(f"corpus {name}: up to date", flush=True)
+            return made
+    stamp.unlink(missing_ok=True)
+    made = list(module.prepare(config, data, nj))
+    write_atomically(stamp, json.dumps({"digest": digest, "made": [str(path) for path in made]}) + "\n")
+    for path in made:
+        print(f"corpus {name}: {describe(DataDirectory.read(path))}", flush=True)
+    return made
+
+
+def _digest(name: str, module: ModuleType, config: CorpusConfig, data: Path) -> str:
+    """A hash of all that a corpus depends on."""
+    from jointst.text.normalise import VERSION
+
+    settings = dataclasses.asdict(config)
+    del settings["sources"], settings["downloads"]
+    if name != "mini":
+        del settings["mini"]
+    parts = [VERSION, getattr(module, "VERSION", 1), settings]
+    if name in TEXT_SOURCES:
+        parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in held_out(data)]
+    else:
+        del settings["unpaired_sentences"]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def describe(directory: DataDirectory) -> str:
+    """One line about a set: its name, size, languages and speakers."""
+    kind = "utterances" if directory.has_audio else "sentences"
+    line = f"{directory.path.name}: {len(directory.text)} {kind} in {' '.join(directory.languages)}"
+    speakers = len(set(directory.utt2spk.values()))
+    return f"{line}, {speakers} speakers" if directory.has_audio else line
+
+
+def split_of(lang: str, sentence: str) -> str:
+    """``train`` (80 %), ``dev`` (8 %) or ``test`` (12 %), by a hash of the sentence: a sentence never is in two."""
+    share = int.from_bytes(hashlib.sha256(f"{lang} {sentence}".encode()).digest()[:4], "big") / 2**32
+    return "dev" if share < 0.08 else "test" if share < 0.20 else "train"

@@ -1,0 +1,69 @@
+"""festvox-ru: 620 sentences of literary Russian (1.7 h), read by one man; real speech at 16 kHz, BSD-like licence.
+
+``data/festvox_ru_{train,dev,test}`` from Debian's package ``festvox-ru``::
+
+    usr/share/festival/voices/russian/msu_ru_nsh_clunits/
+        etc/txt.done.data    ( ru_0001 "text, with + before stressed vowels" )
+        wav/ru_0001.wav      16 kHz
+        lab/ru_0001.lab      phones with times: a ground truth for alignments, not used here
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from jointst.config import CorpusConfig
+from jointst.data.corpora import split_of
+from jointst.data.corpora.debian import fetch
+from jointst.data.directory import DataDirectory
+from jointst.errors import ConfigError, DataError
+
+VERSION = 1
+PACKAGE = "festvox-ru"
+VOICE = Path("usr/share/festival/voices/russian/msu_ru_nsh_clunits")
+SPEAKER = "nsh"
+_LINE = re.compile(r'\( *(?P<name>\w+) +"(?P<text>.*)" *\)\s*')
+
+
+def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
+    """Make the three sets; equal sentences are in one set, by a hash of the sentence.
+
+    Raises:
+        ConfigError: Russian is not among the languages.
+        DataError: the package is not as expected.
+        EnvironmentFault: the package cannot be had.
+    """
+    if "ru" not in config.languages:
+        raise ConfigError("corpus.sources", "festvox_ru is Russian only", "add ru to corpus.languages")
+    voice = fetch([PACKAGE], Path(config.downloads))[PACKAGE] / VOICE
+    sets: dict[str, DataDirectory] = {}
+    for name, sentence in read_prompts(voice / "etc" / "txt.done.data").items():
+        audio = voice / "wav" / f"{name}.wav"
+        if not audio.is_file():
+            raise DataError("the recording is missing", path=audio, fix=f"remove {voice.parents[5]}, run this again")
+        part = split_of("ru", sentence)
+        chosen = sets.setdefault(part, DataDirectory(data / f"festvox_ru_{part}", {}))
+        utterance = f"{SPEAKER}-{name}"
+        chosen.text[utterance] = sentence
+        chosen.utt2spk[utterance] = SPEAKER
+        chosen.utt2lang[utterance] = "ru"
+        chosen.wav_scp[utterance] = str(audio)
+    return [sets[part].write(sets[part].path).path for part in ("train", "dev", "test")]
+
+
+def read_prompts(path: Path) -> dict[str, str]:
+    """Normalised sentence of each recording; stress marks are dropped.
+
+    Raises:
+        DataError: a line that is not ``( name "text" )``.
+    """
+    from jointst.text.normalise import normalise
+
+    sentences = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        found = _LINE.fullmatch(line)
+        if not found:
+            raise DataError(f"{line[:60]!r} is not a prompt", path=path, line=number, fix='( name "text" )')
+        sentences[found["name"]] = normalise(found["text"].replace("+", ""), "ru")
+    return sentences
