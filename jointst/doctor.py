@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
-import importlib.util
 import os
 import re
 import shutil
@@ -201,18 +201,21 @@ def check_voices(context: Context) -> Iterator[Finding]:
     """eSpeak NG loads and has a voice for each language."""
     try:
         import espeakng_loader
-        from phonemizer.backend.espeak.wrapper import EspeakWrapper
 
-        EspeakWrapper.set_library(espeakng_loader.get_library_path())
-        EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
-        known = {voice.language for voice in EspeakWrapper().available_voices()}
-    except (ImportError, OSError, RuntimeError) as error:
-        yield Finding(level="FAULT", what="espeak", detail=f"does not work: {error}", fix=INSTALL)
+        library = ctypes.CDLL(str(espeakng_loader.get_library_path()))
+        data = str(espeakng_loader.get_data_path())
+    except (ImportError, OSError) as error:
+        yield Finding(level="FAULT", what="espeak", detail=f"does not load: {error}", fix=INSTALL)
+        return
+    if library.espeak_Initialize(2, 0, data.encode(), 0) <= 0:
+        yield Finding(level="FAULT", what="espeak", detail=f"does not start from {data}", fix=INSTALL)
         return
     wanted = [language(code) for code in context.config.corpus.languages]
-    missing = [f"{entry.voice} ({entry.name})" for entry in wanted if entry.voice not in known]
+    # Only this status tells of a missing voice: eSpeak then reads in English.
+    missing = [entry for entry in wanted if library.espeak_SetVoiceByName(entry.voice.encode()) != 0]
     if missing:
-        yield Finding(level="FAULT", what="espeak", detail=f"no voice {', '.join(missing)}", fix=INSTALL)
+        names = ", ".join(f"{entry.voice} ({entry.name})" for entry in missing)
+        yield Finding(level="FAULT", what="espeak", detail=f"no voice {names}", fix=INSTALL)
     else:
         yield Finding(level="ok", what="espeak", detail=f"voices of {len(wanted)} languages")
 

@@ -1,0 +1,32 @@
+"""Every recipe has the same tiny run.sh, a conf/train.yaml and a README.md."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+EGS = Path(__file__).resolve().parents[2] / "egs"
+RECIPES = sorted(path.name for path in EGS.iterdir() if path.is_dir())
+
+
+def test_there_are_recipes() -> None:
+    assert {"mini", "prompts", "ru"} <= set(RECIPES)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_runsh_is_the_same_everywhere(recipe: str) -> None:
+    script = EGS / recipe / "run.sh"
+    assert script.read_text() == (EGS / "mini" / "run.sh").read_text()
+    assert len(script.read_text().splitlines()) <= 5
+    assert os.access(script, os.X_OK)
+    assert not script.is_symlink()
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipe_holds_no_code(recipe: str) -> None:
+    made = {"data", "dump", "exp", "downloads"}  # ignored by git
+    own = [path for path in (EGS / recipe).iterdir() if path.name not in made]
+    assert {path.name for path in own} == {"run.sh", "conf", "README.md"}
+    assert all(path.suffix == ".yaml" for path in (EGS / recipe / "conf").iterdir())

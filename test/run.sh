@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# All tests: style, types, then pytest. usage: test/run.sh [pytest's own arguments], as in: test/run.sh test/nn -x
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+case ${1-} in -h|--help) sed -n '2s/^# //p' "${BASH_SOURCE[0]}"; exit 0 ;; esac
+cd "$root"
+tools/install.sh --extra dev
+. utils/path.sh
+
+echo "== ruff check"
+"$python" -m ruff check .
+echo "== mypy --strict"
+"$python" -m mypy --strict jointst
+echo "== pytest"
+exec "$python" -m pytest "$@"

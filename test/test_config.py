@@ -1,0 +1,132 @@
+"""Settings: unknown keys, impossible values with their path, presets, the way to YAML and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from pathlib import Path
+
+import pytest
+
+import jointst.config
+from jointst.config import PRESETS, Config, ModelConfig
+from jointst.errors import ConfigError, JointstError
+from jointst.load_config import from_yaml, parse, to_yaml
+
+
+def read(tmp_path: Path, text: str) -> Config:
+    path = tmp_path / "conf.yaml"
+    path.write_text(text, encoding="utf-8")
+    return from_yaml(path)
+
+
+def test_differences_are_laid_over_defaults(tmp_path: Path) -> None:
+    config = read(tmp_path, "loss:\n  consistency:\n    weight: 0.3\ncorpus:\n  languages: [ru, en]\n")
+    assert config.loss.consistency.weight == 0.3
+    assert config.corpus.languages == ("ru", "en")
+    untouched = dataclasses.replace(config, loss=Config().loss, corpus=Config().corpus)
+    assert untouched == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("modle:\n  dim: 64\n", "modle"),
+        ("model:\n  dmi: 64\n", "dmi"),
+        ("loss:\n  consistency:\n    wieght: 1\n", "wieght"),
+        ("model:\n  dim: wide\n", "wide"),
+        ("model:\n  subsampling: 3\n", "subsampling"),
+        ("model: [\n", "line 2"),
+    ],
+)
+def test_unknown_keys_and_wrong_types_are_refused(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(JointstError, match=named):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("corpus.mini.test_utterances", "0"),
+        ("corpus.languages", "[en, xx]"),
+        ("data.train", "[]"),
+        ("data.train", "[mini_dev]"),
+        ("features.hop", "30"),
+        ("features.speed_perturbation", "[0.9]"),
+        ("features.max_failures", "1"),
+        ("tokenizer.vocabulary_size", "2"),
+        ("model.dim", "132"),
+        ("model.kernel_size", "4"),
+        ("model.dropout", "1"),
+        ("model.text_encoder.mask_share", "1.5"),
+        ("model.decoder.context", "0"),
+        ("loss.streaming", "1.1"),
+        ("loss.ctc_only_updates", "-1"),
+        ("loss.consistency.layers", "[0, 5]"),
+        ("training.speech_batch.max_utterances", "0"),
+        ("training.spec_augment.time_share", "1"),
+        ("training.max_time", "0"),
+        ("align.utterances", "1"),
+    ],
+)
+def test_impossible_values_are_refused_with_their_path(key: str, value: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse("train", "", [f"--{key}", value])
+    assert raised.value.key == key
+    assert str(raised.value).startswith(f"{key}: ")
+
+
+def test_settings_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse("train", "", ["--loss.consistency.weight", "1", "--loss.consistency.start_update", "10"])
+    assert raised.value.key == "loss.consistency.start_update"
+    assert "collapse" in str(raised.value)
+
+
+def test_a_preset_fills_what_is_not_stated() -> None:
+    small = parse("train", "", ["--model.size", "small", "--model.heads", "8"]).config.model
+    assert (small.dim, small.heads, small.text_encoder.layers) == (256, 8, 2)
+    assert small.text_encoder.mask_span == ModelConfig().text_encoder.mask_span
+
+
+def test_a_preset_in_yaml_loses_against_stated_fields(tmp_path: Path) -> None:
+    model = read(tmp_path, "model:\n  size: joist\n  dim: 256\n  decoder:\n    joint_dim: 64\n").model
+    assert (model.dim, model.full_context_dim, model.decoder.joint_dim, model.decoder.embedding_dim) == (
+        256, 640, 64, 320,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("size", sorted(PRESETS))
+def test_written_settings_read_back_the_same(tmp_path: Path, size: str) -> None:
+    arguments = ["--model.size", size, "--training.max_time", "12.5", "--loss.consistency.layers", "[1, 2]"]
+    config = parse("train", "", arguments).config
+    assert read(tmp_path, to_yaml(config)) == config
+
+
+def test_an_experiment_is_named_after_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "best_layers.yaml"
+    path.write_text("{}\n")
+    context = parse("train", "", ["--conf", str(path), "--nj", "3", "--ngpu", "1", "--force"])
+    assert (context.name, context.nj, context.ngpu, context.force) == ("best_layers", 3, 1, True)
+    assert parse("train", "", []).name == "default"
+
+
+def test_every_setting_is_frozen_keyword_only_and_explained() -> None:
+    source = Path(jointst.config.__file__).read_text()
+    seen: set[type] = set()
+
+    def visit(cls: type) -> None:
+        if cls in seen:
+            return
+        seen.add(cls)
+        assert cls.__dataclass_params__.frozen, cls  # type: ignore[attr-defined]
+        for field in dataclasses.fields(cls):
+            assert field.kw_only, f"{cls.__name__}.{field.name}"
+            inside = source.split(f"class {cls.__name__}:")[1].split(f"\n    {field.name}: ")[1]
+            assert inside.split("\n", 1)[1].lstrip().startswith('"""'), f"{cls.__name__}.{field.name}: no sentence"
+            kind = typing.get_type_hints(cls)[field.name]
+            if dataclasses.is_dataclass(kind):
+                visit(typing.cast(type, kind))
+
+    visit(Config)
+    assert len(seen) > 10

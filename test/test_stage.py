@@ -1,0 +1,146 @@
+"""Stages: when they run again, and files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jointst.config import Config, DataConfig, FeatureConfig
+from jointst.stage import Context, Made, Stage, write_atomically
+from jointst.stages import STAGES
+
+ROOT = Path(__file__).resolve().parents[1]
+calls: list[str] = []
+
+
+def work(context: Context) -> Made:
+    """The work of the stage under test: copies its input."""
+    calls.append(context.name)
+    write_atomically(context.data / "out", (context.data / "in").read_bytes())
+    return Made(what="a copy", where=context.data / "out")
+
+
+@pytest.fixture
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "stage_under_test", sys.modules[__name__])
+    calls.clear()
+    write_atomically(tmp_path / "data" / "in", "one\n")
+    return Context(config=Config(), name="exp1")
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage(
+        number=4,
+        name="copy",
+        help="copy a file",
+        function="stage_under_test:work",
+        sections=("features",),
+        inputs=lambda context: [context.data / "in"],
+        outputs=lambda context: [context.data / "out"],
+    )
+
+
+def test_a_finished_stage_is_skipped(stage: Stage, context: Context) -> None:
+    assert stage.reason_to_run(context) == "not finished before"
+    made = stage.run(context)
+    assert made.where.read_text() == "one\n"
+    assert stage.reason_to_run(context) == ""
+
+
+def test_what_makes_a_stage_run_again(stage: Stage, context: Context) -> None:
+    stage.run(context)
+    assert stage.reason_to_run(replace(context, force=True)) == "forced"
+    changed = replace(context, config=replace(context.config, features=FeatureConfig(mel_bins=40)))
+    assert stage.reason_to_run(changed) == "settings changed (features)"
+    others = replace(context, config=replace(context.config, data=DataConfig(max_tokens_per_second=1)))
+    assert stage.reason_to_run(others) == "", "a section it does not read"
+
+    os.rename(context.data / "out", context.data / "kept")
+    assert "out is missing" in stage.reason_to_run(context)
+    os.rename(context.data / "kept", context.data / "out")
+    later = stage.stamp(context).stat().st_mtime_ns + 1_000_000
+    os.utime(context.data / "in", ns=(later, later))
+    assert "in is newer" in stage.reason_to_run(context)
+    (context.data / "in").unlink()
+    assert "in is missing" in stage.reason_to_run(context)
+
+
+def test_a_damaged_stamp_means_again(stage: Stage, context: Context) -> None:
+    stage.run(context)
+    stage.stamp(context).write_text('{"settings": ')
+    assert "is damaged" in stage.reason_to_run(context)
+
+
+def test_a_stage_that_fails_is_not_finished(stage: Stage, context: Context) -> None:
+    stage.run(context)
+    (context.data / "in").unlink()
+    with pytest.raises(FileNotFoundError):
+        stage.run(context)
+    assert not stage.stamp(context).exists()
+    assert (context.data / "out").read_text() == "one\n", "the last good output stays"
+
+
+def test_stages_of_experiments_do_not_share_stamps(stage: Stage, context: Context) -> None:
+    other = replace(context, name="exp2")
+    assert stage.stamp(context) == stage.stamp(other), "data are shared"
+    own = replace(stage, per_experiment=True)
+    assert own.stamp(context) != own.stamp(other)
+
+
+def test_the_stamp_says_what_was_made(stage: Stage, context: Context) -> None:
+    stage.run(context)
+    record = json.loads(stage.stamp(context).read_text())
+    assert record["made"] == "a copy"
+    assert record["seconds"] >= 0
+
+
+def test_the_table_of_stages_is_in_order() -> None:
+    assert [stage.number for stage in STAGES] == list(range(len(STAGES)))
+    assert len({stage.name for stage in STAGES}) == len(STAGES)
+    sections = set(Config.__dataclass_fields__)
+    assert all(set(stage.sections) <= sections for stage in STAGES)
+
+
+def test_write_atomically_replaces_the_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "down" / "file"
+    write_atomically(path, "a longer first version\n")
+    write_atomically(path, "краткая\n")
+    assert path.read_bytes() == "краткая\n".encode()
+    assert [entry.name for entry in path.parent.iterdir()] == ["file"]
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, "old\n")
+    # A limit on file size fails in the middle of a write, as a full disk does.
+    script = (
+        "import resource, signal, sys, pathlib\n"
+        "from jointst.stage import write_atomically\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try:\n"
+        "    write_atomically(pathlib.Path(sys.argv[1]), b'x' * 100_000)\n"
+        "except OSError as error:\n"
+        "    print(type(error).__name__, error.errno)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", script, str(path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("OSError"), done.stderr
+    assert path.read_text() == "old\n"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"], "no rest of the failed write"
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old\n")
+    with pytest.raises(OSError, match="file"):
+        write_atomically(tmp_path / "file" / "below", "new\n")
+    assert (tmp_path / "file").read_text() == "old\n"

@@ -1,0 +1,36 @@
+"""Thread counts reach the libraries, in this process and in those started from it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jointst.threads import available_cpus
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(script: str, **variables: str) -> str:
+    environment = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+    environment.update(variables, PYTHONPATH=str(ROOT))
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("first", ["", "import torch, numba; "])
+def test_torch_and_numba_follow_before_and_after_import(first: str) -> None:
+    script = f"{first}from jointst.threads import set_threads; set_threads(1); import torch, numba, os;"
+    script += "print(torch.get_num_threads(), numba.get_num_threads(), os.environ['OMP_NUM_THREADS'])"
+    assert run(script) == "1 1 1"
+
+
+def test_the_default_is_what_the_user_or_the_machine_says() -> None:
+    script = "from jointst.threads import set_threads; print(set_threads(None))"
+    assert run(script, OMP_NUM_THREADS="3") == "3"
+    assert run(script, OMP_NUM_THREADS="many") == str(available_cpus())
+    assert run(script) == str(available_cpus())
