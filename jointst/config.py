@@ -94,7 +94,8 @@ class LexiconConfig:
     """Pronunciations."""
 
     user_lexicon: str | None = None
-    """A Kaldi lexicon (word, then phones) that takes precedence; columns: word, space, phones."""
+    """A Kaldi lexicon (word, then phones, by spaces) that takes precedence; {lang} in its path stands for the language's
+    code, otherwise it holds for all languages."""
     keep_length: bool = True
     """Keep the length mark of long phones."""
     keep_stress: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from jointst.languages import LANGUAGES
 from jointst.stage import Context, Stage, present
 
 
@@ -17,6 +18,11 @@ def _phones(context: Context) -> list[Path]:
 
 def _feats(context: Context) -> list[Path]:
     return [context.data / name / "feats.scp" for name in context.paired_sets]
+
+
+def _user_lexicons(context: Context) -> list[Path]:
+    user = context.config.lexicon.user_lexicon
+    return [] if user is None else present(Path(user.replace("{lang}", code)) for code in LANGUAGES)
 
 
 def _lexicon(context: Context) -> list[Path]:
@@ -78,7 +84,7 @@ STAGES: tuple[Stage, ...] = (
         help="pronounce every word: lexicons, the phone set, a coverage report, phone strings",
         function="jointst.text.lexicon:run",
         sections=("data", "lexicon"),
-        inputs=_texts,
+        inputs=lambda context: _texts(context) + _user_lexicons(context),
         outputs=lambda context: _phones(context) + _lexicon(context),
     ),
     Stage(

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from importlib.metadata import version
@@ -231,7 +232,7 @@ def _espeak(voice: str) -> Any:
 
 def _read(voice: str, text: str) -> tuple[list[str], bool]:
     """The phones of ``text``, stress marks on, and whether eSpeak switched to another language's voice for it."""
-    phonemes = str(_espeak(voice).text_to_phonemes(text))
+    phonemes = unicodedata.normalize("NFC", str(_espeak(voice).text_to_phonemes(text)))
     plain, switches = _FLAG.subn("_", phonemes)
     return [phone for phone in re.split(r"[_\s]+", plain) if _STRESS.sub("", phone)], switches > 0
 
