@@ -40,11 +40,13 @@ VOICES = {
 }
 """Folder and speaker of each language."""
 
-_GROUPS_LEFT_OUT = ("letters/", "phonetic/", "spy-", "silence/")
-"""Beginnings of the names of clips that spell something out."""
-# Digits, symbols and stage directions; dots inside words (addresses, two entries run together); capitals inside
-# words; a question mark inside a sentence, which was an accented letter.
-_UNCLEAN = re.compile(r"[0-9*#@<>\[\](){}/_\\]|\w\.\w|[a-zа-яё][A-ZА-ЯЁ]|\?\s*[^\W\dA-ZА-ЯЁÀ-Ý_]")
+_LEFT_OUT = re.compile(r"(letters|phonetic|silence)/|spy-|beep|\w+-2tone|confbridge-(join|leave)$|tt-monkeys$")
+"""Names of clips that spell something out or hold tones and noises."""
+_WRONG = {("fr", "digits/h-80"), ("it", "confbridge-begin-leader_PRESIDENTE")}
+"""Transcripts that are of another clip."""
+# Digits, symbols and stage directions; dots inside words (addresses); names of clips (two entries run together);
+# capitals inside words; a question mark inside a sentence, which was an accented letter.
+_UNCLEAN = re.compile(r"[a-z]+(-[a-z]+)+: |[0-9*#@<>\[\](){}/_\\]|\w\.\w|[a-zа-яё][A-ZА-ЯЁ]|\?\s*[^\W\dA-ZА-ЯЁÀ-Ý_]")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -132,7 +134,7 @@ def read_prompts(path: Path, lang: str) -> list[Prompt]:
         if not colon or line.startswith(";") or name in prompts:
             continue
         text = repair_marks(text.strip(), lang)
-        if name.startswith(_GROUPS_LEFT_OUT) or not is_clean(text, lang):
+        if _LEFT_OUT.match(name) or (lang, name) in _WRONG or not is_clean(text, lang):
             continue
         sentence = repair_words(normalise(text, lang), lang)
         if len(sentence.split()) >= 2:

@@ -20,8 +20,9 @@ mesaje mensaje|atravez a@través
 """
 _FR_WORDS = """
 numero numéro|telephone téléphone|problemes problèmes|premieres premières|presentement présentement
-presentemnet présentement|occupes occupés|desole désolé|desolé désolé|abregée abrégée|l'ecouter l'écouter
+présentemnet présentement|occupes occupés|desole désolé|desolé désolé|abregée abrégée|l'ecouter l'écouter
 reessayer réessayer|etait était|etes êtes|n'etes n'êtes|etre être|appellant appelant|enleve enlevé|aurevoir au@revoir
+d'acceuil d'accueil|l'appellant l'appelant|étés été|somme sommes|démontration démonstration
 """
 _PHRASES = {
     "es": (
@@ -36,8 +37,11 @@ _PHRASES = {
         (r"\bsimultane a ete\b", "simultanée a été"),
         (r"\bpas (etre|être) rappler\b", "pas être rappelé"),
         (r"\bre enregistrer\b", "réenregistrer"),
+        (r"\b(dé)?v[eé]rr?ouill", r"\1verrouill"),
+        (r"\b(et|votre) \1\b", r"\1"),
         (r"\bavez étez\b", "avez été"),
     ),
+    "it": ((r"^e (?=in uso|impostato)", "è "),),
     "ru": ((r"\bвзёздочка\b", "звёздочка"), (r"\bчто бы (?=его|набрать)", "чтобы ")),
 }
 _QUESTION_MARKS = {"it": {"sar?": "sarà", "pu?": "può", "cos?": "così", "pi?": "più", " ? ": " è "}}
