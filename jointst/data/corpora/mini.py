@@ -1,0 +1,187 @@
+"""The ``mini`` corpus: short commands of closed grammars in eleven languages, spoken by eSpeak NG in many voices.
+
+Sets of each language, no sentence in two of them::
+
+    mini_train         paired; nothing but heard words, training voices
+    mini_dev           the same, half of it in voices of its own
+    mini_test          the same, half of it in voices of its own
+    mini_test_unheard  as mini_test, and each sentence holds a word that no paired training sentence has
+    mini_unpaired      text only, half of it with such words
+
+Audio is 16 kHz FLAC under ``data/audio/mini/<language>/``; a speaker is ``<language>_<variant>``. Everything follows
+from the seed, whatever the number of processes.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jointst.config import CorpusConfig, MiniConfig
+from jointst.data.corpora.espeak import SAMPLING_RATE, Synthesiser, trim
+from jointst.data.corpora.grammar import Grammar, Sentence, read_grammars
+from jointst.data.directory import DataDirectory
+from jointst.errors import ConfigError, EnvironmentFault
+from jointst.languages import language
+from jointst.parallel import run_jobs
+from jointst.stage import write_atomically
+from jointst.units import Hertz
+
+TRAIN_VOICES = tuple(
+    "Alex Alicia Andy Annie Denis Gene Jacky Mario Michael Mike Nguyen adam benjamin boris david edward f1 f2 f4 "
+    "gustave linda m1 m3 m5 m7 max pedro quincy steph victor".split()
+)
+"""eSpeak variants of mini_train, which dev and test sets use as well."""
+
+DEV_VOICES = ("Storm", "f5", "m4", "belinda")
+"""Variants of mini_dev alone: voices are what generalises worst, so tuning must see new ones."""
+
+TEST_VOICES = ("Andrea", "Reed", "antonio", "aunty", "f3", "m2", "m6", "m8", "paul", "robert")
+"""Variants of mini_test and mini_test_unheard alone."""
+
+OUTPUT_RATE: Hertz = 16000
+RATES = (140, 200)
+"""Lowest and highest speaking rate, in eSpeak's words a minute."""
+PITCHES = (30, 70)
+"""Lowest and highest eSpeak pitch."""
+PEAK = 0.7
+"""Loudest sample of every utterance, in full scales: variants differ in level by 20 dB."""
+JOB_SIZE = 100
+"""Utterances synthesised by one engine, in order."""
+
+PAIRED = {
+    "train": (TRAIN_VOICES,),
+    "dev": (TRAIN_VOICES, DEV_VOICES),
+    "test": (TRAIN_VOICES, TEST_VOICES),
+    "test_unheard": (TRAIN_VOICES, TEST_VOICES),
+}
+"""Paired sets and the groups of voices that take turns in each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """What is to be spoken, by whom and how; ``text`` is the transcript, ``speech`` what eSpeak reads."""
+
+    id: str
+    lang: str
+    variant: str
+    text: str
+    speech: str
+    rate: int
+    pitch: int
+    audio: Path
+
+
+def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
+    """Make the corpus.
+
+    Args:
+        config: its ``languages`` and ``mini`` are used.
+        data: folder of the data directories.
+        nj: processes.
+
+    Returns:
+        The data directories.
+
+    Raises:
+        ConfigError: a grammar has fewer sentences than the sets want.
+        EnvironmentFault: eSpeak NG is missing or lacks a voice.
+    """
+    audio = data / "audio" / "mini"
+    utterances: dict[str, list[Utterance]] = {name: [] for name in PAIRED}
+    unpaired: dict[str, str] = {}
+    for lang, grammar in read_grammars(languages=config.languages).items():
+        sets = _draw(grammar, config.mini)
+        for name in PAIRED:
+            utterances[name] += _cast(grammar, name, sets[name], config.mini.seed, audio / lang)
+        for index, sentence in enumerate(sets["unpaired"]):
+            unpaired[f"{lang}-unpaired-{index:05d}"] = grammar.text(sentence)
+    jobs = [job for items in utterances.values() for job in _jobs(items)]
+    run_jobs(_synthesise, jobs, nj, desc="mini: synthesis", unit="utterance", sizes=[len(job) for job in jobs])
+    _remove_others(audio, {item.audio for items in utterances.values() for item in items})
+    made = [_directory(data / f"mini_{name}", items) for name, items in utterances.items()]
+    languages = {key: key.partition("-")[0] for key in unpaired}
+    text_only = DataDirectory(path=data / "mini_unpaired", text=unpaired, utt2lang=languages)
+    return [item.write(item.path).path for item in (*made, text_only)]
+
+
+def _draw(grammar: Grammar, config: MiniConfig) -> dict[str, list[Sentence]]:
+    try:
+        return grammar.draw_sets(
+            unheard={"test_unheard": config.test_utterances},
+            heard={"dev": config.dev_utterances, "test": config.test_utterances, "train": config.train_utterances},
+            mixed={"unpaired": config.unpaired_sentences},
+            seed=config.seed,
+        )
+    except ConfigError as error:
+        raise error.under("corpus.mini") from None
+
+
+def _cast(grammar: Grammar, name: str, sentences: list[Sentence], seed: int, folder: Path) -> Iterator[Utterance]:
+    """Give each sentence a voice, a rate and a pitch; the groups of voices take turns, each voice as often as any."""
+    generator = random.Random(f"{seed} {grammar.lang} {name}")
+    groups = PAIRED[name]
+    waiting: list[list[str]] = [[] for _ in groups]
+    for index, sentence in enumerate(sentences):
+        turn = index % len(groups)
+        if not waiting[turn]:
+            waiting[turn] = generator.sample(groups[turn], len(groups[turn]))
+        variant = waiting[turn].pop()
+        utterance = f"{grammar.lang}_{variant}-{name}-{index:05d}"
+        yield Utterance(
+            id=utterance,
+            lang=grammar.lang,
+            variant=variant,
+            text=grammar.text(sentence),
+            speech=grammar.speech(sentence),
+            rate=generator.randint(*RATES),
+            pitch=generator.randint(*PITCHES),
+            audio=folder / f"{utterance}.flac",
+        )
+
+
+def _jobs(utterances: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:
+    """Pieces that do not depend on the number of processes, since an engine's output depends on what it said before."""
+    return (utterances[start : start + JOB_SIZE] for start in range(0, len(utterances), JOB_SIZE))
+
+
+def _synthesise(utterances: Sequence[Utterance]) -> None:
+    """Write the audio of some utterances."""
+    import soundfile
+    import torch
+    from torchaudio.transforms import Resample
+
+    torch.set_num_threads(1)
+    resample = Resample(int(SAMPLING_RATE), int(OUTPUT_RATE))
+    engine = Synthesiser()
+    for item in utterances:
+        voice = language(item.lang).voice
+        samples = trim(engine.speak(item.speech, voice, item.variant, rate=item.rate, pitch=item.pitch), SAMPLING_RATE)
+        if not samples.size:
+            raise EnvironmentFault(f"eSpeak NG is silent: voice {voice}+{item.variant}, text {item.speech!r}")
+        waveform = resample(torch.from_numpy(samples.astype("float32")))
+        waveform *= PEAK / waveform.abs().max()
+        flac = io.BytesIO()
+        soundfile.write(flac, waveform.numpy(), int(OUTPUT_RATE), format="FLAC", subtype="PCM_16")
+        write_atomically(item.audio, flac.getvalue())
+    engine.close()
+
+
+def _remove_others(folder: Path, wanted: set[Path]) -> None:
+    """Remove the audio of earlier settings."""
+    for path in folder.rglob("*.flac"):
+        if path not in wanted:
+            path.unlink()
+
+
+def _directory(path: Path, utterances: Sequence[Utterance]) -> DataDirectory:
+    return DataDirectory(
+        path=path,
+        text={item.id: item.text for item in utterances},
+        utt2spk={item.id: f"{item.lang}_{item.variant}" for item in utterances},
+        utt2lang={item.id: item.lang for item in utterances},
+        wav_scp={item.id: str(item.audio) for item in utterances},
+    )
