@@ -1,0 +1,243 @@
+"""The sections of the report: results, samples, training, alignment, speed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from jointst.analysis.layers import PAIRINGS
+from jointst.analysis.page import Section, figure, html_table, paragraph
+from jointst.analysis.plots import error_bars, inline, layer_curves, svg_of, training_curves
+from jointst.languages import LANGUAGES, language
+from jointst.scoring.counts import align
+from jointst.scoring.table import percent
+
+DECODERS = ("streaming", "full_context")
+_RATES = ("error_rate", "wer_rate", "cer_rate")
+
+SAMPLES = 5
+"""Utterances of each kind of sample."""
+
+
+def _rates(record: Mapping[str, Any]) -> list[str]:
+    return [percent(record[rate]) for rate in _RATES]
+
+
+def error_section(scores: Mapping[str, Any]) -> Section:
+    """Error rates of every set: bars, and the table with voices and words never heard."""
+    parts = []
+    for i, (name, record) in enumerate(scores.get("sets", {}).items()):
+        decoders = record["decoders"]
+        parts.append(f"<h3>{escape(name)}</h3>")
+        rates = {
+            decoder: {LANGUAGES[lang].name: item["error_rate"] for lang, item in decoders[decoder]["languages"].items()}
+            for decoder in DECODERS
+        }
+        caption = (
+            f"Share of words (characters in Chinese and Japanese) that each decoder got wrong on {name}; "
+            "shorter is better."
+        )
+        parts.append(figure(inline(svg_of(error_bars(rates)), f"errors{i}", caption), caption))
+        parts += [_error_table(decoders), _voice_table(decoders), _remarks(decoders)]
+    if not parts:
+        return Section(key="errors", title="Error rates", body="")
+    version = scores["normaliser_version"]
+    intro = paragraph(
+        f"References and hypotheses were both normalised by {scores['normaliser']} version {version}. Rates in %.",
+        "note",
+    )
+    return Section(key="errors", title="Error rates", body=intro + "".join(parts))
+
+
+def _error_table(decoders: Mapping[str, Any]) -> str:
+    rows = []
+    for lang, result in decoders["full_context"]["languages"].items():
+        both = [cell for decoder in DECODERS for cell in _rates(decoders[decoder]["languages"][lang])]
+        main = result["words" if result["unit"] == "word" else "characters"]
+        kinds = [str(main[kind]) for kind in ("length", "substitutions", "deletions", "insertions")]
+        rows.append([LANGUAGES[lang].name, *both, *kinds])
+    for kind in ("macro", "pooled"):
+        both = [cell for decoder in DECODERS for cell in _rates(decoders[decoder][kind])]
+        main = decoders["full_context"]["pooled"]["main"]
+        kinds = [str(main[key]) for key in ("length", "substitutions", "deletions", "insertions")]
+        rows.append([kind.capitalize(), *both, *(kinds if kind == "pooled" else [""] * 4)])
+    return html_table(
+        ["Language", *["Error", "WER", "CER"] * 2, "Units", "Sub.", "Del.", "Ins."],
+        rows,
+        groups=[("", 1), ("Streaming", 3), ("Full context", 3), ("Full context, counts", 4)],
+        sums=2,
+    )
+
+
+def _voice_table(decoders: Mapping[str, Any]) -> str:
+    voices = decoders["full_context"]["voices"]
+    rows = []
+    for voice in voices:
+        both = [cell for decoder in DECODERS for cell in _rates(decoders[decoder]["voices"][voice]["macro"])]
+        label = "Voices heard in training" if voice == "seen" else "Voices not heard in training"
+        rows.append([label, str(voices[voice]["utterances"]), *both])
+    if not rows:
+        return ""
+    return html_table(
+        ["Macro over languages", "Utterances", *["Error", "WER", "CER"] * 2],
+        rows,
+        groups=[("", 2), ("Streaming", 3), ("Full context", 3)],
+    )
+
+
+def _remarks(decoders: Mapping[str, Any]) -> str:
+    lines = []
+    for decoder in DECODERS:
+        label, result = decoder.replace("_", " ").capitalize(), decoders[decoder]
+        unheard = result["unheard_words"]
+        if unheard["occurrences"]:
+            lines.append(
+                f"{label}: {unheard['recognised']} of {unheard['occurrences']} words never heard in training were "
+                f"recognised ({percent(unheard['recall'])} %)."
+            )
+        if result["missing"]:
+            named = " ".join(result["missing"][:5])
+            lines.append(f"{label}: {len(result['missing'])} hypotheses are missing, counted as deletions: {named}.")
+    return "".join(paragraph(line, "note") for line in lines)
+
+
+def sample_section(utterances: Sequence[Mapping[str, Any]]) -> Section:
+    """Worst, best and random hypotheses of the full-context decoder, word under word."""
+    lines = [line for line in utterances if line["decoder"] == "full_context" and line["reference"]]
+    others = {(line["set"], line["utterance"]): line for line in utterances if line["decoder"] == "streaming"}
+    if not lines:
+        return Section(key="samples", title="What it wrote", body="")
+    ordered = sorted(lines, key=lambda line: (_main(line)["errors"] / _main(line)["length"], _main(line)["errors"]))
+    # Among equally good ones the longest says most.
+    best = sorted(lines, key=lambda line: (_main(line)["errors"] / _main(line)["length"], -_main(line)["length"]))
+    middle = random.Random(0).sample(lines, min(SAMPLES, len(lines)))
+    parts = [
+        paragraph(
+            "Full-context decoder: the reference above, the hypothesis below. Red is wrong, underlined is added, "
+            "struck through is missing.",
+            "note",
+        )
+    ]
+    for title, chosen in (("Random", middle), ("Worst", ordered[::-1][:SAMPLES]), ("Best", best[:SAMPLES])):
+        parts.append(f"<h3>{title}</h3>")
+        parts += [_sample(line, others.get((line["set"], line["utterance"]))) for line in chosen]
+    return Section(key="samples", title="What it wrote", body="".join(parts))
+
+
+def _main(line: Mapping[str, Any]) -> dict[str, int]:
+    counts: dict[str, int] = line["words" if language(line["language"]).scoring_unit == "word" else "characters"]
+    errors = counts["substitutions"] + counts["deletions"] + counts["insertions"]
+    return {**counts, "errors": errors}
+
+
+def _sample(line: Mapping[str, Any], streaming: Mapping[str, Any] | None) -> str:
+    lang = language(line["language"])
+    sides = [line["reference"], line["hypothesis"]]
+    if not lang.has_spaces:
+        sides = [list("".join(side)) for side in sides]
+    words = "".join(
+        f'<span class="{kind}"><i>{escape(reference or " ")}</i><i>{escape(hypothesis or " ")}</i></span>'
+        for kind, reference, hypothesis in align(*sides)
+    )
+    facts = [lang.name, line["utterance"], f"{_main(line)['errors']} of {_main(line)['length']} wrong"]
+    if line["voice"] == "unseen":
+        facts.append("voice not heard in training")
+    if line["missing"]:
+        facts.append("no hypothesis")
+    if streaming is not None:
+        facts.append(f"streaming {_main(streaming)['errors']}")
+    direction = "rtl" if lang.code == "ar" else "ltr"
+    tight = "" if lang.has_spaces else " tight"
+    return (
+        f'<div class="sample"><header>{escape(" · ".join(facts))}</header>'
+        f'<div class="words{tight}" lang="{lang.code}" dir="{direction}">{words}</div></div>'
+    )
+
+
+def training_section(log: Sequence[Mapping[str, Any]]) -> Section:
+    """Loss curves."""
+    drawn = training_curves(log)
+    caption = (
+        "Losses over the updates of the weights, lower is better: the development losses are on speech that is not "
+        "trained on, and the spread of states must stay away from 0, where all moments of speech would look alike."
+    )
+    body = "" if drawn is None else figure(inline(svg_of(drawn), "training", caption), caption)
+    return Section(key="training", title="Training", body=body)
+
+
+def alignment_section(layers: Mapping[str, Any]) -> Section:
+    """Curves and table over the shared layers."""
+    if not layers:
+        return Section(key="alignment", title="Do speech and text meet?", body="")
+    intro = paragraph(
+        "Each sentence goes through the shared layers twice, once as speech and once as text. Here is how far apart "
+        "the two are under four ways to pair moments of speech with text, over "
+        f"{layers['utterances']} utterances of {', '.join(layers['sets'])}."
+    )
+    caption = (
+        "If the model ties speech to text, the best alignment lies below the frame-wise one, and both below the "
+        "mismatched text, where the sentence is another one; coverage is the share of the text that the best alignment "
+        "uses, and spread is how different states are from each other (0: all alike)."
+    )
+    curves = figure(inline(svg_of(layer_curves(layers["layers"])), "layers", caption), caption)
+    return Section(key="alignment", title="Do speech and text meet?", body=intro + curves + _layer_table(layers))
+
+
+def _layer_table(layers: Mapping[str, Any]) -> str:
+    def number(value: float | None) -> str:
+        return "-" if value is None else f"{value:.3f}"
+
+    rows = []
+    for layer in layers["layers"]:
+        cells = [layer[measure][pairing] for measure in ("raw", "relative", "normalised") for pairing in PAIRINGS]
+        cells += [layer["coverage"], layer["norm"]["speech"], layer["norm"]["text"]]
+        rows.append([layer["layer"], *map(number, [*cells, layer["spread"]["speech"], layer["spread"]["text"]])])
+    names = ["Best", "Frame", "Rand.", "Mism."]
+    groups = [("", 1), ("L2", 4), ("L2 ÷ norm", 4), ("Layer-normalised", 4), ("", 1), ("Norm", 2), ("Spread", 2)]
+    header = ["Layer", *names * 3, "Cover", "Speech", "Text", "Speech", "Text"]
+    return html_table(header, rows, groups=groups)
+
+
+def heat_map_section(layers: Mapping[str, Any], folder: Path, references: Mapping[str, str]) -> Section:
+    """Heat maps that the align stage drew."""
+    parts = []
+    for i, item in enumerate(layers.get("heat_maps", [])):
+        path = folder / item["file"]
+        if not path.is_file():
+            continue
+        text = f" “{references[item['utterance']]}”" if item["utterance"] in references else ""
+        caption = f"{LANGUAGES[item['language']].name}, {item['utterance']}{text}"
+        parts.append(figure(inline(path.read_text(encoding="utf-8"), f"heat{i}", caption), caption))
+    intro = paragraph(
+        "Dark squares are moments of speech (across) and pieces of text (up) that a layer makes alike; the orange line "
+        "is the best alignment, and a steady climb along dark squares means that the layer knows where each sound is."
+    )
+    return Section(
+        key="heat-maps", title="Alignments of single utterances", body=intro + "".join(parts) if parts else ""
+    )
+
+
+def speed_section(scores: Mapping[str, Any]) -> Section:
+    """RTFx of every set."""
+    rows = [
+        [
+            name,
+            f"{record['speed']['audio_seconds']:.0f}",
+            *(f"{record['speed'][f'{part}_seconds']:.1f}" for part in ("encoder", *DECODERS)),
+            *(f"{record['speed'][f'rtfx_{decoder}']:.0f}" for decoder in DECODERS),
+        ]
+        for name, record in scores.get("sets", {}).items()
+        if record["speed"]
+    ]
+    if not rows:
+        return Section(key="speed", title="Speed", body="")
+    note = paragraph(
+        "Seconds of audio recognised in a second of work (RTFx); encoder and search, without reading features. The "
+        "encoder runs once for both decoders, so the streaming figure includes layers it does not need.",
+        "note",
+    )
+    header = ["Set", "Audio, s", "Encoder, s", "Streaming, s", "Full, s", "RTFx streaming", "RTFx full"]
+    return Section(key="speed", title="Speed", body=html_table(header, rows) + note)
