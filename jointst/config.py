@@ -215,7 +215,7 @@ class ModelConfig:
     """The joint model. ``size`` fills the other fields; a field that is stated as well wins over it."""
 
     size: Literal["tiny", "small", "joist"] = "tiny"
-    """Preset: tiny about 2 M, small about 30 M, joist the published sizes of arXiv 2210.07353."""
+    """Preset: tiny about 2.4 M, small about 30 M, joist the published sizes of arXiv 2210.07353."""
     dim: int = 128
     """Width of the audio, text and streaming encoders."""
     full_context_dim: int = 128
@@ -261,7 +261,7 @@ class ModelConfig:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {},
+    "tiny": {"feed_forward_multiplier": 2, "dropout": 0.0},
     "small": {
         "dim": 256,
         "full_context_dim": 256,
@@ -291,7 +291,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 class ConsistencyConfig:
     """The consistency loss between speech and text states of paired utterances."""
 
-    weight: float = 0.0
+    weight: float = 0.3
     """Weight of the loss once ramped in; 0 turns it off."""
     alignment: Literal["best"] = "best"
     """How frames are paired with text positions."""

@@ -44,7 +44,7 @@ def _build(cls: type[Any], values: Mapping[str, Any], prefix: str) -> Any:
         value = values[field.name]
         path = f"{prefix}.{field.name}" if prefix else field.name
         if dataclasses.is_dataclass(types[field.name]):
-            value = _build(types[field.name], value, path)  # type: ignore[arg-type]
+            value = _build(types[field.name], value, path)
         arguments[field.name] = tuple(value) if isinstance(value, list) else value
     try:
         return cls(**arguments)

@@ -24,7 +24,11 @@ def _to(batch: AnyBatch, device: torch.device | str) -> AnyBatch:
     moved: dict[str, Any] = {}
     for field in dataclasses.fields(batch):
         value = getattr(batch, field.name)
-        moved[field.name] = value.to(device, non_blocking=True) if hasattr(value, "to") else value
+        if isinstance(value, Tensor):
+            value = value.to(device, non_blocking=True)
+        elif hasattr(value, "to"):
+            value = value.to(device)
+        moved[field.name] = value
     return dataclasses.replace(batch, **moved)
 
 

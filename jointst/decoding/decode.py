@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from jointst.build import Trained, load_trained
 from jointst.data.dataset import PairedSet, in_order, read_directories
@@ -67,7 +68,8 @@ def decode_set(trained: Trained, paired: PairedSet, folder: Path, batch_utteranc
     model, clock = trained.model, _Clock(trained.device)
     records: dict[str, list[dict[str, object]]] = {name: [] for name in DECODERS}
     frames = 0
-    with progress(total=len(paired.utterances), desc=f"decode {folder.name}", unit="utterance") as bar:
+    bar: tqdm[None] = progress(total=len(paired.utterances), desc=f"decode {folder.name}", unit="utterance")
+    with bar:
         for batch in in_order(paired, batch_utterances):
             moved = batch.to(trained.device)
             clock.start()

@@ -5,15 +5,11 @@ B batch, T positions, U labels, V labels with the blank, J joint features.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from jointst.config import DecoderConfig
 from jointst.nn.joiner import HatJoiner, Joiner, RnntJoiner
 from jointst.nn.predictor import EmbeddingPredictor, LstmPredictor
-
-_BYTES = 4
 
 
 class TransducerDecoder(nn.Module):
@@ -42,21 +38,13 @@ class TransducerDecoder(nn.Module):
     def lattice(self, encoded: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """log P(blank) (B, T, U+1) and log P(next label) (B, T, U), what the transducer loss needs.
 
-        The logits (B, T, U+1, V) never exist at once: they are made in chunks of time within the memory budget, and
-        made again in backward. When all fit into one chunk, they are kept.
-
         Args:
             encoded: (B, T, D).
             labels: (B, U) int64, padded with any value of at least 1.
         """
-        encoder = self.joiner.project_encoder(encoded)
-        predictor = self.joiner.project_predictor(self.predictor(labels))
-        for_each_frame = predictor.shape[0] * predictor.shape[1] * self.vocabulary * _BYTES
-        chunk = max(1, self.lattice_bytes // for_each_frame)
-        if chunk >= encoder.shape[1]:
-            return self.joiner.lattice(encoder[:, :, None], predictor[:, None], labels)
-        parts = [
-            checkpoint(self.joiner.lattice, part[:, :, None], predictor[:, None], labels, use_reentrant=False)
-            for part in encoder.split(chunk, dim=1)
-        ]
-        return torch.cat([blank for blank, _ in parts], dim=1), torch.cat([label for _, label in parts], dim=1)
+        return self.joiner.lattice(
+            self.joiner.project_encoder(encoded),
+            self.joiner.project_predictor(self.predictor(labels)),
+            labels,
+            self.lattice_bytes,
+        )

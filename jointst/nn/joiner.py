@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from jointst.ops.joint_lattice import joint_lattice
+
 
 class Joiner(nn.Module):
     """Projects both sides to J features, adds them, squashes them, and splits the probability.
@@ -19,14 +21,17 @@ class Joiner(nn.Module):
         encoder_dim: features of the encoder's output.
         predictor_dim: features of the predictor's output.
         joint_dim: J.
-        outputs: width of the last layer.
+        vocabulary: V.
     """
 
-    def __init__(self, encoder_dim: int, predictor_dim: int, joint_dim: int, outputs: int) -> None:
+    hat: bool
+    """Whether P(blank) is kept apart from the labels' softmax."""
+
+    def __init__(self, vocabulary: int, encoder_dim: int, predictor_dim: int, joint_dim: int) -> None:
         super().__init__()
         self.project_encoder = nn.Linear(encoder_dim, joint_dim)
         self.project_predictor = nn.Linear(predictor_dim, joint_dim, bias=False)
-        self.output = nn.Linear(joint_dim, outputs)
+        self.output = nn.Linear(joint_dim, vocabulary)
 
     def logits(self, encoder: Tensor, predictor: Tensor) -> Tensor:
         """Logits of projected sides (..., J) that broadcast together, in float32."""
@@ -37,31 +42,30 @@ class Joiner(nn.Module):
     def log_probs(self, encoder: Tensor, predictor: Tensor) -> tuple[Tensor, Tensor]:
         """log P(blank) (...) and log P(label) (..., V-1), where entry k is label k+1."""
 
-    @abstractmethod
-    def lattice(self, encoder: Tensor, predictor: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """What a lattice needs, without normalised scores of the labels that are not asked for.
+    def lattice(self, encoder: Tensor, predictor: Tensor, labels: Tensor, lattice_bytes: int) -> tuple[Tensor, Tensor]:
+        """log P(blank) (B, T, U+1) and log P(next label) (B, T, U), in little memory.
 
         Args:
-            encoder: (B, T, 1, J).
-            predictor: (B, 1, U+1, J).
+            encoder: (B, T, J), projected.
+            predictor: (B, U+1, J), projected.
             labels: (B, U) int64, each at least 1.
-
-        Returns:
-            log P(blank) (B, T, U+1) and log P(next label) (B, T, U).
+            lattice_bytes: see :func:`jointst.ops.joint_lattice.joint_lattice`.
         """
-
-
-def _pick(logits: Tensor, labels: Tensor) -> Tensor:
-    """Entries of logits (B, T, U, V') at indices (B, U): (B, T, U)."""
-    index = labels[:, None, :, None].expand(-1, logits.shape[1], -1, -1)
-    return logits.gather(3, index).squeeze(3)
+        return joint_lattice(
+            encoder,
+            predictor,
+            self.output.weight,
+            self.output.bias,
+            labels,
+            hat=self.hat,
+            lattice_bytes=lattice_bytes,
+        )
 
 
 class HatJoiner(Joiner):
     """HAT (arXiv 2003.07705): P(blank) = sigmoid(b), P(label) = (1 - P(blank)) softmax."""
 
-    def __init__(self, vocabulary: int, encoder_dim: int, predictor_dim: int, joint_dim: int) -> None:
-        super().__init__(encoder_dim, predictor_dim, joint_dim, vocabulary)
+    hat = True
 
     def log_probs(self, encoder: Tensor, predictor: Tensor) -> tuple[Tensor, Tensor]:
         """See :meth:`Joiner.log_probs`."""
@@ -69,27 +73,13 @@ class HatJoiner(Joiner):
         blank = logits[..., 0]
         return logsigmoid(blank), logsigmoid(-blank)[..., None] + logits[..., 1:].log_softmax(-1)
 
-    def lattice(self, encoder: Tensor, predictor: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """See :meth:`Joiner.lattice`."""
-        logits = self.logits(encoder, predictor)
-        blank, scores = logits[..., 0], logits[:, :, :-1, 1:]
-        log_label = _pick(scores, labels - 1) - scores.logsumexp(-1)
-        return logsigmoid(blank), logsigmoid(-blank[:, :, :-1]) + log_label
-
 
 class RnntJoiner(Joiner):
     """One softmax over the blank and all labels (arXiv 1211.3711)."""
 
-    def __init__(self, vocabulary: int, encoder_dim: int, predictor_dim: int, joint_dim: int) -> None:
-        super().__init__(encoder_dim, predictor_dim, joint_dim, vocabulary)
+    hat = False
 
     def log_probs(self, encoder: Tensor, predictor: Tensor) -> tuple[Tensor, Tensor]:
         """See :meth:`Joiner.log_probs`."""
         log_probs = self.logits(encoder, predictor).log_softmax(-1)
         return log_probs[..., 0], log_probs[..., 1:]
-
-    def lattice(self, encoder: Tensor, predictor: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """See :meth:`Joiner.lattice`."""
-        logits = self.logits(encoder, predictor)
-        total = logits.logsumexp(-1)
-        return logits[..., 0] - total, _pick(logits[:, :, :-1], labels) - total[:, :, :-1]

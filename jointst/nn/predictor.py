@@ -89,7 +89,7 @@ class LstmPredictor(nn.Module):
 
     def step(self, state: Tensor, labels: Tensor, emitted: Tensor) -> Tensor:
         """The state after ``labels`` (B,), in the rows where ``emitted`` (B,) is true."""
-        hidden, cell = (part.contiguous()[None] for part in state[:, self.dim :].split(self.dim, dim=1))
+        hidden, cell = (part.contiguous()[None] for part in state[:, self.dim :].chunk(2, dim=1))
         output, (hidden, cell) = self.lstm(self.embedding(labels)[:, None], (hidden, cell))
         moved = torch.cat([self.norm(output[:, 0]), hidden[0], cell[0]], dim=1)
         return torch.where(emitted[:, None], moved, state)

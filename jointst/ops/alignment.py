@@ -31,7 +31,7 @@ def check_lengths(cost: Tensor, speech_lengths: Tensor, text_lengths: Tensor) ->
 
 
 def best_alignment(cost: Tensor, speech_lengths: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """The monotone alignment of least summed cost (arXiv 2308.06125): argmin over a(i) >= a(i-1) of sum_i cost(i, a(i)).
+    """The monotone alignment of least summed cost: argmin over a(i) >= a(i-1) of sum_i cost(i, a(i)) (2308.06125).
 
     Each frame may stay or jump forward any distance; text positions may stay unused. Exact in O(N M) through a
     running minimum. It is a pure function of values: no gradient flows through it.

@@ -16,12 +16,12 @@ class _ScaleGradient(torch.autograd.Function):
     """The identity, whose gradient is scaled."""
 
     @staticmethod
-    def forward(ctx, values: Tensor, scale: float) -> Tensor:  # type: ignore[no-untyped-def, override]
+    def forward(ctx, values: Tensor, scale: float) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.scale = scale
         return values.view_as(values)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def, override]
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
         return gradient * ctx.scale, None
 
 
@@ -60,7 +60,7 @@ def lattice_loss(
             f"{states - 1} labels, at least 1 frame each"
         )
     if fastemit > 0:
-        log_label = _ScaleGradient.apply(log_label, 1.0 + fastemit)
+        log_label = _ScaleGradient.apply(log_label, 1.0 + fastemit)  # type: ignore[no-untyped-call]
     # torchaudio's lattice is undefined for a batch without any label: add one that no utterance reaches.
     padding = log_label.new_zeros(batch, frames, 1 if states > 1 else 2)
     log_label = torch.cat([log_label, padding], dim=2)

@@ -98,6 +98,7 @@ class Checkpoints(Callback):
                 self._keep_weights(trainer.global_step, self.dev_loss, module)
 
     def _keep_weights(self, update: int, dev_loss: float, module: LightningModule) -> None:
+        assert isinstance(module.model, torch.nn.Module)
         # A continued run forgets what a broken one wrote after its last full checkpoint.
         known = [entry for entry in self.best() if entry["update"] < update]
         name = f"update_{update:07d}.safetensors"

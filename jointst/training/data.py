@@ -112,9 +112,7 @@ class JointData(LightningDataModule):
         """The joint batches that are left to train on."""
         training = self._config.training
         last = training.max_updates * training.accumulate
-        return DataLoader(
-            _Steps(self._joint, self.next_step, last), batch_size=None, num_workers=training.workers
-        )
+        return DataLoader(_Steps(self._joint, self.next_step, last), batch_size=None, num_workers=training.workers)
 
     def val_dataloader(self) -> DataLoader[PairedBatch]:
         """The dev sets."""

@@ -10,9 +10,11 @@ from typing import Any
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
 
 from jointst.progress import progress
 from jointst.training.checkpoints import Checkpoints
+from jointst.training.module import JointModule
 from jointst.units import Seconds
 
 LOG_EVERY = 10
@@ -68,7 +70,7 @@ class Log(Callback):
         path.write_text("".join(json.dumps(line) + "\n" for line in kept))
         self._stream = path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(self._folder / "tensorboard"), purge_step=trainer.global_step)
-        self._bar = progress(total=trainer.max_steps, desc="train", unit="update")
+        self._bar: tqdm[None] = progress(total=trainer.max_steps, desc="train", unit="update")
         self._bar.update(trainer.global_step)
 
     def _write(self, record: dict[str, Any]) -> None:
@@ -89,11 +91,12 @@ class Log(Callback):
         self._bar.update(1)
         if update % LOG_EVERY == 0 or update == 1:
             rate = trainer.optimizers[0].param_groups[0]["lr"]
-            latest: dict[str, float] = module.latest
-            self._write({"update": update, "seconds": round(self.seconds, 2), "rate": rate, **latest})
-            self._bar.set_postfix_str(f"loss {latest['loss']:.3f}", refresh=False)
-        if self._max_time is not None and self.seconds > self._max_time:
-            trainer.should_stop = True
+            assert isinstance(module, JointModule)
+            self._write({"update": update, "seconds": round(self.seconds, 2), "rate": rate, **module.latest})
+            self._bar.set_postfix_str(f"loss {module.latest['loss']:.3f}", refresh=False)
+        late = self._max_time is not None and self.seconds > self._max_time
+        if late or update == trainer.max_steps:
+            trainer.should_stop = True  # lightning then validates once more
 
     def on_validation_batch_end(
         self,

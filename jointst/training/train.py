@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import time
 import warnings
 from pathlib import Path
@@ -95,6 +96,7 @@ def run(context: Context) -> Made:
     config = context.config
     set_threads(None)
     choose_device(context.ngpu)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning", message=".*(num_workers|IterableDataset|isinstance).*")
     mark = fingerprint(context)
     folder = context.exp
