@@ -93,7 +93,9 @@ STAGES: tuple[Stage, ...] = (
         help="log-mel features as compressed arks, with normalisation statistics and speed perturbation",
         function="jointst.data.features:run",
         sections=("data", "features"),
-        inputs=lambda context: present(context.data / name / "wav.scp" for name in context.paired_sets),
+        inputs=lambda context: present(
+            context.data / name / file for name in context.paired_sets for file in ("wav.scp", "phones")
+        ),
         outputs=_feats,
     ),
     Stage(
