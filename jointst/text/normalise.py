@@ -61,6 +61,7 @@ RULES: dict[str, Rules] = {
 """Every language's rules; a new language needs a row here."""
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*(\s*[%٪])?")
+_NOT_MONEY = re.compile(r"[£€¥]|\$(?!(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d{1,2})?(?![.,]*\d))")
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼʹ`´＇", "'"))
 # CJK ideographs, kana, their marks: no space is written beside them.
 _CJK = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -112,7 +113,7 @@ def _letters_only(text: str, apostrophes: bool) -> str:
 @lru_cache(maxsize=1)
 def _english_cleaner() -> Callable[[str], str]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)  # of its source, when it is first compiled
+        warnings.simplefilter("ignore")  # about its source, when it is first compiled
         from tacotron_cleaner.cleaners import custom_english_cleaners
     cleaner: Callable[[str], str] = custom_english_cleaners
     return cleaner
@@ -123,6 +124,7 @@ def _clean_english(text: str) -> str:
     if text.isascii() and not re.search(r"[\d.$&]", text):
         return text
     text = re.sub(r"\s*%", " percent ", text).replace("&", " and ")
+    text = _NOT_MONEY.sub(" ", text)  # the cleaner fails on it
     return _english_cleaner()(text).translate(_APOSTROPHES)
 
 

@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 import unicodedata
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from importlib.metadata import version
@@ -247,7 +248,9 @@ def _unreadable(word: str) -> list[str]:
 
 @cache
 def _mishkal() -> Any:
-    from mishkal.tashkeel import TashkeelClass
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about its source, when it is first compiled
+        from mishkal.tashkeel import TashkeelClass
 
     return TashkeelClass()
 

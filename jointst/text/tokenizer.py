@@ -44,14 +44,20 @@ class Tokenizer:
         fix = "run the tokenizer stage again"
         if not path.is_file():
             raise DataError("there is no tokenizer model", path=path, fix=fix)
-        processor = sentencepiece.SentencePieceProcessor()
         try:
-            processor.load_from_serialized_proto(path.read_bytes())
+            tokenizer = cls.from_bytes(path.read_bytes())
         except RuntimeError as error:
             raise DataError(f"cannot be read as a sentencepiece model: {error}", path=path, fix=fix) from None
-        first = [processor.id_to_piece(label) for label in (BLANK, UNKNOWN)]
+        first = tokenizer.pieces([BLANK, UNKNOWN]) if tokenizer.size > UNKNOWN else []
         if first != [BLANK_PIECE, UNKNOWN_PIECE]:
             raise DataError(f"starts with {first}, not {BLANK_PIECE} and {UNKNOWN_PIECE}", path=path, fix=fix)
+        return tokenizer
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Tokenizer:
+        """The tokenizer of a serialized model, as :func:`train` makes it."""
+        processor = sentencepiece.SentencePieceProcessor()
+        processor.load_from_serialized_proto(content)
         return cls(processor)
 
     @property
@@ -132,10 +138,10 @@ def run(context: Context) -> Made:
         sentences += [directory.text[utterance] for utterance in directory.utterances]
     folder = context.data / "tokenizer"
     content = train(sentences, config)
-    processor = sentencepiece.SentencePieceProcessor()
-    processor.load_from_serialized_proto(content)
-    tokens = "".join(f"{processor.id_to_piece(label)} {label}\n" for label in range(processor.get_piece_size()))
+    tokenizer = Tokenizer.from_bytes(content)
+    pieces = tokenizer.pieces(range(tokenizer.size))
+    tokens = "".join(f"{piece} {label}\n" for label, piece in enumerate(pieces))
     write_atomically(folder / "tokens.txt", tokens)
     write_atomically(folder / "tokenizer.model", content)
     kind = {"char": "characters", "unigram": "unigram pieces", "bpe": "bpe pieces"}[config.kind]
-    return Made(what=f"{processor.get_piece_size()} labels ({kind}) from {len(sentences)} sentences", where=folder)
+    return Made(what=f"{tokenizer.size} labels ({kind}) from {len(sentences)} sentences", where=folder)

@@ -1,0 +1,87 @@
+"""Normalisation: what each language's rules do, and that doing it twice changes nothing."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from jointst.errors import JointstError
+from jointst.languages import LANGUAGES
+from jointst.text.normalise import RULES, normalise
+
+
+@pytest.mark.parametrize(
+    ("lang", "written", "expected"),
+    [
+        ("ar", "مَرْحَبًا، عـالم! ١٢", "مرحبا عالم اثنا عشر"),
+        ("de", "Die Straße, E-Mail & 21 %.", "die straße e mail und einundzwanzig prozent"),
+        ("de", "1.234,5", "eintausendzweihundertvierunddreißig komma fünf"),
+        ("en", "Dr. Smith’s café: $3.50", "doctor smith's cafe three dollars fifty cents"),
+        ("en", "AT&T 'quoted' dogs'", "at and t quoted dogs"),
+        ("es", "¿Qué? ¡Año 2!", "qué año dos"),
+        ("fr", "L’homme — 99 %", "l'homme quatre vingt dix neuf pour cent"),
+        ("hi", "नमस्ते। 12", "नमस्ते एक दो"),
+        ("it", "dell'anno 1.000", "dell'anno mille"),
+        ("ja", "３つの リンゴ、カー・バッグ", "三つのリンゴカーバッグ"),
+        ("pt", "Não, d'água 2", "não d'água dois"),
+        ("ru", "Приве́т, по-русски ещё 3,5", "привет по русски ещё три запятая пять"),
+        ("zh", "打开 GNOME Shell 桌面，50%。", "打开gnome shell桌面百分之五十"),
+    ],
+)
+def test_each_language(lang: str, written: str, expected: str) -> None:
+    assert normalise(written, lang) == expected
+
+
+@pytest.mark.parametrize(
+    ("digits", "reading"),
+    [
+        ("0", "零"),
+        ("10", "十"),
+        ("15", "十五"),
+        ("101", "一百零一"),
+        ("110", "一百一十"),
+        ("2024", "二千零二十四"),
+        ("10005", "一万零五"),
+        ("200000", "二十万"),
+        ("100000001", "一亿零一"),
+        ("007", "零零七"),
+    ],
+)
+def test_chinese_numbers(digits: str, reading: str) -> None:
+    assert normalise(digits, "zh") == reading
+
+
+def test_long_numbers_are_read_digit_by_digit() -> None:
+    assert normalise("0123", "de") == "null eins zwei drei"
+    assert len(normalise("1" * 13, "es").split()) == 13
+
+
+def test_every_language_has_rules() -> None:
+    assert RULES.keys() == LANGUAGES.keys()
+
+
+def test_nothing_is_left_of_punctuation() -> None:
+    for lang in LANGUAGES:
+        assert normalise(" ... — !? \u200b", lang) == ""
+
+
+def test_an_unknown_language_is_named() -> None:
+    with pytest.raises(JointstError, match="'xx'"):
+        normalise("a", "xx")
+
+
+@pytest.mark.parametrize("lang", sorted(LANGUAGES))
+def test_twice_is_once(lang: str) -> None:
+    generator = random.Random(lang)
+    special = "'’ .,0123456789%&$ab\u0301\u0654\u064e\u3099ｶﾞﷺ½ǅİ"
+    for _ in range(400):
+        characters = [
+            generator.choice([chr(generator.randrange(32, 0x3100)), chr(generator.randrange(0x3100, 0xD800)), *special])
+            if generator.random() < 0.5
+            else generator.choice(special)
+            for _ in range(12)
+        ]
+        once = normalise("".join(characters), lang)
+        assert normalise(once, lang) == once, "".join(characters)
+        assert once == " ".join(once.split())
