@@ -13,17 +13,17 @@ import re
 import shutil
 import tempfile
 import unicodedata
-import warnings
-from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
 from jointst.config import LexiconConfig
 from jointst.errors import EnvironmentFault
 from jointst.languages import LANGUAGES, language
+from jointst.text.front_ends import SEGMENTERS, SPOKEN
 
-VERSION = "1"
+VERSION = "2"
 """Changes whenever a word may be pronounced differently: lexicons made by another version are made again."""
 
 Phones = tuple[str, ...]
@@ -64,20 +64,6 @@ _SYLLABLE = re.compile(r"([a-zê]+)([1-5])")
 _READ_TONE = "5"
 # It knows no jiong, qiong, xiong, ê and reads them in English.
 _IONG = re.compile("([jqx])iong")
-_KANA = re.compile("[ぁ-ゖー]+")
-# Particles and greetings in which は is read wa and へ is read e.
-_READINGS = {
-    "は": "わ", "へ": "え", "では": "でわ", "には": "にわ", "とは": "とわ", "へは": "えわ", "からは": "からわ",
-    "こんにちは": "こんにちわ", "こんばんは": "こんばんわ",
-}  # fmt: skip
-_SHORT_VOWELS = "\u064b-\u0650"
-_ARABIC_LETTER = re.compile("[\u0621-\u064a]")
-_SHORTEST_WITH_ENDING = 2
-# Vowels that mishkal leaves out at the beginning of a word: of a hamza, and of an alef before a consonant.
-_BARE_ALEFS = (
-    (re.compile("^((?:\u0627\u0644\u0652?)?\u0623)(?=[\u0621-\u064a])"), "\\1\u064e"),
-    (re.compile("^\u0627(?=[\u0628-\u0643\u0645-\u0648])"), "\u0627\u0650"),
-)
 
 
 class Phonemizer:
@@ -97,7 +83,7 @@ class Phonemizer:
         self.config = LexiconConfig() if config is None else config
         native = _WRITTEN_IN.get(lang, "latin")
         self._runs = re.compile(f"(?P<native>[{_SCRIPTS[native]}]+)|(?P<latin>[{_SCRIPTS['latin']}]+)|(?P<other>\\S)")
-        self._spoken = _SPOKEN.get(lang, _as_written)
+        self._spoken = SPOKEN.get(lang)
         self._respelling = [(re.compile(old), new) for old, new in (*_RESPELLING.get(lang, ()), *_EVERYWHERE)]
         _espeak(self.language.voice)
 
@@ -105,7 +91,7 @@ class Phonemizer:
         """The words of normalised ``text``: by spaces, in Chinese and Japanese the segments of a dictionary."""
         if self.language.has_spaces:
             return text.split()
-        segment = _SEGMENTERS[self.language.code]
+        segment = SEGMENTERS[self.language.code]
         words: list[str] = []
         for match in self._runs.finditer(text):
             words += segment(match.group()) if match.lastgroup == "native" else [match.group()]
@@ -113,7 +99,7 @@ class Phonemizer:
 
     def spoken(self, word: str) -> str | None:
         """What eSpeak's voice is given to read for a word in the language's own script; None if nothing can be."""
-        return self._spoken(word)
+        return word if self._spoken is None else self._spoken(word)
 
     def pronounce(self, words: Sequence[str]) -> list[Phones]:
         """The phones of each word; an empty tuple for a word that no front end can read."""
@@ -131,7 +117,7 @@ class Phonemizer:
         return tuple(self._kept(phone) for phone in phones)
 
     def _native(self, word: str) -> list[str]:
-        spoken = self._spoken(word)
+        spoken = self.spoken(word)
         if spoken is None:
             return []
         if self.language.code == "zh":
@@ -238,78 +224,5 @@ def _read(voice: str, text: str) -> tuple[list[str], bool]:
     return [phone for phone in re.split(r"[_\s]+", plain) if _STRESS.sub("", phone)], switches > 0
 
 
-def _as_written(word: str) -> str | None:
-    return word
-
-
 def _unreadable(word: str) -> list[str]:
     return []
-
-
-@cache
-def _mishkal() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about its source, when it is first compiled
-        from mishkal.tashkeel import TashkeelClass
-
-    return TashkeelClass()
-
-
-def _vowelled(word: str) -> str | None:
-    """An Arabic word with its short vowels (mishkal), in its form before a pause: as commands and lists are read.
-
-    Case endings depend on the sentence and drop before a pause, where the feminine -at becomes -ah.
-    """
-    vowelled = str(_mishkal().tashkeel(word)).strip()
-    for bare, vowel in _BARE_ALEFS:
-        vowelled = bare.sub(vowel, vowelled)
-    if len(_ARABIC_LETTER.findall(vowelled)) > _SHORTEST_WITH_ENDING:
-        vowelled = re.sub(f"[{_SHORT_VOWELS}]+$", "", vowelled)
-        vowelled = re.sub("\u0629$", "\u0647\u0652", vowelled)
-    return vowelled or None
-
-
-@cache
-def _kakasi() -> Any:
-    from pykakasi import kakasi
-
-    converter: Any = kakasi
-    return converter()
-
-
-def _japanese_segments(text: str) -> list[str]:
-    """pykakasi's segments; one that ends in a small tsu goes on with the next, whose consonant it doubles."""
-    segments: list[str] = []
-    unfinished = ""
-    for part in _kakasi().convert(text):
-        unfinished += part["orig"].strip()
-        if unfinished and not part["hira"].endswith("っ"):
-            segments.append(unfinished)
-            unfinished = ""
-    return [*segments, unfinished] if unfinished else segments
-
-
-def _kana(word: str) -> str | None:
-    """A Japanese word in hiragana (pykakasi); None where a character has no reading."""
-    kana = "".join(part["hira"] for part in _kakasi().convert(word))
-    kana = _READINGS.get(kana, kana)
-    return kana if _KANA.fullmatch(kana) else None
-
-
-def _chinese_segments(text: str) -> list[str]:
-    from pypinyin.seg.mmseg import seg
-
-    return list(seg.cut(text))
-
-
-@lru_cache(maxsize=65536)
-def _pinyin(word: str) -> str | None:
-    """A Chinese word in pinyin syllables with tone digits, 5 for the neutral tone; None where one has no reading."""
-    from pypinyin import Style, lazy_pinyin
-
-    syllables = lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True, errors=lambda characters: "?")
-    return None if "?" in syllables else " ".join(syllables)
-
-
-_SEGMENTERS: dict[str, Callable[[str], list[str]]] = {"ja": _japanese_segments, "zh": _chinese_segments}
-_SPOKEN: dict[str, Callable[[str], str | None]] = {"ar": _vowelled, "ja": _kana, "zh": _pinyin}
