@@ -79,6 +79,7 @@ def test_a_missing_data_folder_is_a_message(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["validate"]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("jointst validate: error: ")
-    assert "mini" in error
+    shown = capsys.readouterr()
+    assert shown.err.startswith("jointst validate: error: ")
+    assert "Traceback" not in shown.err
+    assert "mini_train" in shown.out + shown.err
