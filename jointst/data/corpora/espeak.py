@@ -39,15 +39,16 @@ class Synthesiser:
     """One engine. What it says depends on what it said before (echoes and noise run on), so a fixed sequence of calls
     on a fresh engine gives the same samples always, and another sequence may not.
 
-    The library keeps its state in global variables, so each engine loads a copy of it.
+    The library keeps its state in global variables, so each engine loads a copy of it. As a context manager, it is
+    closed at the end.
 
     Raises:
         EnvironmentFault: eSpeak NG is missing or broken.
     """
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="espeak-")
         library, data = _locate()
+        self._folder = tempfile.TemporaryDirectory(prefix="espeak-")
         copy = Path(self._folder.name) / library.name
         shutil.copyfile(library, copy)
         # A link because the library cuts paths of data at 160 bytes.
@@ -130,6 +131,12 @@ class Synthesiser:
         while pointer.value:
             clauses.append(self._library.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, _IPA).decode())
         return " ".join(clauses).strip()
+
+    def __enter__(self) -> Synthesiser:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Free the engine's memory and files; it cannot speak afterwards."""

@@ -104,6 +104,7 @@ class Grammar:
         for name, size in (*unheard.items(), *heard.items()):
             drawn[name] = pools[name in unheard].draw(name, size)
         for name, size in mixed.items():
+            _check_left(self.lang, name, size, len(pools[True]) + len(pools[False]))
             half = min(max(size // 2, size - len(pools[False])), len(pools[True]))
             drawn[name] = pools[True].draw(name, half) + pools[False].draw(name, size - half)
             generator.shuffle(drawn[name])
@@ -111,7 +112,7 @@ class Grammar:
 
 
 class _Pool:
-    """Sentences not yet drawn, by template and rarest kind of content, so that all are drawn equally often."""
+    """Sentences not yet drawn, by template and unheard word, so that all of these are drawn equally often."""
 
     def __init__(self, grammar: Grammar, sentences: Sequence[Sentence], generator: random.Random) -> None:
         self.grammar = grammar
@@ -128,9 +129,7 @@ class _Pool:
         return sum(len(group) for group in self.groups.values())
 
     def draw(self, name: str, size: int) -> list[Sentence]:
-        if size > len(self):
-            problem = f"set {name} wants {size} more sentences in {self.grammar.lang}, the grammar has {len(self)} left"
-            raise ConfigError("", problem, "make the sets smaller, or add words or templates to the grammar")
+        _check_left(self.grammar.lang, name, size, len(self))
         drawn: list[Sentence] = []
         while len(drawn) < size:
             groups = [group for group in self.groups.values() if group]
@@ -138,6 +137,12 @@ class _Pool:
                 drawn.append(group.pop())
         self.generator.shuffle(drawn)
         return drawn
+
+
+def _check_left(lang: str, name: str, size: int, left: int) -> None:
+    if size > left:
+        problem = f"set {name} wants {size} more sentences in {lang}, the grammar has {left} left"
+        raise ConfigError("", problem, "make the sets smaller, or add words or templates to the grammar")
 
 
 def read_grammars(path: Path = MINI, languages: Collection[str] | None = None) -> dict[str, Grammar]:
@@ -184,7 +189,7 @@ def _parse(lang: str, entry: object, path: Path) -> Grammar:
         if names:
             raise DataError(f"the grammar of {lang!r} has {problem}: {' '.join(sorted(names))}", path=path)
     words = set(grammar.words)
-    for key, names in (("unheard", grammar.unheard - words), ("spoken", set(grammar.spoken) - words)):
+    for key, names in (("unheard", set(grammar.unheard) - words), ("spoken", set(grammar.spoken) - words)):
         if names:
             raise DataError(
                 f"the grammar of {lang!r} has words under {key!r} alone: {' '.join(sorted(names))}", path=path
