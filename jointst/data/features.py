@@ -200,7 +200,7 @@ def _write_ark(job: Job, path: Path) -> dict[str, Any]:
                 continue
             offsets[key] = ark.tell() + len(f"{key} ".encode())
             frames[key] = len(matrix)
-            kaldiio.save_ark(ark, {key: matrix}, compression_method=2 if job.config.compress else 0)
+            kaldiio.save_ark(ark, {key: matrix}, compression_method=2 if job.config.compress else None)
             sums += np.stack((matrix.sum(axis=0, dtype=np.float64), np.square(matrix, dtype=np.float64).sum(axis=0)))
         ark.flush()
         os.fsync(ark.fileno())

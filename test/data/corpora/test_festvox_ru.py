@@ -1,0 +1,49 @@
+"""festvox-ru: prompts, stress marks and the split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jointst.config import CorpusConfig
+from jointst.data.corpora import festvox_ru
+from jointst.data.directory import DataDirectory
+from jointst.errors import ConfigError, DataError
+
+
+def test_prompts(tmp_path: Path) -> None:
+    path = tmp_path / "txt.done.data"
+    path.write_text('( ru_0001 "Она завела, прядь вол+ос, - +Окна." )\n( ru_0002 "Ещё раз!" ) \n')
+    assert festvox_ru.read_prompts(path) == {"ru_0001": "она завела прядь волос окна", "ru_0002": "ещё раз"}
+    path.write_text('( ru_0001 "a" )\nru_0002 b\n')
+    with pytest.raises(DataError, match=r"txt\.done\.data:2: .*is not a prompt"):
+        festvox_ru.read_prompts(path)
+
+
+def test_sets_share_no_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    voice = Path("downloads/debian/festvox-ru") / festvox_ru.VOICE
+    (voice / "etc").mkdir(parents=True)
+    (voice / "wav").mkdir()
+    letters = "абвгдежзик"
+    lines = []
+    for number in range(100):
+        name = f"ru_{number:04d}"
+        lines.append(f'( {name} "слово {letters[number // 10]} {letters[number % 10 // 2]}" )')  # each sentence twice
+        (voice / "wav" / f"{name}.wav").touch()
+    (voice / "etc" / "txt.done.data").write_text("\n".join(lines) + "\n")
+    made = festvox_ru.prepare(CorpusConfig(languages=("ru",)), Path("data"), nj=1)
+    sets = [DataDirectory.read(path) for path in made]
+    assert [item.path.name for item in sets] == ["festvox_ru_train", "festvox_ru_dev", "festvox_ru_test"]
+    assert sum(len(item.text) for item in sets) == 100
+    sentences = [set(item.text.values()) for item in sets]
+    assert sum(len(part) for part in sentences) == 50 == len(set.union(*sentences))
+    (voice / "wav" / "ru_0042.wav").unlink()
+    with pytest.raises(DataError, match=r"ru_0042\.wav: the recording is missing"):
+        festvox_ru.prepare(CorpusConfig(languages=("ru",)), Path("data"), nj=1)
+
+
+def test_needs_russian(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="add ru"):
+        festvox_ru.prepare(CorpusConfig(languages=("en",)), tmp_path, nj=1)

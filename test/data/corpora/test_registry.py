@@ -1,0 +1,67 @@
+"""Stage 1 as a whole: what is skipped, what is made again, and which settings are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jointst.config import Config, CorpusConfig, DataConfig
+from jointst.data import corpora
+from jointst.data.directory import DataDirectory
+from jointst.errors import ConfigError
+from jointst.stage import Context
+
+SENTENCES = ["Das ist ein Satz.", "Dies ist ein Test.", "Hier steht noch etwas.", "Und noch ein Satz hier."]
+
+
+@pytest.fixture(autouse=True)
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recipe folder with own paired sets, and help pages as if unpacked."""
+    monkeypatch.chdir(tmp_path)
+    for package, suffix in (("libreoffice-help-de", "de"), ("libreoffice-help-en-us", "en-US")):
+        page = Path("downloads/debian", package, "usr/share/libreoffice/help", suffix, "text/page.html")
+        page.parent.mkdir(parents=True)
+        sentences = SENTENCES if suffix == "de" else ["An English sentence."]
+        page.write_text("".join(f'<p id="par_id{number}">{text}</p>' for number, text in enumerate(sentences)))
+    for name in ("own_train", "own_dev", "own_test"):
+        DataDirectory(Path(name), {"a": f"text of {name}"}, utt2lang={"a": "de"}).write(Path("data") / name)
+
+
+def context(
+    sources: tuple[str, ...] = ("libreoffice_help",), most: int = 9, unpaired: str = "libreoffice_help_unpaired"
+) -> Context:
+    sets = DataConfig(train=("own_train",), dev=("own_dev",), test=("own_test",), unpaired=(unpaired,))
+    corpus = CorpusConfig(sources=sources, languages=("de",), unpaired_sentences=most)
+    return Context(config=Config(data=sets, corpus=corpus), name="t", nj=1)
+
+
+def test_made_once_and_again_when_settings_or_held_out_text_change() -> None:
+    text = Path("data/libreoffice_help_unpaired/text")
+    assert corpora.run(context()).what == "1 data directories with 4 utterances or sentences"
+    first = text.stat().st_mtime_ns
+    corpora.run(context())
+    assert text.stat().st_mtime_ns == first
+    corpora.run(context(most=3))
+    assert len(text.read_text().splitlines()) == 3
+    Path("data/own_dev/text").write_text("a dies ist ein test\n")
+    corpora.run(context())
+    assert len(text.read_text().splitlines()) == 3
+    assert "dies ist ein test" not in text.read_text()
+    text.unlink()
+    corpora.run(context())
+    assert text.exists()
+
+
+def test_damaged_stamp_is_no_obstacle() -> None:
+    corpora.run(context())
+    Path("data/.stages/corpus_libreoffice_help.json").write_text('{"dig')
+    corpora.run(context())
+    corpora.run(context())
+
+
+def test_refused_settings() -> None:
+    with pytest.raises(ConfigError, match=r"corpus.sources: item 0 is 'librispeech' \(known: mini prompts"):
+        corpora.run(context(sources=("librispeech",)))
+    with pytest.raises(ConfigError, match=r"the set 'news' is not in data \(corpus.sources made: libreoffice_help_unp"):
+        corpora.run(context(unpaired="news"))
