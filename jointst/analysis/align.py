@@ -37,12 +37,16 @@ def run(context: Context) -> Made:
     """
     set_threads(None)
     trained = load_trained(context)
-    paired = PairedSet(read_directories(context.data, context.config.data.dev), trained.symbols)
+    directories = read_directories(context.data, context.config.data.dev)
+    paired = PairedSet(directories, trained.symbols)
     folder = context.exp / "align"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("heat_*"):
         old.unlink()
     result = measure(context, trained, paired, folder)
+    texts = {utterance: text for directory in directories for utterance, text in directory.text.items()}
+    for item in result["heat_maps"]:
+        item["text"] = texts[item["utterance"]]
     text = layers_text(result)
     write_atomically(folder / "layers.txt", text)
     write_atomically(folder / "layers.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")

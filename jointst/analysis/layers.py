@@ -183,14 +183,16 @@ def alarms(layers: Sequence[dict[str, Any]], lowest_spread: float) -> list[str]:
     """
     found = []
     for layer in layers:
+        broken = []
         for measure in ("raw", "normalised"):
             best, framewise, _, mismatched = (layer[measure][pairing] for pairing in PAIRINGS)
             if mismatched is not None and not best < framewise < mismatched:
-                found.append(
-                    f"layer {layer['layer']}: {measure} distances are not in the order best {best:.4f} < "
-                    f"frame-wise {framewise:.4f} < mismatched {mismatched:.4f}: "
-                    "text and speech of one utterance are not told from those of others"
-                )
+                broken.append(f"{measure} {best:.4f}, {framewise:.4f}, {mismatched:.4f}")
+        if broken:
+            found.append(
+                f"layer {layer['layer']}: distances are not in the order best < frame-wise < mismatched "
+                f"({'; '.join(broken)}): an utterance's own text should be nearer to it than another's"
+            )
         for side, value in layer["spread"].items():
             if value < lowest_spread:
                 found.append(

@@ -29,22 +29,22 @@ h2 { margin: 3.5rem 0 .5rem; font-size: 1.35rem; letter-spacing: -.01em; scroll-
 h3 { margin: 2rem 0 .4rem; font-size: 1.05rem; }
 p { margin: .5rem 0; max-width: 46rem; } .muted, figcaption, .note { color: var(--muted); }
 .note { font-size: .875rem; } a { color: var(--accent); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .75rem; margin: 1.75rem 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(13.5rem, 1fr)); gap: .75rem; margin: 1.75rem 0; }
 .tile { background: var(--card); border: 1px solid var(--grid); border-radius: .6rem; padding: .9rem 1.1rem; }
 .tile b { display: block; font-size: 1.75rem; line-height: 1.25; font-weight: 650; letter-spacing: -.02em;
   font-variant-numeric: tabular-nums; }
-.tile span { font-size: .8125rem; color: var(--muted); }
+.tile span { display: block; font-size: .8125rem; line-height: 1.4; color: var(--muted); }
 .alarm { background: var(--warn); color: var(--warn-ink); border-radius: .6rem; padding: .8rem 1.1rem; margin: 1rem 0; }
 .alarm ul { margin: .3rem 0 0; padding-left: 1.2rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: .75rem 0; }
-th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap; }
+th, td { padding: .3rem .5rem; text-align: right; white-space: nowrap; }
 th { color: var(--muted); font-weight: 600; border-bottom: 1px solid var(--grid); }
 thead tr:first-child th[colspan] { text-align: center; }
 td:first-child, th:first-child { text-align: left; padding-left: 0; }
 tbody tr:hover td { background: color-mix(in srgb, var(--accent) 7%, transparent); }
 tr.sum td { border-top: 1px solid var(--grid); font-weight: 600; } tr.sum + tr.sum td { border-top: 0; }
-figure { margin: 1.25rem 0 2rem; } figure svg { display: block; width: 100%; height: auto; }
+figure { margin: 1.25rem 0 2rem; } figure svg { display: block; width: 100%; min-width: 40rem; height: auto; }
 figcaption { font-size: .875rem; margin-top: .5rem; max-width: 46rem; }
 details { margin: .6rem 0; } summary { cursor: pointer; color: var(--accent); font-size: .9375rem; }
 pre { overflow-x: auto; background: var(--card); border: 1px solid var(--grid); border-radius: .6rem;
@@ -107,7 +107,7 @@ def html_table(
 
 def figure(svg: str, caption: str) -> str:
     """An inline SVG with one sentence that explains it."""
-    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
+    return f'<figure><div class="wide">{svg}</div><figcaption>{escape(caption)}</figcaption></figure>'
 
 
 def folded(title: str, content: str) -> str:

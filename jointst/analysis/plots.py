@@ -25,10 +25,10 @@ SERIES = ("#2563c9", "#d1650a", "#0d8a75", "#a83a8c", "#75808f", "#8a6d0b")
 _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid"} | {c: f"--s{i + 1}" for i, c in enumerate(SERIES)}
 
 PAIRING_LABELS = {
-    "best": "best alignment",
+    "best": "best",
     "framewise": "frame-wise",
     "random": "random",
-    "mismatched": "mismatched text",
+    "mismatched": "mismatched",
 }
 _PAIRING_COLOURS = dict(zip(PAIRINGS, (SERIES[0], SERIES[1], SERIES[4], SERIES[3])))
 _PAIRING_MARKS = dict(zip(PAIRINGS, "oDvs"))
@@ -99,19 +99,18 @@ def heat_map(panels: Sequence[HeatPanel], seconds_per_position: float, symbols: 
     with _styled():
         figure = Figure(figsize=(2.15 * len(panels) + 0.6, 3.1), layout="constrained")
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        highest = max(float(panel.distance.max()) for panel in panels)
         image = None
         for axis, panel in zip(axes, panels):
             frames, positions = panel.distance.shape
             end = frames * seconds_per_position
             image = axis.imshow(
-                panel.distance.T,
+                panel.distance.T / max(float(panel.distance.max()), 1e-12),
                 origin="lower",
                 aspect="auto",
                 interpolation="nearest",
                 cmap=NEAR_TO_FAR,
                 vmin=0,
-                vmax=highest,
+                vmax=1,
                 extent=(0, end, -0.5, positions - 0.5),
             )
             time = (np.arange(frames) + 0.5) * seconds_per_position
@@ -123,7 +122,7 @@ def heat_map(panels: Sequence[HeatPanel], seconds_per_position: float, symbols: 
         _text_axis(axes[0], panels[0].distance.shape[1], symbols)
         assert image is not None
         bar = figure.colorbar(image, ax=list(axes), shrink=0.85, pad=0.01, aspect=28)
-        bar.set_label("distance (near is dark)")
+        bar.set_label("distance ÷ largest of the layer")
         bar.outline.set_visible(False)
     return figure
 
@@ -140,8 +139,11 @@ def _text_axis(axis: Axes, positions: int, symbols: Sequence[str]) -> None:
 def layer_curves(layers: Sequence[Mapping[str, Any]]) -> Figure:
     """Distance under each pairing over the shared layers, in both measures free of scale, and coverage and spread."""
     with _styled():
-        figure = Figure(figsize=(9.6, 3.4), layout="constrained")
-        relative, normalised, shares = figure.subplots(1, 3)
+        figure = Figure(figsize=(9.6, 3.6), layout="constrained")
+        halves: Any = figure.subfigures(1, 2, width_ratios=(2, 1.05))
+        left, right = halves
+        relative, normalised = left.subplots(1, 2)
+        shares = right.subplots()
         places = list(range(len(layers)))
         for axis, measure, title in (
             (relative, "relative", "L2 ÷ norm of speech states"),
@@ -158,7 +160,7 @@ def layer_curves(layers: Sequence[Mapping[str, Any]]) -> Figure:
                 )
             axis.set_title(title)
         for label, values, colour, mark in (
-            ("text positions used", [layer["coverage"] for layer in layers], SERIES[2], "o"),
+            ("coverage", [layer["coverage"] for layer in layers], SERIES[2], "o"),
             ("spread, speech", [layer["spread"]["speech"] for layer in layers], SERIES[0], "D"),
             ("spread, text", [layer["spread"]["text"] for layer in layers], SERIES[1], "s"),
         ):
@@ -170,13 +172,20 @@ def layer_curves(layers: Sequence[Mapping[str, Any]]) -> Figure:
             axis.set_xticks(places, names, rotation=30 if len(layers) > 6 else 0)
             axis.margins(x=0.08)
         shares.set_ylim(0, 1.05)
-        figure.legend(*relative.get_legend_handles_labels(), loc="outside lower left", ncols=4)
-        shares.legend(loc="lower right", fontsize=8)
+        left.legend(*relative.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        right.legend(
+            loc="outside lower center", ncols=3, columnspacing=0.9, handletextpad=0.4, handlelength=1.4, fontsize=8
+        )
     return figure
 
 
-def training_curves(log: Sequence[Mapping[str, Any]]) -> Figure | None:
-    """Losses over the updates: training, development, consistency and spread; None if nothing was logged."""
+def training_curves(log: Sequence[Mapping[str, Any]], layers: Sequence[str] = ()) -> Figure | None:
+    """Losses over the updates: training, development, consistency and spread; None if nothing was logged.
+
+    Args:
+        log: lines of ``log.jsonl``.
+        layers: names of the shared layers, if they are known.
+    """
     groups: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for line in log:
         for key, value in line.items():
@@ -186,6 +195,7 @@ def training_curves(log: Sequence[Mapping[str, Any]]) -> Figure | None:
     titles = [title for title in GROUPS if title in groups]
     if not titles:
         return None
+    last = max(line.get("update", 0) for line in log)
     with _styled():
         rows = -(-len(titles) // 2)
         figure = Figure(figsize=(9.6, 3.0 * rows), layout="constrained")
@@ -199,11 +209,12 @@ def training_curves(log: Sequence[Mapping[str, Any]]) -> Figure | None:
                     linewidth=1.5,
                     marker="o" if len(points) < 20 else "",
                     markersize=3,
-                    label=_label(key),
+                    label=_label(key, layers),
                 )
             axis.set_title(title)
             axis.set_xlabel("update")
             axis.set_ylim(bottom=0)
+            axis.set_xlim(0, 1.02 * last)
             axis.legend(fontsize=8, ncols=2 if len(groups[title]) > 4 else 1)
         for axis in axes[len(titles) :]:
             axis.set_visible(False)
@@ -223,10 +234,13 @@ def _group_of(key: str) -> str:
     return GROUPS[1] if key.startswith("dev") else GROUPS[0]
 
 
-def _label(key: str) -> str:
+def _label(key: str, layers: Sequence[str]) -> str:
+    if key in ("dev_loss", "consistency"):
+        return "mean"
     name = key.removeprefix("dev_").split("/")[-1]
-    if name.startswith("layer") and name[5:].isdigit():
-        return f"layer {int(name[5:]) + 1}"
+    number = name.removeprefix("layer")
+    if name != number and number.isdigit():
+        return layers[int(number)] if int(number) < len(layers) else f"layer {int(number) + 1}"
     return name.replace("_", " ")
 
 
@@ -254,7 +268,7 @@ def error_bars(decoders: Mapping[str, Mapping[str, float | None]]) -> Figure:
         axis.grid(visible=False, axis="y")
         axis.set_xlabel("error rate, %")
         axis.margins(x=0.06)
-        axis.legend(loc="lower right")
+        figure.legend(loc="outside upper left", ncols=len(decoders))
     return figure
 
 

@@ -105,9 +105,9 @@ def report_html(experiment: Experiment, name: str) -> str:
     sections = [
         error_section(experiment.scores),
         sample_section(experiment.utterances),
-        training_section(experiment.log),
+        training_section(experiment.log, experiment.layers),
         alignment_section(experiment.layers),
-        heat_map_section(experiment.layers, experiment.folder / "align", _references(experiment)),
+        heat_map_section(experiment.layers, experiment.folder / "align"),
         speed_section(experiment.scores),
         _sclite_section(experiment),
         _settings_section(experiment),
@@ -160,11 +160,6 @@ def _duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
-
-
-def _references(experiment: Experiment) -> dict[str, str]:
-    """Transcripts of scored utterances, by id, for captions."""
-    return {line["utterance"]: " ".join(line["reference"]) for line in experiment.utterances}
 
 
 def _sclite_section(experiment: Experiment) -> Section:

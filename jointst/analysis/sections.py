@@ -99,8 +99,8 @@ def _remarks(decoders: Mapping[str, Any]) -> str:
                 f"recognised ({percent(unheard['recall'])} %)."
             )
         if result["missing"]:
-            named = " ".join(result["missing"][:5])
-            lines.append(f"{label}: {len(result['missing'])} hypotheses are missing, counted as deletions: {named}.")
+            named = " ".join(result["missing"][:5]) + (" ..." if len(result["missing"]) > 5 else "")
+            lines.append(f"{label}: missing hypotheses, counted as deletions: {len(result['missing'])} ({named}).")
     return "".join(paragraph(line, "note") for line in lines)
 
 
@@ -121,10 +121,21 @@ def sample_section(utterances: Sequence[Mapping[str, Any]]) -> Section:
             "note",
         )
     ]
-    for title, chosen in (("Random", middle), ("Worst", ordered[::-1][:SAMPLES]), ("Best", best[:SAMPLES])):
+    for title, chosen in (("Random", middle), ("Worst", _spread(ordered[::-1])), ("Best", _spread(best))):
         parts.append(f"<h3>{title}</h3>")
         parts += [_sample(line, others.get((line["set"], line["utterance"]))) for line in chosen]
     return Section(key="samples", title="What it wrote", body="".join(parts))
+
+
+def _spread(lines: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The first few, no two of one language as long as there are other languages."""
+    seen: dict[str, int] = {}
+    ranks = []
+    for line in lines:
+        ranks.append(seen.get(line["language"], 0))
+        seen[line["language"]] = ranks[-1] + 1
+    order = sorted(range(len(lines)), key=ranks.__getitem__)
+    return [lines[i] for i in sorted(order[:SAMPLES])]
 
 
 def _main(line: Mapping[str, Any]) -> dict[str, int]:
@@ -157,9 +168,9 @@ def _sample(line: Mapping[str, Any], streaming: Mapping[str, Any] | None) -> str
     )
 
 
-def training_section(log: Sequence[Mapping[str, Any]]) -> Section:
+def training_section(log: Sequence[Mapping[str, Any]], layers: Mapping[str, Any]) -> Section:
     """Loss curves."""
-    drawn = training_curves(log)
+    drawn = training_curves(log, [layer["layer"] for layer in layers.get("layers", [])])
     caption = (
         "Losses over the updates of the weights, lower is better: the development losses are on speech that is not "
         "trained on, and the spread of states must stay away from 0, where all moments of speech would look alike."
@@ -192,32 +203,30 @@ def _layer_table(layers: Mapping[str, Any]) -> str:
 
     rows = []
     for layer in layers["layers"]:
-        cells = [layer[measure][pairing] for measure in ("raw", "relative", "normalised") for pairing in PAIRINGS]
-        cells += [layer["coverage"], layer["norm"]["speech"], layer["norm"]["text"]]
-        rows.append([layer["layer"], *map(number, [*cells, layer["spread"]["speech"], layer["spread"]["text"]])])
+        cells = [layer[measure][pairing] for measure in ("raw", "normalised") for pairing in PAIRINGS]
+        norms = [f"{layer['norm'][side]:.2f}" for side in ("speech", "text")]
+        spreads = [number(layer["spread"][side]) for side in ("speech", "text")]
+        rows.append([layer["layer"], *map(number, [*cells, layer["coverage"]]), *norms, *spreads])
     names = ["Best", "Frame", "Rand.", "Mism."]
-    groups = [("", 1), ("L2", 4), ("L2 ÷ norm", 4), ("Layer-normalised", 4), ("", 1), ("Norm", 2), ("Spread", 2)]
-    header = ["Layer", *names * 3, "Cover", "Speech", "Text", "Speech", "Text"]
+    groups = [("", 1), ("L2", 4), ("Layer-normalised", 4), ("", 1), ("Norm", 2), ("Spread", 2)]
+    header = ["Layer", *names * 2, "Cover", "Speech", "Text", "Speech", "Text"]
     return html_table(header, rows, groups=groups)
 
 
-def heat_map_section(layers: Mapping[str, Any], folder: Path, references: Mapping[str, str]) -> Section:
+def heat_map_section(layers: Mapping[str, Any], folder: Path) -> Section:
     """Heat maps that the align stage drew."""
     parts = []
     for i, item in enumerate(layers.get("heat_maps", [])):
         path = folder / item["file"]
         if not path.is_file():
             continue
-        text = f" “{references[item['utterance']]}”" if item["utterance"] in references else ""
-        caption = f"{LANGUAGES[item['language']].name}, {item['utterance']}{text}"
+        caption = f"{LANGUAGES[item['language']].name}, {item['utterance']}: “{item['text']}”"
         parts.append(figure(inline(path.read_text(encoding="utf-8"), f"heat{i}", caption), caption))
     intro = paragraph(
         "Dark squares are moments of speech (across) and pieces of text (up) that a layer makes alike; the orange line "
         "is the best alignment, and a steady climb along dark squares means that the layer knows where each sound is."
     )
-    return Section(
-        key="heat-maps", title="Alignments of single utterances", body=intro + "".join(parts) if parts else ""
-    )
+    return Section(key="heat-maps", title="Heat maps", body=intro + "".join(parts) if parts else "")
 
 
 def speed_section(scores: Mapping[str, Any]) -> Section:

@@ -238,5 +238,5 @@ def _remarks(record: dict[str, Any]) -> list[str]:
         missing = result["missing"]
         if missing:
             named = " ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
-            lines.append(f"{label}: {len(missing)} hypotheses are missing and count as deletions: {named}")
+            lines.append(f"{label}: missing hypotheses, counted as deletions: {len(missing)} ({named})")
     return lines

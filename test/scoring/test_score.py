@@ -73,7 +73,7 @@ def test_scores_of_both_decoders(experiment: Path, capsys: pytest.CaptureFixture
     assert streaming["pooled"]["main"]["length"] == 9
     printed = capsys.readouterr().out
     assert printed == made.where.read_text()
-    assert "1 hypotheses are missing and count as deletions: en_b-3" in printed
+    assert "missing hypotheses, counted as deletions: 1 (en_b-3)" in printed
     assert f"jointst.text.normalise version {VERSION}" in printed
 
 
