@@ -411,8 +411,10 @@ class TrainingConfig:
     """Checkpoints with the lowest dev loss that are kept and averaged for decoding."""
     collapse_spread: float = 0.05
     """Alarm: the spread of a shared layer's states over their norm must not fall below this."""
+    collapse_ratio: float = 0.97
+    """Alarm: while the consistency loss is on, speech must be nearer to its own text than to others by this factor."""
     on_collapse: Literal["stop", "warn"] = "stop"
-    """What the alarm does."""
+    """What the alarms do."""
     spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
     """Masks over the features of training speech."""
 

@@ -25,11 +25,15 @@ class JointLoss:
         parts: unweighted scalars by name: ``speech_streaming``, ``text_full_context``, ``ctc``, ``consistency``,
             ``consistency/layer0``, ...
         speech: states of the speech branch, if it ran; for the collapse alarm.
+        text: states of the text branch, if it ran.
+        consistency_weight: of the consistency loss at this update.
     """
 
     total: Tensor
     parts: dict[str, Tensor] = field(default_factory=dict)
     speech: Encoded | None = None
+    text: Encoded | None = None
+    consistency_weight: float = 0.0
 
 
 def consistency_weight(config: LossConfig, update: int) -> float:
@@ -63,16 +67,17 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
     total = total + config.speech * _both_decoders(
         model, speech, paired.labels, paired.label_lengths, config, parts, "speech"
     )
+    text, weight = None, 0.0
     if batch.text is not None and config.text > 0:
         text = model.encode_text(batch.text.phones, batch.text.phone_lengths)
         total = total + config.text * _both_decoders(
             model, text, batch.text.labels, batch.text.label_lengths, config, parts, "text"
         )
-        weight = consistency_weight(config, update)
-        if weight > 0 and batch.shared > 0:
+        weight = consistency_weight(config, update) if batch.shared > 0 else 0.0
+        if weight > 0:
             parts.update(_consistency(speech, text, batch.shared, config))
             total = total + weight * parts["consistency"]
-    return JointLoss(total=total, parts=parts, speech=speech)
+    return JointLoss(total=total, parts=parts, speech=speech, text=text, consistency_weight=weight)
 
 
 def _both_decoders(
@@ -90,9 +95,7 @@ def _both_decoders(
         ("full_context", model.full_context_decoder, encoded.full_context, 1.0 - config.streaming),
     ):
         if weight > 0:
-            loss = transducer_loss(
-                decoder, states, encoded.lengths, labels, label_lengths, fastemit=config.fastemit
-            )
+            loss = transducer_loss(decoder, states, encoded.lengths, labels, label_lengths, fastemit=config.fastemit)
             parts[f"{side}_{name}"] = loss
             weighted = weighted + weight * loss
     return weighted
@@ -101,9 +104,7 @@ def _both_decoders(
 def _ctc(model: JointModel, front: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor) -> Tensor:
     log_probs = model.ctc(front).float().log_softmax(-1).transpose(0, 1)  # (B, N, V) -> (N, B, V)
     # CTC has no path for more labels than positions; such utterances train the transducer alone.
-    losses = ctc_loss(
-        log_probs, labels, lengths, label_lengths, blank=BLANK, reduction="none", zero_infinity=True
-    )
+    losses = ctc_loss(log_probs, labels, lengths, label_lengths, blank=BLANK, reduction="none", zero_infinity=True)
     return losses.sum() / label_lengths.sum().clamp_min(1)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from jointst.errors import CollapseError
+from jointst.losses.consistency import consistency_loss
 from jointst.models.joint import Encoded
 from jointst.ops.masks import length_mask
 
@@ -33,8 +34,34 @@ def spreads(encoded: Encoded) -> list[float]:
     return [spread(states, encoded.lengths) for states in encoded.states]
 
 
+def true_to_mismatched(speech: Encoded, text: Encoded, shared: int) -> list[float]:
+    """How far speech is from its own text over how far it is from another utterance's, for each shared layer.
+
+    Well under 1 when states carry what was said; near 1 when the loss was won by making all texts alike.
+
+    Args:
+        speech: states of the paired utterances.
+        text: states of the texts.
+        shared: the first so many of both belong together, at least 2.
+    """
+    own = [states[:shared] for states in text.states]
+    others = [states.roll(1, dims=0) for states in own]
+    lengths, text_lengths = speech.lengths[:shared], text.lengths[:shared]
+    spoken = [states[:shared] for states in speech.states]
+    with torch.no_grad():
+        true = consistency_loss(spoken, own, lengths, text_lengths)
+        mismatched = consistency_loss(spoken, others, lengths, text_lengths.roll(1))
+    return [float(t / m.clamp_min(1e-20)) for t, m in zip(true, mismatched, strict=True)]
+
+
+_MEND = (
+    "what to do: start the consistency loss later (loss.consistency.start_update), ramp it longer, or lower its "
+    "weight; a peak_rate that is too high does the same"
+)
+
+
 def check_spreads(values: list[float], names: list[str], lowest: float, update: int) -> None:
-    """Raise the alarm.
+    """Raise the alarm on states that are all alike.
 
     Raises:
         CollapseError: a layer's spread is under ``lowest``.
@@ -43,7 +70,19 @@ def check_spreads(values: list[float], names: list[str], lowest: float, update: 
         if value < lowest:
             raise CollapseError(
                 f"update {update}: the states of layer {name!r} have collapsed: spread {value:.4f} of their norm, "
-                f"under training.collapse_spread {lowest}; what to do: start the consistency loss later "
-                "(loss.consistency.start_update), ramp it longer, or lower its weight; a peak_rate that is too high "
-                "does the same"
+                f"under training.collapse_spread {lowest}; {_MEND}"
             )
+
+
+def check_ratios(values: list[float], names: list[str], highest: float, update: int) -> None:
+    """Raise the alarm on states that no longer tell one text from another.
+
+    Raises:
+        CollapseError: in every layer, true pairs are over ``highest`` times as far apart as mismatched ones.
+    """
+    if min(values) > highest:
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in zip(names, values, strict=True))
+        raise CollapseError(
+            f"update {update}: speech is as far from its own text as from another utterance's (ratios: {shown}; all "
+            f"over training.collapse_ratio {highest}): the states carry no speech; {_MEND}"
+        )

@@ -15,13 +15,13 @@ from jointst.errors import CollapseError
 from jointst.losses.transducer import transducer_loss
 from jointst.models.joint import JointModel
 from jointst.models.objective import JointLoss, joint_loss
-from jointst.training.collapse import check_spreads, spreads
+from jointst.training.collapse import check_ratios, check_spreads, spreads, true_to_mismatched
 from jointst.training.schedule import rate_factor
 
-SPREAD_EVERY = 50
-"""Updates between looks at the spread of states."""
-SPREAD_GRACE = 200
-"""Updates that the transducer may train before the alarm is armed."""
+WATCH_EVERY = 50
+"""Updates between looks at the states for a collapse."""
+GRACE = 200
+"""Updates that the transducer, and then the consistency loss, may train before its alarm is armed."""
 
 
 class JointModule(LightningModule):
@@ -54,8 +54,8 @@ class JointModule(LightningModule):
         self._check_finite(loss, batch)
         self.latest = {"loss": float(loss.total.detach())}
         self.latest.update({name: float(part.detach()) for name, part in loss.parts.items()})
-        if self.global_step % SPREAD_EVERY == 0 and loss.speech is not None:
-            self._check_collapse(loss)
+        if (self.global_step + 1) % WATCH_EVERY == 0 and loss.speech is not None:
+            self._watch(loss, batch.shared)
         return loss.total
 
     def _augment(self, batch: JointBatch) -> JointBatch:
@@ -80,17 +80,24 @@ class JointModule(LightningModule):
             "lower training.peak_rate or training.gradient_clip, then run again: it continues from the last checkpoint"
         )
 
-    def _check_collapse(self, loss: JointLoss) -> None:
+    def _watch(self, loss: JointLoss, shared: int) -> None:
+        """Log how alike the states are, and raise the alarms that are armed."""
         assert loss.speech is not None
+        config, update, names = self.config.training, self.global_step, self.model.layer_names
         values = spreads(loss.speech)
         self.latest.update({f"spread/layer{i}": value for i, value in enumerate(values)})
-        training = self.config.training
-        if self.global_step < self.config.loss.ctc_only_updates + SPREAD_GRACE:
-            return
+        ratios = None
+        if loss.text is not None and shared >= 2:
+            ratios = true_to_mismatched(loss.speech, loss.text, shared)
+            self.latest.update({f"ratio/layer{i}": value for i, value in enumerate(ratios)})
         try:
-            check_spreads(values, self.model.layer_names, training.collapse_spread, self.global_step)
+            if update >= self.config.loss.ctc_only_updates + GRACE:
+                check_spreads(values, names, config.collapse_spread, update)
+            on = loss.consistency_weight > 0 and update >= self.config.loss.consistency.start_update + GRACE
+            if ratios is not None and on:
+                check_ratios(ratios, names, config.collapse_ratio, update)
         except CollapseError as error:
-            if training.on_collapse == "stop":
+            if config.on_collapse == "stop":
                 raise
             self.print(f"warning: {error}")
 

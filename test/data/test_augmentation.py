@@ -1,0 +1,25 @@
+import torch
+
+from jointst.config import SpecAugmentConfig
+from jointst.data.augmentation import spec_augment
+
+
+def test_masks_whole_bands_and_frames_with_the_mean_within_the_lengths() -> None:
+    torch.manual_seed(0)
+    features, lengths, mean = torch.randn(20, 60, 16), torch.tensor([60, 30] * 10), torch.full((16,), 7.0)
+    config = SpecAugmentConfig(frequency_masks=1, frequency_width=4, time_masks=2, time_share=0.2)
+    masked = spec_augment(features, lengths, mean, config)
+    changed = masked != features
+    assert (masked[changed] == 7.0).all()
+    bands, times = changed.all(1), changed.all(2)
+    assert torch.equal(changed, bands[:, None, :] | times[:, :, None])
+    assert bands.any() and times.any()
+    assert bands.sum(1).max() <= 4
+    assert times[0::2].sum(1).max() <= 24
+    assert not times[1::2, 30:].any()
+
+
+def test_no_masks_change_nothing() -> None:
+    features = torch.randn(3, 10, 8)
+    config = SpecAugmentConfig(frequency_masks=0, time_masks=0)
+    assert torch.equal(spec_augment(features, torch.tensor([10, 5, 1]), torch.zeros(8), config), features)

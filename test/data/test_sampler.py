@@ -1,0 +1,73 @@
+import pytest
+
+from jointst.config import BatchConfig
+from jointst.data.sampler import BucketSampler, Size
+from jointst.errors import DataError
+
+SIZES = [Size(positions=10 + 7 * (i % 13), encoded=3 + 2 * (i % 13), labels=1 + i % 9) for i in range(200)]
+NAMES = [f"u{i:03d}" for i in range(200)]
+BOUNDS = BatchConfig(max_utterances=12, max_positions=700, max_lattice=1500)
+
+
+def epoch(sampler: BucketSampler, first: int = 0) -> list[list[int]]:
+    """Batches from step ``first`` until all utterances were seen."""
+    batches: list[list[int]] = []
+    while sum(map(len, batches)) < len(SIZES):
+        batches.append(sampler.batch(first + len(batches)).tolist())
+    return batches
+
+
+def test_an_epoch_holds_every_utterance_once_within_the_bounds() -> None:
+    batches = epoch(BucketSampler(NAMES, SIZES, BOUNDS, seed=0))
+    assert sorted(item for batch in batches for item in batch) == list(range(200))
+    for batch in batches:
+        sizes = [SIZES[i] for i in batch]
+        assert len(batch) <= 12
+        assert len(batch) * max(size.positions for size in sizes) <= 700
+        assert len(batch) * max(size.encoded for size in sizes) * max(size.labels + 1 for size in sizes) <= 1500
+
+
+def test_a_batch_is_a_function_of_seed_and_step_alone() -> None:
+    walked = BucketSampler(NAMES, SIZES, BOUNDS, seed=3)
+    sequence = [walked.batch(step).tolist() for step in range(150)]
+    for step in (149, 0, 70, 71):
+        assert BucketSampler(NAMES, SIZES, BOUNDS, seed=3).batch(step).tolist() == sequence[step]
+    assert walked.batch(5).tolist() == sequence[5]
+    other = BucketSampler(NAMES, SIZES, BOUNDS, seed=4)
+    assert [other.batch(step).tolist() for step in range(20)] != sequence[:20]
+
+
+def test_epochs_differ_and_buckets_hold_like_lengths() -> None:
+    sampler = BucketSampler(NAMES, SIZES, BOUNDS, seed=0)
+    first = epoch(sampler)
+    assert epoch(sampler, len(first)) != first
+    padded = sum(len(batch) * max(SIZES[i].positions for i in batch) for batch in first)
+    assert padded < 1.35 * sum(size.positions for size in SIZES)
+
+
+def test_processes_share_an_epoch_without_overlap() -> None:
+    alone = BucketSampler(NAMES, SIZES, BOUNDS, seed=1)
+    pair = [BucketSampler(NAMES, SIZES, BOUNDS, seed=1, rank=rank, world=2) for rank in range(2)]
+    for step in range(40):
+        for rank in range(2):
+            assert pair[rank].batch(step).tolist() == alone.batch(2 * step + rank).tolist()
+
+
+def test_worst_batch_has_the_largest_lattice() -> None:
+    sampler = BucketSampler(NAMES, SIZES, BOUNDS, seed=0)
+
+    def lattice(batch: list[int]) -> int:
+        return len(batch) * max(SIZES[i].encoded for i in batch) * max(SIZES[i].labels + 1 for i in batch)
+
+    assert lattice(sampler.worst().tolist()) == max(lattice(batch) for batch in epoch(sampler))
+
+
+def test_an_utterance_larger_than_a_batch_is_refused_by_name() -> None:
+    sizes = [*SIZES[:3], Size(positions=5000, encoded=1250, labels=3)]
+    with pytest.raises(DataError, match=r"u003.*5000 positions"):
+        BucketSampler(NAMES[:4], sizes, BOUNDS, seed=0)
+
+
+def test_an_empty_set_is_refused() -> None:
+    with pytest.raises(DataError, match="no utterance"):
+        BucketSampler([], [], BOUNDS, seed=0)

@@ -1,0 +1,93 @@
+"""The whole training loss: its parts, their weights, and when each is on."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from jointst.config import ConsistencyConfig, LossConfig, ModelConfig
+from jointst.data.batch import JointBatch, PairedBatch, TextBatch
+from jointst.models.joint import JointModel
+from jointst.models.objective import consistency_weight, joint_loss
+
+CONFIG = LossConfig(
+    speech=0.7,
+    text=0.3,
+    streaming=0.4,
+    ctc=0.2,
+    ctc_only_updates=10,
+    consistency=ConsistencyConfig(weight=0.5, start_update=20, ramp_updates=10),
+)
+
+
+@pytest.fixture
+def model() -> JointModel:
+    torch.manual_seed(0)
+    config = ModelConfig(dim=16, full_context_dim=24, heads=2, dropout=0.0)
+    return JointModel(config, mel_bins=8, vocabulary=9, symbols=12).eval()
+
+
+@pytest.fixture
+def batch() -> JointBatch:
+    torch.manual_seed(1)
+    text = TextBatch(
+        utterances=["a", "b", "c"],
+        phones=torch.randint(3, 12, (3, 6)),
+        phone_lengths=torch.tensor([6, 4, 2]),
+        labels=torch.randint(1, 9, (3, 5)),
+        label_lengths=torch.tensor([5, 3, 1]),
+    )
+    paired = PairedBatch(
+        **{**vars(text), "utterances": ["a", "b"], "phones": text.phones[:2], "phone_lengths": text.phone_lengths[:2]}
+        | {"labels": text.labels[:2], "label_lengths": text.label_lengths[:2], "languages": ["en", "en"]}
+        | {"features": torch.randn(2, 40, 8), "feature_lengths": torch.tensor([40, 25])}
+    )
+    return JointBatch(paired=paired, text=text, shared=2)
+
+
+def test_ctc_alone_comes_first_and_trains_the_audio_encoder_alone(model: JointModel, batch: JointBatch) -> None:
+    loss = joint_loss(model, batch, CONFIG, update=9)
+    assert set(loss.parts) == {"ctc"}
+    assert loss.total.item() == pytest.approx(0.2 * loss.parts["ctc"].item())
+    loss.total.backward()
+    assert model.audio_encoder.layers[0].norm.weight.grad is not None
+    assert model.streaming_encoder.layers[0].norm.weight.grad is None
+
+
+def test_total_is_the_weighted_sum_of_the_named_parts(model: JointModel, batch: JointBatch) -> None:
+    loss = joint_loss(model, batch, CONFIG, update=100)
+    parts = {name: part.item() for name, part in loss.parts.items()}
+    expected = 0.2 * parts["ctc"] + 0.5 * parts["consistency"]
+    expected += 0.7 * (0.4 * parts["speech_streaming"] + 0.6 * parts["speech_full_context"])
+    expected += 0.3 * (0.4 * parts["text_streaming"] + 0.6 * parts["text_full_context"])
+    assert loss.total.item() == pytest.approx(expected, rel=1e-5)
+    layers = [parts[f"consistency/layer{i}"] for i in range(5)]
+    assert parts["consistency"] == pytest.approx(sum(layers) / 5, rel=1e-5)
+
+
+def test_no_text_gives_the_paired_system(model: JointModel, batch: JointBatch) -> None:
+    without = dataclasses.replace(batch, text=None, shared=0)
+    loss = joint_loss(model, without, CONFIG, update=100)
+    assert set(loss.parts) == {"ctc", "speech_streaming", "speech_full_context"}
+    muted = joint_loss(model, batch, dataclasses.replace(CONFIG, text=0.0), update=100)
+    assert muted.total.item() == loss.total.item()
+
+
+def test_chosen_layers_alone_are_compared(model: JointModel, batch: JointBatch) -> None:
+    chosen = dataclasses.replace(CONFIG, consistency=dataclasses.replace(CONFIG.consistency, layers=(1, 4)))
+    parts = joint_loss(model, batch, chosen, update=100).parts
+    assert {name for name in parts if "/" in name} == {"consistency/layer1", "consistency/layer4"}
+
+
+def test_consistency_ramps_in() -> None:
+    weights = [consistency_weight(CONFIG, update) for update in (0, 19, 20, 24, 29, 30, 500)]
+    assert weights == pytest.approx([0, 0, 0.05, 0.25, 0.5, 0.5, 0.5])
+
+
+def test_more_labels_than_positions_and_an_empty_transcript_stay_finite(model: JointModel, batch: JointBatch) -> None:
+    labels = torch.randint(1, 9, (2, 40))
+    paired = dataclasses.replace(batch.paired, labels=labels, label_lengths=torch.tensor([40, 0]))
+    loss = joint_loss(model, dataclasses.replace(batch, paired=paired), CONFIG, update=100)
+    assert torch.isfinite(loss.total)
+    loss.total.backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)

@@ -1,0 +1,103 @@
+"""Every module on the time axis: an utterance alone gives what it gives inside a padded batch, gradient included."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from jointst.config import ModelConfig, TextEncoderConfig
+from jointst.models.joint import JointModel
+from jointst.nn.conformer import ConformerStack, chunked, full_context
+from jointst.nn.subsampling import ConvSubsampling
+from jointst.nn.text_encoder import TextEncoder
+
+DIM = 16
+LENGTHS = torch.tensor([23, 9, 1])
+
+Forward = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def stack(pattern, causal: bool) -> ConformerStack:  # type: ignore[no-untyped-def]
+    return ConformerStack(
+        2, DIM, pattern, heads=2, feed_forward_multiplier=2, kernel_size=5, dropout=0.0, causal=causal
+    )
+
+
+def last(module: ConformerStack) -> Forward:
+    return lambda x, lengths: (module(x, lengths)[0][-1], lengths)
+
+
+def text(upsampling: str) -> TextEncoder:
+    config = TextEncoderConfig(upsampling=upsampling, repeats=3)  # type: ignore[arg-type]
+    return TextEncoder(30, DIM, config, stack(chunked(3, 1), causal=True))
+
+
+CASES: dict[str, Callable[[], tuple[nn.Module, Forward, int]]] = {
+    "subsampling 4": lambda: (m := ConvSubsampling(11, DIM, 4), m, 11),
+    "subsampling 8": lambda: (m := ConvSubsampling(11, DIM, 8), m, 11),
+    "streaming stack": lambda: (m := stack(chunked(4, 2), causal=True), last(m), DIM),
+    "full-context stack": lambda: (m := stack(full_context(-1), causal=False), last(m), DIM),
+    "limited right context": lambda: (m := stack(full_context(2), causal=False), last(m), DIM),
+}
+
+
+def check(module: nn.Module, forward: Forward, batch: Tensor, lengths: Tensor) -> None:
+    """Compare outputs and parameter gradients of a padded batch with those of its utterances alone."""
+    module.eval()
+    output, output_lengths = forward(batch, lengths)
+    upstream = torch.randn_like(output)
+    for b, length in enumerate(output_lengths.tolist()):
+        upstream[b, length:] = 0
+    together = torch.autograd.grad((output * upstream).sum(), list(module.parameters()), allow_unused=True)
+    separate = [torch.zeros_like(parameter) for parameter in module.parameters()]
+    for b, length in enumerate(lengths.tolist()):
+        alone, alone_lengths = forward(batch[b : b + 1, :length], lengths[b : b + 1])
+        assert alone_lengths.item() == output_lengths[b].item() == alone.shape[1]
+        assert torch.allclose(alone[0], output[b, : alone.shape[1]], atol=1e-5)
+        loss = (alone[0] * upstream[b, : alone.shape[1]]).sum()
+        for total, part in zip(separate, torch.autograd.grad(loss, list(module.parameters()), allow_unused=True)):
+            if part is not None:
+                total += part
+    for total, whole in zip(separate, together, strict=True):
+        expected = torch.zeros_like(total) if whole is None else whole
+        assert torch.linalg.vector_norm(total - expected) <= 1e-4 * (1 + torch.linalg.vector_norm(expected))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_module(name: str) -> None:
+    torch.manual_seed(0)
+    module, forward, features = CASES[name]()
+    check(module, forward, torch.randn(3, 23, features), LENGTHS)
+
+
+def test_padding_of_any_value_does_not_leak() -> None:
+    torch.manual_seed(0)
+    module = stack(full_context(-1), causal=False).eval()
+    batch = torch.randn(3, 23, DIM)
+    spoiled = batch.clone()
+    for b, length in enumerate(LENGTHS.tolist()):
+        spoiled[b, length:] = 1e4
+    one, other = module(batch, LENGTHS)[0][-1], module(spoiled, LENGTHS)[0][-1]
+    for b, length in enumerate(LENGTHS.tolist()):
+        assert torch.equal(one[b, :length], other[b, :length])
+
+
+@pytest.mark.parametrize("upsampling", ["none", "fixed", "uniform", "gaussian"])
+def test_text_encoder(upsampling: str) -> None:
+    torch.manual_seed(0)
+    module = text(upsampling)
+    check(module, lambda phones, lengths: module(phones, lengths), torch.randint(3, 30, (3, 23)), LENGTHS)
+
+
+@pytest.mark.parametrize("right_context", [-1, 3])
+def test_whole_model(right_context: int) -> None:
+    torch.manual_seed(0)
+    config = ModelConfig(dim=DIM, full_context_dim=32, heads=2, dropout=0.0, chunk=2, right_context=right_context)
+    model = JointModel(config, mel_bins=20, vocabulary=12, symbols=30)
+
+    def speech(features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        encoded = model.encode_speech(features, lengths)
+        return torch.cat([encoded.streaming, encoded.full_context, *encoded.states], dim=-1), encoded.lengths
+
+    check(model, speech, torch.randn(3, 60, 20), torch.tensor([60, 31, 4]))

@@ -1,0 +1,58 @@
+import dataclasses
+
+import pytest
+import torch
+
+from jointst.errors import CollapseError
+from jointst.models.joint import Encoded
+from jointst.training.collapse import check_ratios, check_spreads, spread, true_to_mismatched
+
+
+def encoded(states: torch.Tensor, lengths: torch.Tensor) -> Encoded:
+    return Encoded(front=states, states=[states, states], streaming=states, full_context=states, lengths=lengths)
+
+
+def test_spread_of_alike_and_of_independent_states() -> None:
+    torch.manual_seed(0)
+    lengths = torch.tensor([50, 20])
+    assert spread(torch.randn(2, 50, 32), lengths) == pytest.approx(1.0, abs=0.05)
+    alike = torch.randn(32) + 0.01 * torch.randn(2, 50, 32)
+    assert spread(alike, lengths) < 0.03
+    alike[1, 20:] = 100 * torch.randn(30, 32)  # padding does not count
+    assert spread(alike, lengths) < 0.03
+
+
+def test_ratio_tells_states_that_carry_speech_from_states_that_do_not() -> None:
+    torch.manual_seed(0)
+    lengths = torch.tensor([12, 12, 12, 12])
+    text = torch.randn(4, 12, 16)
+    own = encoded(text + 0.1 * torch.randn_like(text), lengths)
+    assert max(true_to_mismatched(own, encoded(text, lengths), 4)) < 0.3
+    unrelated = encoded(torch.randn(4, 12, 16), lengths)
+    assert min(true_to_mismatched(unrelated, encoded(text, lengths), 4)) > 0.9
+    with pytest.raises(CollapseError, match="its own text as from another"):
+        check_ratios(true_to_mismatched(unrelated, encoded(text, lengths), 4), ["a", "b"], 0.9, 7)
+
+
+def test_alarm_names_the_layer_and_what_to_do() -> None:
+    check_spreads([0.5, 0.06], ["first", "second"], 0.05, 3)
+    with pytest.raises(CollapseError, match=r"update 3: .*'second'.*start_update"):
+        check_spreads([0.5, 0.04], ["first", "second"], 0.05, 3)
+
+
+def test_one_good_layer_keeps_the_ratio_alarm_off() -> None:
+    check_ratios([0.99, 0.6], ["a", "b"], 0.97, 1)
+    with pytest.raises(CollapseError):
+        check_ratios([0.99, 0.98], ["a", "b"], 0.97, 1)
+
+
+def test_shared_counts_only_the_first_utterances() -> None:
+    torch.manual_seed(0)
+    lengths = torch.tensor([8, 8, 8])
+    text = torch.randn(3, 8, 16)
+    speech = text.clone()
+    speech[2] = torch.randn(8, 16)
+    ratios = true_to_mismatched(encoded(speech, lengths), encoded(text, lengths), 2)
+    assert max(ratios) < 0.05
+    shorter = dataclasses.replace(encoded(speech, lengths), lengths=torch.tensor([8, 3, 1]))
+    assert max(true_to_mismatched(shorter, encoded(text, lengths), 2)) < 0.05

@@ -1,0 +1,189 @@
+"""The train stage on a toy set: it learns, survives ``kill -9`` to the bit, and stops with words that help."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from jointst.config import BatchConfig, Config, ConsistencyConfig, LossConfig, TrainingConfig
+from jointst.data.directory import DataDirectory
+from jointst.errors import CollapseError, DataError
+from jointst.load_config import to_yaml
+from jointst.stage import Context
+from jointst.training.checkpoints import average, last_checkpoint
+from jointst.training.log import read_log
+from jointst.training.train import run
+
+SMALL = BatchConfig(max_utterances=4)
+
+
+@pytest.fixture
+def context(toy: Context) -> Context:
+    """A toy experiment with unpaired text, before training."""
+    train = DataDirectory.read(toy.data / "t_train")
+    text_only = dataclasses.replace(
+        train,
+        path=toy.data / "t_unpaired",
+        utt2spk={},
+        feats_scp={},
+        utt2num_frames={},
+    )
+    text_only.write(text_only.path)
+    for path in [*toy.exp.glob("*.safetensors"), toy.exp / "log.jsonl", toy.exp / "config.yaml"]:
+        path.unlink()
+    config = dataclasses.replace(
+        toy.config,
+        data=dataclasses.replace(toy.config.data, unpaired=("t_unpaired",)),
+        loss=LossConfig(ctc_only_updates=5, consistency=ConsistencyConfig(weight=0.3, start_update=8, ramp_updates=4)),
+        training=TrainingConfig(
+            max_updates=30, validate_every=10, speech_batch=SMALL, text_batch=SMALL, warmup_updates=5
+        ),
+    )
+    return dataclasses.replace(toy, config=config)
+
+
+def losses(folder: Path) -> dict[int, dict[str, float]]:
+    """Every logged number but the clock, by update."""
+    records: dict[int, dict[str, float]] = {}
+    for line in read_log(folder / "log.jsonl"):
+        records.setdefault(line["update"], {}).update({k: v for k, v in line.items() if k != "seconds"})
+    return records
+
+
+def changed(context: Context, **training: object) -> Context:
+    config = context.config
+    return dataclasses.replace(
+        context, config=dataclasses.replace(config, training=dataclasses.replace(config.training, **training))
+    )
+
+
+def test_trains_logs_and_averages(context: Context) -> None:
+    made = run(context)
+    assert "30 updates" in made.what
+    records = losses(context.exp)
+    assert set(records) == {1, 10, 20, 30}
+    assert records[30]["dev_loss"] < records[10]["dev_loss"]
+    assert {"ctc", "speech_streaming", "text_full_context", "consistency/layer0"} <= set(records[30])
+    assert set(records[1]) == {"update", "rate", "loss", "ctc"}
+    best = json.loads((context.exp / "checkpoints/best.json").read_text())
+    assert [entry["update"] for entry in best][0] == 30
+    weights = load_file(context.exp / "model.safetensors")
+    mean = average([context.exp / "checkpoints" / entry["file"] for entry in best])
+    assert all(torch.equal(weights[name], mean[name]) for name in mean)
+    assert (context.exp / "versions.json").is_file()
+    assert list((context.exp / "tensorboard").glob("events*"))
+
+
+def start(config: Config, folder: Path, name: str) -> subprocess.Popen[bytes]:
+    (folder / f"{name}.yaml").write_text(to_yaml(config))
+    command = [sys.executable, "-m", "jointst", "train", "--conf", f"{name}.yaml"]
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def test_killed_and_continued_gives_the_same_losses_to_the_bit(context: Context) -> None:
+    folder = Path.cwd()
+    config = changed(context, max_updates=60, validate_every=20).config
+    unbroken = start(config, folder, "unbroken")
+    output, _ = unbroken.communicate(timeout=250)
+    assert unbroken.returncode == 0, output.decode()
+
+    broken = start(config, folder, "broken")
+    log = folder / "exp/broken/log.jsonl"
+    deadline = time.monotonic() + 200
+    # Beyond the checkpoint at 20, so that updates are lost and must come again.
+    while not any(line["update"] >= 30 for line in read_log(log)):
+        assert time.monotonic() < deadline
+        assert broken.poll() is None
+        time.sleep(0.02)
+    broken.send_signal(signal.SIGKILL)
+    broken.wait()
+    assert not (folder / "exp/broken/model.safetensors").exists()
+    again = start(config, folder, "broken")
+    output, _ = again.communicate(timeout=250)
+    assert again.returncode == 0, output.decode()
+    assert b"going on from" in output
+
+    expected, got = losses(folder / "exp/unbroken"), losses(folder / "exp/broken")
+    assert set(expected) == {1, *range(10, 61, 10)}
+    assert got == expected
+    one, other = (load_file(folder / f"exp/{name}/model.safetensors") for name in ("unbroken", "broken"))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_longer_run_goes_on_and_a_changed_one_starts_anew(context: Context) -> None:
+    run(changed(context, max_updates=10, validate_every=5))
+    longer = run(changed(context, max_updates=14, validate_every=5))
+    assert "14 updates" in longer.what
+    assert {5, 10, 14} <= set(losses(context.exp))
+    run(changed(context, max_updates=6, validate_every=5, peak_rate=1e-3))
+    assert set(losses(context.exp)) == {1, 5, 6}
+    assert max(losses(context.exp.with_name("toy.old-1"))) == 14
+
+
+def test_a_damaged_checkpoint_falls_back_on_the_one_before(context: Context) -> None:
+    run(changed(context, max_updates=20, validate_every=10))
+    folder = context.exp / "checkpoints"
+    whole = (folder / "last.ckpt").read_bytes()
+    (folder / "last.ckpt").write_bytes(whole[: len(whole) // 2])
+    assert last_checkpoint(folder) == folder / "previous.ckpt"
+    assert (folder / "damaged.ckpt").exists()
+    assert "24 updates" in run(changed(context, max_updates=24, validate_every=10)).what
+
+
+def test_stops_when_the_time_is_up(context: Context) -> None:
+    made = run(changed(context, max_updates=100_000, validate_every=50_000, max_time=3.0))
+    assert "100000" not in made.what
+    assert (context.exp / "model.safetensors").is_file()
+
+
+def test_accumulated_batches_count_as_one_update(context: Context) -> None:
+    assert "6 updates" in run(changed(context, max_updates=6, validate_every=3, accumulate=2)).what
+    assert {1, 3, 6} <= set(losses(context.exp))
+
+
+def test_a_loss_that_is_not_finite_names_the_utterances(context: Context) -> None:
+    feats = context.data / "t_train" / "feats.ark"
+    matrices = dict(line.split() for line in (context.data / "t_train/feats.scp").read_text().splitlines())
+    import kaldiio
+
+    loaded = {key: kaldiio.load_mat(value).copy() for key, value in matrices.items()}
+    loaded["en_v0-0"][3] = float("nan")
+    kaldiio.save_ark(str(feats), loaded, scp=str(context.data / "t_train/feats.scp"))
+    with pytest.raises(CollapseError, match=r"not finite.*en_v0-0.*peak_rate"):
+        run(context)
+
+
+def test_collapse_raises_the_alarm_and_can_be_a_warning(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    """Consistency alone, far too strong, makes all states alike: the collapse that the design saw."""
+    loss = LossConfig(
+        speech=0.0,
+        text=1e-6,
+        ctc=0.0,
+        ctc_only_updates=0,
+        consistency=ConsistencyConfig(weight=100.0, start_update=0, ramp_updates=1, normalise=False),
+    )
+    config = dataclasses.replace(context.config, loss=loss)
+    collapsing = dataclasses.replace(context, config=config)
+    collapsing = changed(collapsing, max_updates=400, validate_every=400, collapse_spread=0.3, peak_rate=5e-3)
+    with pytest.raises(CollapseError, match=r"update 2\d\d|update 3\d\d"):
+        run(collapsing)
+    run(changed(dataclasses.replace(collapsing, name="warned"), on_collapse="warn"))
+    assert "warning: update" in capsys.readouterr().out
+
+
+def test_missing_inputs_are_named(context: Context) -> None:
+    (context.data / "lang/phones.txt").unlink()
+    with pytest.raises(DataError, match=r"phones.txt: is missing"):
+        run(context)
