@@ -67,12 +67,14 @@ class BucketSampler:
         self._world = world
         over = (self._positions > bounds.max_positions) | (self._encoded * self._states > bounds.max_lattice)
         if over.any():
-            worst = int(np.argmax(over))
+            lattice = self._encoded * self._states
+            worst = int(np.argmax(lattice))
             raise DataError(
-                f"{int(over.sum())} utterances are larger than a whole batch, the first with "
+                f"{int(over.sum())} utterances are larger than a whole batch, the largest with "
                 f"{self._positions[worst]} positions and {self._states[worst] - 1} labels",
                 utterance=names[worst],
-                fix="segment or drop them, or raise max_positions and max_lattice of the batch",
+                fix=f"segment or drop them, or raise the batch's max_positions to {self._positions.max()} and "
+                f"max_lattice to {lattice.max()}",
             )
         self._first_batch = [0]  # of each epoch known so far, counted over all processes
         self._epoch = -1

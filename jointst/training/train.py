@@ -50,6 +50,8 @@ def fingerprint(context: Context) -> str:
 
 def _set_aside(folder: Path) -> None:
     """Move an earlier training to the first free ``<folder>.old-N``: nothing already written is lost."""
+    if not any(folder.glob("checkpoints/*.ckpt")) and not (folder / "model.safetensors").exists():
+        return  # it broke off before there was anything to keep
     number = next(i for i in range(1, 10_000) if not Path(f"{folder}.old-{i}").exists())
     kept = folder.rename(f"{folder}.old-{number}")
     print(f"settings or data differ from the training in {folder}: it is kept as {kept}, a new one starts", flush=True)
