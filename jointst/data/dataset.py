@@ -199,28 +199,16 @@ class JointSet:
         indices = self._paired_sampler.batch(step).tolist()
         paired = self._paired.paired_batch(indices)
         if not self._use_text:
-            return JointBatch(paired=paired, text=None, shared=0)
-        shared = round(self._share * len(indices))
-        phones = [self._paired.phones[i] for i in indices[:shared]]
-        labels = [self._paired.labels[i] for i in indices[:shared]]
-        names = [self._paired.utterances[i] for i in indices[:shared]]
+            return JointBatch(paired=paired, transcripts=None, unpaired=None)
+        shared = indices[: round(self._share * len(indices))]
+        unpaired = None
         if self._unpaired is not None and self._unpaired_sampler is not None:
-            more = self._unpaired_sampler.batch(step).tolist()
-            phones += [self._unpaired.phones[i] for i in more]
-            labels += [self._unpaired.labels[i] for i in more]
-            names += [self._unpaired.utterances[i] for i in more]
-        if not names:
-            return JointBatch(paired=paired, text=None, shared=0)
-        padded_phones, phone_lengths = pad_ids(phones, PHONE_PADDING)
-        padded_labels, label_lengths = pad_ids(labels, LABEL_PADDING)
-        text = TextBatch(
-            utterances=names,
-            phones=padded_phones,
-            phone_lengths=phone_lengths,
-            labels=padded_labels,
-            label_lengths=label_lengths,
+            unpaired = self._unpaired.batch(self._unpaired_sampler.batch(step).tolist())
+        return JointBatch(
+            paired=paired,
+            transcripts=self._paired.batch(shared) if shared else None,
+            unpaired=unpaired,
         )
-        return JointBatch(paired=paired, text=text, shared=shared)
 
 
 def read_directories(root: Path, names: Sequence[str], speeds: Sequence[float] = (1.0,)) -> list[DataDirectory]:
