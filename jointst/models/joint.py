@@ -79,14 +79,7 @@ class JointModel(nn.Module):
         )
         self.streaming_decoder = TransducerDecoder(vocabulary, config.dim, config.decoder)
         self.full_context_decoder = TransducerDecoder(vocabulary, wide, config.decoder)
-        # Auxiliary heads for training: transducers start slowly on encoders that say nothing of the labels yet.
-        self.ctc = nn.ModuleDict(
-            {
-                "audio": nn.Linear(config.dim, vocabulary),
-                "streaming": nn.Linear(config.dim, vocabulary),
-                "full_context": nn.Linear(wide, vocabulary),
-            }
-        )
+        self.ctc = nn.Linear(config.dim, vocabulary)
 
     @property
     def layer_names(self) -> list[str]:

@@ -22,8 +22,7 @@ class JointLoss:
 
     Attributes:
         total: the scalar to minimise.
-        parts: unweighted scalars by name: ``speech_streaming``, ``text_full_context``, ``ctc`` (the mean of
-            ``ctc_audio``, ``ctc_streaming``, ``ctc_full_context``), ``consistency``,
+        parts: unweighted scalars by name: ``speech_streaming``, ``text_full_context``, ``ctc``, ``consistency``,
             ``consistency/layer0``, ...
         speech: states of the speech branch, if it ran; for the collapse alarm.
         transcripts: states of the text branch on the first paired utterances, if it ran.
@@ -56,14 +55,15 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
         update: counted from 0; CTC alone comes first, the consistency loss late.
     """
     paired = batch.paired
-    speech = model.encode_speech(paired.features, paired.feature_lengths)
+    front, lengths = model.encode_audio(paired.features, paired.feature_lengths)
     parts: dict[str, Tensor] = {}
-    total = speech.front.new_zeros(())
+    total = front.new_zeros(())
     if config.ctc > 0:
-        parts.update(_ctc(model, speech, paired.labels, paired.label_lengths))
+        parts["ctc"] = _ctc(model, front, lengths, paired.labels, paired.label_lengths)
         total = total + config.ctc * parts["ctc"]
     if update < config.ctc_only_updates:
-        return JointLoss(total=total, parts=parts, speech=speech)
+        return JointLoss(total=total, parts=parts)
+    speech = model.encode_shared(front, lengths)
     total = total + config.speech * _both_decoders(
         model, speech, paired.labels, paired.label_lengths, config, parts, "speech"
     )
@@ -117,19 +117,11 @@ def _both_decoders(
     return weighted
 
 
-def _ctc(model: JointModel, speech: Encoded, labels: Tensor, label_lengths: Tensor) -> dict[str, Tensor]:
-    """CTC on the audio encoder and on both shared encoders, and their mean."""
-    sides = {"audio": speech.front, "streaming": speech.streaming, "full_context": speech.full_context}
-    parts = {}
-    for name, states in sides.items():
-        log_probs = model.ctc[name](states).float().log_softmax(-1).transpose(0, 1)  # (B, N, V) -> (N, B, V)
-        # CTC has no path for more labels than positions; such utterances train the transducer alone.
-        losses = ctc_loss(
-            log_probs, labels, speech.lengths, label_lengths, blank=BLANK, reduction="none", zero_infinity=True
-        )
-        parts[f"ctc_{name}"] = losses.sum() / label_lengths.sum().clamp_min(1)
-    parts["ctc"] = torch.stack(list(parts.values())).mean()
-    return parts
+def _ctc(model: JointModel, front: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor) -> Tensor:
+    log_probs = model.ctc(front).float().log_softmax(-1).transpose(0, 1)  # (B, N, V) -> (N, B, V)
+    # CTC has no path for more labels than positions; such utterances train the transducer alone.
+    losses = ctc_loss(log_probs, labels, lengths, label_lengths, blank=BLANK, reduction="none", zero_infinity=True)
+    return losses.sum() / label_lengths.sum().clamp_min(1)
 
 
 def _consistency(speech: Encoded, transcripts: Encoded, config: LossConfig) -> dict[str, Tensor]:
