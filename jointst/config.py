@@ -325,7 +325,7 @@ class LossConfig:
     streaming: float = 0.5
     """Share of the streaming decoder in each transducer loss; the full-context decoder has the rest."""
     ctc: float = 0.5
-    """Auxiliary CTC on the audio encoder."""
+    """Auxiliary CTC on the audio encoder; on the shared encoders it learns more slowly [ours]."""
     ctc_only_updates: int = 300
     """Updates in which CTC alone is trained: on little data transducers start slowly."""
     fastemit: float = 0.0
