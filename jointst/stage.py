@@ -148,7 +148,7 @@ class Stage:
         return made
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
     """Write a whole file or nothing: into a temporary file beside it, flushed, then renamed.
 
     Args:

@@ -307,5 +307,7 @@ def _segment(path: Path, utterance: str, value: str) -> Segment:
 def _count(path: Path, utterance: str, value: str) -> int:
     if not (value.isascii() and value.isdigit()):
         file = path / "utt2num_frames"
-        raise DataError(f"{value!r} is not a number of frames", path=file, utterance=utterance, fix="run stage 4")
+        raise DataError(
+            f"{value!r} is not a number of frames", path=file, utterance=utterance, fix="run stage 4, features"
+        )
     return int(value)
