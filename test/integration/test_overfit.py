@@ -1,4 +1,4 @@
-"""Eight real utterances in four writings go through the real stages until both decoders repeat them without an error."""
+"""Eight real utterances in four writings go through the real stages until both decoders repeat them word for word."""
 
 from __future__ import annotations
 
