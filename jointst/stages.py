@@ -76,7 +76,7 @@ STAGES: tuple[Stage, ...] = (
         help="check every data directory: file, line, utterance, rule and fix",
         function="jointst.data.validate:run",
         sections=("data",),
-        inputs=_texts,
+        always=True,
     ),
     Stage(
         number=3,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import kaldiio
@@ -18,6 +19,10 @@ from jointst.load_config import to_yaml
 from jointst.stage import Context, write_atomically
 from jointst.text.lexicon import PhoneTable
 from jointst.text.tokenizer import run as train_tokenizer
+
+# A test run started in the background ignores Ctrl-C and hang-ups, and so would every process it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 SENTENCES = {
     "en": ["open the door", "close the window", "open the window", "the red door", "close it now"],
@@ -99,3 +104,11 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     write_atomically(context.exp / "versions.json", json.dumps({"git_commit": "0123456789abcdef"}))
     _outputs(context.exp, DataDirectory.read(context.data / "t_test"))
     return context
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of faults that are known and not mended yet run, and are reported as expected failures."""
+    known = set((Path(__file__).parent / "known_issues" / "xfail.txt").read_text().splitlines())
+    for item in items:
+        if item.nodeid in known:
+            item.add_marker(pytest.mark.xfail(reason="test/known_issues/README.md", strict=False))

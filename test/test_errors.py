@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jointst.errors import CollapseError, ConfigError, DataError, EnvironmentFault, JointstError
+from jointst.load_config import from_yaml
 from jointst.parallel import run_jobs
 
 ERRORS = [
@@ -28,11 +29,8 @@ def test_pickled_and_back(error: JointstError) -> None:
     assert vars(back) == vars(error)
 
 
-def fail(index: int) -> None:
-    if index:
-        raise ERRORS[0]
-
-
-def test_settings_refused_in_a_worker_are_refused_here() -> None:
-    with pytest.raises(ConfigError, match=r"model.dim: is 3 \(a multiple of 4\)"):
-        run_jobs(fail, [0, 1], 2)
+def test_settings_refused_in_a_worker_are_refused_here(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("model:\n  dim: 3\n")
+    with pytest.raises(ConfigError, match=r"model.dim: is 3"):
+        run_jobs(from_yaml, [path, path], 2)
