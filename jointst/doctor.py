@@ -124,7 +124,7 @@ def check_numba_cache(context: Context) -> Iterator[Finding]:
         folders = [Path(os.environ["NUMBA_CACHE_DIR"])]
     else:
         user = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-        folders = [ROOT / "jointst" / "ops" / "__pycache__", user / "numba"]
+        folders = [ROOT / "jointst" / "ops" / "kernels" / "__pycache__", user / "numba"]
     for folder in folders:
         if _writable(folder):
             yield Finding(level="ok", what="numba cache", detail=str(folder))
