@@ -2,6 +2,8 @@
 
 import sys
 
-from jointst.cli import main
-
+try:
+    from jointst.cli import main
+except KeyboardInterrupt:
+    sys.exit(130)
 sys.exit(main())

@@ -8,6 +8,7 @@ import time
 
 from jointst.errors import JointstError
 from jointst.load_config import parse
+from jointst.stage import Stage
 from jointst.stages import STAGES
 from jointst.threads import set_threads
 
@@ -31,28 +32,52 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"jointst: error: no command {arguments[0]!r}\n\n{usage()}", file=sys.stderr)
         return 1
     try:
-        context = parse(stage.name, stage.help, arguments[1:])
-        set_threads(None)
-        reason = stage.reason_to_run(context)
-        if not reason:
-            print(f"stage {stage.number} {stage.name}: up to date")
-            return 0
-        print(f"stage {stage.number} {stage.name}: {reason}", flush=True)
-        started = time.monotonic()
-        made = stage.run(context)
-        seconds = time.monotonic() - started
-        print(f"stage {stage.number} {stage.name}: {made.what} -> {made.where} ({seconds:.1f} s)", flush=True)
-        return 0
+        return _run(stage, arguments[1:])
     except JointstError as error:
         print(f"jointst {stage.name}: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"jointst {stage.name}: interrupted; run it again to go on from what is finished", file=sys.stderr)
         return 130
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            raise
-        where = f" {error.filename}" if error.filename else ""
-        print(f"jointst {stage.name}: error:{where}: {error.strerror}; what was finished is kept: make room or give "
-              "write access, then run it again", file=sys.stderr)  # fmt: skip
+    except MemoryError:
+        print(f"jointst {stage.name}: error: out of memory; lower --nj or batches, then run it again", file=sys.stderr)
         return 1
+    except OSError as error:
+        message = _explain(error)
+        if not message:
+            raise
+        print(f"jointst {stage.name}: error: {message}", file=sys.stderr)
+        return 1
+
+
+def _run(stage: Stage, arguments: list[str]) -> int:
+    """Run a stage unless all it makes is up to date."""
+    context = parse(stage.name, stage.help, arguments)
+    set_threads(None)
+    reason = stage.reason_to_run(context)
+    if not reason:
+        print(f"stage {stage.number} {stage.name}: up to date")
+        return 0
+    print(f"stage {stage.number} {stage.name}: {reason}", flush=True)
+    started = time.monotonic()
+    made = stage.run(context)
+    seconds = time.monotonic() - started
+    print(f"stage {stage.number} {stage.name}: {made.what} -> {made.where} ({seconds:.1f} s)", flush=True)
+    return 0
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a full disk, a quota and a limit on the size of files say."""
+
+
+def _explain(error: OSError) -> str:
+    """What to do about an error of the system, with the file; nothing where it can only be a fault of ours."""
+    file = error.filename2 or error.filename
+    where = f"{file}: " if file else ""
+    if error.errno in FULL:
+        return f"{where}{error.strerror}; what was finished is kept: make room, then run it again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{where}{error.strerror}; what was finished is kept: give access, then run it again"
+    if error.errno == errno.EPIPE:
+        return "nobody reads what it prints any more; run it again to go on from what is finished"
+    return f"{where}{error.strerror}" if file and error.strerror else ""

@@ -47,7 +47,8 @@ class CorpusConfig:
     """Which corpora stage 1 prepares."""
 
     sources: tuple[str, ...] = ("mini",)
-    """Names of files in jointst/data/corpora; source X makes data/X_train, data/X_test and so on."""
+    """Names of files in jointst/data/corpora; source X makes data/X_train, data/X_test and so on; empty where the data
+    directories are all your own."""
     languages: tuple[str, ...] = tuple(sorted(LANGUAGES))
     """ISO 639-1 codes of the languages to prepare."""
     downloads: str = "downloads"
@@ -58,7 +59,6 @@ class CorpusConfig:
     """Settings of the synthetic corpus."""
 
     def __post_init__(self) -> None:
-        _require(bool(self.sources), "sources", "is empty", "name at least one corpus")
         _require(bool(self.languages), "languages", "is empty", "name at least one language")
         for code in self.languages:
             _require(code in LANGUAGES, "languages", f"{code!r} is unknown", f"known: {' '.join(sorted(LANGUAGES))}")
@@ -94,8 +94,8 @@ class LexiconConfig:
     """Pronunciations."""
 
     user_lexicon: str | None = None
-    """A Kaldi lexicon (word, then phones, by spaces) that takes precedence; {lang} in its path stands for the language's
-    code, otherwise it holds for all languages."""
+    """A Kaldi lexicon (word, then phones, by spaces) that takes precedence; {lang} in its path stands for the
+    language; without it, it holds for all."""
     keep_length: bool = True
     """Keep the length mark of long phones."""
     keep_stress: bool = False
@@ -501,6 +501,6 @@ class Config:
             _require(
                 self.loss.consistency.start_update >= self.loss.ctc_only_updates,
                 "loss.consistency.start_update",
-                f"is {self.loss.consistency.start_update}, before the transducer trains at {self.loss.ctc_only_updates}",
+                f"is {self.loss.consistency.start_update}, before transducers train at {self.loss.ctc_only_updates}",
                 "start it later, or the states collapse",
             )

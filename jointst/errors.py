@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 class JointstError(ValueError):
@@ -23,6 +26,10 @@ class ConfigError(JointstError):
         self.problem = problem
         self.fix = fix
         super().__init__(f"{key}: {problem}" + (f" ({fix})" if fix else ""))
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, str, str]]:
+        """The way from a worker process: the parts, since the message alone cannot make the error again."""
+        return type(self), (self.key, self.problem, self.fix)
 
     def under(self, prefix: str) -> ConfigError:
         """The same error with ``prefix`` before its key."""
@@ -60,6 +67,11 @@ class DataError(JointstError):
         if utterance is not None:
             where += f" utterance {utterance}" if where else f"utterance {utterance}"
         super().__init__((f"{where}: " if where else "") + problem + (f" ({fix})" if fix else ""))
+
+    def __reduce__(self) -> tuple[Callable[[str], DataError], tuple[str]]:
+        """The way from a worker process, as in :class:`ConfigError`."""
+        place: dict[str, Any] = {"path": self.path, "line": self.line, "utterance": self.utterance, "fix": self.fix}
+        return functools.partial(type(self), **place), (self.problem,)
 
 
 class CollapseError(JointstError):

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
+from jointst.conf_file import check_conf
 from jointst.config import PRESETS, Config
 from jointst.errors import ConfigError, JointstError
 from jointst.stage import Context
@@ -60,6 +61,28 @@ def _parse_twice(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     return parser.parse_args(arguments)
 
 
+def _conf_files(arguments: list[str]) -> tuple[list[Path], list[str]]:
+    """The files of ``--conf``, checked, and the arguments without those that state nothing.
+
+    Raises:
+        DataError: a file is missing or faulty, with the line.
+    """
+    files: list[Path] = []
+    kept: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--conf" or word.startswith("--conf="):
+            name = next(words, None) if word == "--conf" else word.partition("=")[2]
+            if not name:
+                raise ConfigError("--conf", "has no value", "name a YAML file")
+            files.append(Path(name))
+            if check_conf(files[-1], Config):
+                kept.append(f"--conf={name}")
+        else:
+            kept.append(word)
+    return files, kept
+
+
 def parse(command: str, description: str, arguments: list[str]) -> Context:
     """The context of a stage from its command line.
 
@@ -68,6 +91,7 @@ def parse(command: str, description: str, arguments: list[str]) -> Context:
         JointstError: a command line or YAML file that cannot be read.
     """
     arguments = ["--print_config=comments" if word == "--print_config" else word for word in arguments]
+    files, arguments = _conf_files(arguments)
     parser = _parser(command, description)
     try:
         namespace = _parse_twice(parser, arguments)
@@ -77,8 +101,7 @@ def parse(command: str, description: str, arguments: list[str]) -> Context:
     for key, lowest in (("nj", 1), ("ngpu", 0)):
         if values[key] < lowest:
             raise ConfigError(f"--{key}", f"is {values[key]}", f"at least {lowest}")
-    files = values["conf"] or []
-    name = Path(str(files[-1])).stem if files else "default"
+    name = files[-1].stem if files else "default"
     config: Config = _build(Config, values, "")
     return Context(config=config, name=name, nj=values["nj"], ngpu=values["ngpu"], force=values["force"])
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from jointst.errors import EnvironmentFault
 from jointst.progress import progress
+from jointst.threads import set_threads
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -59,9 +61,10 @@ def run_jobs(
             min(nj, len(arguments)), mp_context=multiprocessing.get_context("spawn"), initializer=_prepare_worker
         )
         try:
-            futures: dict[Future[Result], int] = {
-                executor.submit(function, argument): index for index, argument in enumerate(arguments)
-            }
+            with _without_interrupts():
+                futures: dict[Future[Result], int] = {
+                    executor.submit(function, argument): index for index, argument in enumerate(arguments)
+                }
             for future in as_completed(futures):
                 future.result()
                 bar.update(sizes[futures[future]])
@@ -75,9 +78,22 @@ def run_jobs(
             _stop(executor)
 
 
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back, and let processes started here never see it: they leave it to the parent."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _prepare_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when the parent ends: a killed parent cannot tell its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """One numeric thread, since there is a process for each core; and an end when the parent ends.
+
+    A killed parent cannot tell its workers.
+    """
+    set_threads(1)
     parent = multiprocessing.parent_process()
     assert parent is not None, "only for worker processes"
 

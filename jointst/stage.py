@@ -39,6 +39,11 @@ class Context:
         return Path(self.config.data.root)
 
     @property
+    def dump(self) -> Path:
+        """Folder of the features."""
+        return Path("dump") / self.data.name
+
+    @property
     def exp(self) -> Path:
         """Folder of this experiment."""
         return Path("exp") / self.name
@@ -129,6 +134,8 @@ class Stage:
         module, function = self.function.split(":")
         started = time.time()
         self.stamp(context).unlink(missing_ok=True)
+        for folder in (context.exp,) if self.per_experiment else (context.data, context.dump):
+            remove_remains(folder)
         made: Made = getattr(importlib.import_module(module), function)(context)
         record = {"settings": self.digest(context), "made": made.what, "seconds": round(time.time() - started, 2)}
         write_atomically(self.stamp(context), json.dumps(record, indent=1) + "\n")
@@ -153,8 +160,29 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk does not say where
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_remains(folder: Path) -> None:
+    """Remove the temporary files of killed runs, not those of a run that is writing now."""
+    for path in folder.rglob(".*.tmp*"):
+        process = path.name.partition(".tmp")[0].rpartition(".")[2]
+        if process.isdigit() and not _is_alive(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def present(paths: Iterator[Path] | list[Path]) -> list[Path]:

@@ -38,8 +38,8 @@ def _model(context: Context) -> list[Path]:
 
 
 def _hypotheses(context: Context) -> list[Path]:
-    decoders = ("streaming", "full_context")
-    return [context.exp / "decode" / name / decoder / "hyp.text" for name in context.config.data.test for decoder in decoders]
+    folders = [context.exp / "decode" / name for name in context.config.data.test]
+    return [folder / decoder / "hyp.text" for folder in folders for decoder in ("streaming", "full_context")]
 
 
 def _scores(context: Context) -> list[Path]:

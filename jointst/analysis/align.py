@@ -38,7 +38,7 @@ def run(context: Context) -> Made:
     set_threads(None)
     trained = load_trained(context)
     directories = read_directories(context.data, context.config.data.dev)
-    paired = PairedSet(directories, trained.symbols)
+    paired = PairedSet(directories, trained.symbols, may_lack=context.config.features.max_failures > 0)
     folder = context.exp / "align"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("heat_*"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -112,7 +113,7 @@ def _read_ark(entry: str) -> tuple[Samples, float]:
         raise DataError("there is no such ark", fix="correct wav.scp, or restore the file")
     try:
         loaded = kaldiio.load_mat(entry)
-    except (ValueError, RuntimeError, OSError, EOFError) as error:
+    except (ValueError, RuntimeError, OSError, EOFError, AssertionError, struct.error) as error:
         raise DataError(f"holds no audio there: {error}", fix="make the ark and its offsets again") from None
     if not (isinstance(loaded, tuple) and len(loaded) == 2 and np.isscalar(loaded[0])):
         raise DataError("holds no audio there but a matrix", fix="wav.scp must point to audio, not to features")

@@ -87,13 +87,19 @@ class JointBatch:
 
     Attributes:
         paired: speech with transcripts.
-        text: input of the text branch, or None.
-        shared: the first ``shared`` texts are the transcripts of the first ``shared`` paired utterances.
+        transcripts: the transcripts of the first few paired utterances for the text branch, or None. They are apart
+            from the unpaired sentences, whose length may be very different: padding them together is waste.
+        unpaired: unpaired sentences for the text branch, or None.
     """
 
     paired: PairedBatch
-    text: TextBatch | None
-    shared: int
+    transcripts: TextBatch | None
+    unpaired: TextBatch | None
+
+    @property
+    def texts(self) -> list[TextBatch]:
+        """All input of the text branch."""
+        return [text for text in (self.transcripts, self.unpaired) if text is not None]
 
     def to(self, device: torch.device | str) -> JointBatch:
         """The batch on a device."""

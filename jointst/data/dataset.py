@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from jointst.data.batch import LABEL_PADDING, JointBatch, PairedBatch, TextBatch, pad_ids
 from jointst.data.directory import DataDirectory
+from jointst.data.features import speed_directory
 from jointst.data.sampler import BucketSampler, Size
 from jointst.errors import DataError
 from jointst.text.lexicon import PhoneTable
@@ -20,6 +22,8 @@ from jointst.text.tokenizer import Tokenizer
 from jointst.units import positions_in
 
 PHONE_PADDING = 0
+SHOWN = 20
+"""Utterances named in a message at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,25 +108,22 @@ class TextSet:
 class PairedSet(TextSet):
     """Utterances of some data directories, with features.
 
+    Args:
+        directories: data directories.
+        symbols: symbol tables.
+        may_lack: whether utterances without features are left out, by name; for data whose features stage was allowed
+            to fail on some (``features.max_failures``).
+
     Raises:
-        DataError: an utterance has no features.
+        DataError: an utterance has no features and may not lack them, or a whole set has none.
     """
 
-    def __init__(self, directories: Sequence[DataDirectory], symbols: Symbols) -> None:
+    def __init__(self, directories: Sequence[DataDirectory], symbols: Symbols, *, may_lack: bool = False) -> None:
+        directories = [_with_features(directory, may_lack) for directory in directories]
         super().__init__(directories, symbols)
-        self._scp: list[str] = []
-        self.frames: list[int] = []
-        for directory in directories:
-            for utterance in directory.utterances:
-                if utterance not in directory.feats_scp or utterance not in directory.utt2num_frames:
-                    raise DataError(
-                        "has no features",
-                        path=directory.path / "feats.scp",
-                        utterance=utterance,
-                        fix="run the features stage",
-                    )
-                self._scp.append(directory.feats_scp[utterance])
-                self.frames.append(directory.utt2num_frames[utterance])
+        keys = [(directory, utterance) for directory in directories for utterance in directory.utterances]
+        self._scp = [directory.feats_scp[utterance] for directory, utterance in keys]
+        self.frames = [directory.utt2num_frames[utterance] for directory, utterance in keys]
 
     def paired_sizes(self, subsampling: int) -> list[Size]:
         """What each utterance costs at a subsampling factor."""
@@ -140,7 +141,7 @@ class PairedSet(TextSet):
         """
         try:
             matrix = kaldiio.load_mat(self._scp[i])
-        except (OSError, ValueError, AssertionError) as error:
+        except (OSError, ValueError, AssertionError, EOFError, RuntimeError, struct.error) as error:
             raise DataError(
                 f"features cannot be read: {error}",
                 path=self._scp[i],
@@ -199,34 +200,39 @@ class JointSet:
         indices = self._paired_sampler.batch(step).tolist()
         paired = self._paired.paired_batch(indices)
         if not self._use_text:
-            return JointBatch(paired=paired, text=None, shared=0)
-        shared = round(self._share * len(indices))
-        phones = [self._paired.phones[i] for i in indices[:shared]]
-        labels = [self._paired.labels[i] for i in indices[:shared]]
-        names = [self._paired.utterances[i] for i in indices[:shared]]
+            return JointBatch(paired=paired, transcripts=None, unpaired=None)
+        shared = indices[: round(self._share * len(indices))]
+        unpaired = None
         if self._unpaired is not None and self._unpaired_sampler is not None:
-            more = self._unpaired_sampler.batch(step).tolist()
-            phones += [self._unpaired.phones[i] for i in more]
-            labels += [self._unpaired.labels[i] for i in more]
-            names += [self._unpaired.utterances[i] for i in more]
-        if not names:
-            return JointBatch(paired=paired, text=None, shared=0)
-        padded_phones, phone_lengths = pad_ids(phones, PHONE_PADDING)
-        padded_labels, label_lengths = pad_ids(labels, LABEL_PADDING)
-        text = TextBatch(
-            utterances=names,
-            phones=padded_phones,
-            phone_lengths=phone_lengths,
-            labels=padded_labels,
-            label_lengths=label_lengths,
+            unpaired = self._unpaired.batch(self._unpaired_sampler.batch(step).tolist())
+        return JointBatch(
+            paired=paired,
+            transcripts=self._paired.batch(shared) if shared else None,
+            unpaired=unpaired,
         )
-        return JointBatch(paired=paired, text=text, shared=shared)
+
+
+def _with_features(directory: DataDirectory, may_lack: bool) -> DataDirectory:
+    """The part of a set that has features: all of it, unless some may be missing."""
+    having = directory.feats_scp.keys() & directory.utt2num_frames.keys()
+    lacking = [utterance for utterance in directory.utterances if utterance not in having]
+    if not lacking:
+        return directory
+    if not may_lack or len(lacking) == len(directory.text):
+        raise DataError(
+            f"has no features, as {len(lacking) - 1} others" if len(lacking) > 1 else "has no features",
+            path=directory.path / "feats.scp",
+            utterance=lacking[0],
+            fix="run the features stage",
+        )
+    named = " ".join(lacking[:SHOWN]) + (" ..." if len(lacking) > SHOWN else "")
+    print(f"{directory.path}: {len(lacking)} utterances without features are left out: {named}", flush=True)
+    return directory.subset(directory.text.keys() - set(lacking))
 
 
 def read_directories(root: Path, names: Sequence[str], speeds: Sequence[float] = (1.0,)) -> list[DataDirectory]:
     """Data directories by name, with their speed-perturbed copies."""
-    suffixes = ["" if speed == 1.0 else f"_sp{speed}" for speed in speeds]
-    return [DataDirectory.read(root / f"{name}{suffix}") for name in names for suffix in suffixes]
+    return [DataDirectory.read(speed_directory(root / name, speed)) for name in names for speed in speeds]
 
 
 def in_order(paired: PairedSet, batch_utterances: int, limit: int | None = None) -> Iterator[PairedBatch]:

@@ -164,22 +164,17 @@ def do_job(job: Job) -> dict[str, Any]:
     torch.set_num_threads(1)  # one process for each core
     job.folder.mkdir(parents=True, exist_ok=True)
     job.record.unlink(missing_ok=True)
-    _remove_remains(job.ark)
     temporary = job.ark.with_name(f".{job.ark.name}.{os.getpid()}.tmp")
     try:
         record = {"digest": digest, **_write_ark(job, temporary)}
         os.replace(temporary, job.ark)
+    except OSError as error:
+        error.filename = str(job.ark)  # a full disk does not say where
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     write_atomically(job.record, json.dumps(record))
     return record
-
-
-def _remove_remains(ark: Path) -> None:
-    """Remove the temporary arks of killed runs, not those of a run that is writing now."""
-    for path in ark.parent.glob(f".{ark.name}.*.tmp"):
-        if not Path("/proc", path.name.split(".")[-2]).exists():
-            path.unlink(missing_ok=True)
 
 
 def _write_ark(job: Job, path: Path) -> dict[str, Any]:
@@ -243,7 +238,7 @@ def run(context: Context) -> Made:
         DataError: an empty set, a set without audio, or more unreadable utterances than ``max_failures`` allows.
     """
     config = context.config.features
-    dump = Path("dump") / context.data.name
+    dump = context.dump
     plan: list[tuple[DataDirectory, float, list[Job]]] = []
     for name in context.paired_sets:
         source = DataDirectory.read(context.data / name)

@@ -103,7 +103,8 @@ def run(context: Context) -> Made:
     decoding = context.config.decoding
     count = 0
     for name in context.config.data.test:
-        paired = PairedSet(read_directories(context.data, [name]), trained.symbols)
+        may_lack = context.config.features.max_failures > 0
+        paired = PairedSet(read_directories(context.data, [name]), trained.symbols, may_lack=may_lack)
         decode_set(
             trained,
             paired,

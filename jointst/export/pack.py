@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from jointst.errors import DataError
 from jointst.stage import Context, Made, write_atomically
@@ -28,7 +28,7 @@ def run(context: Context) -> Made:
     shutil.rmtree(writing, ignore_errors=True)
     (writing / "lang").mkdir(parents=True)
     state = {name: tensor for name, tensor in load_file(weights).items() if not name.startswith(TRAINING_ONLY)}
-    save_file(state, writing / "model.safetensors")
+    write_atomically(writing / "model.safetensors", save(state))
     sources = [context.exp / "config.yaml", context.exp / "versions.json"]
     sources += [context.data / "tokenizer" / name for name in ("tokenizer.model", "tokens.txt")]
     for source in sources:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import ctc_loss
 
 from jointst.config import LossConfig
-from jointst.data.batch import JointBatch
+from jointst.data.batch import JointBatch, TextBatch
 from jointst.losses.consistency import consistency_loss
 from jointst.losses.transducer import transducer_loss
 from jointst.models.joint import Encoded, JointModel
@@ -25,14 +25,14 @@ class JointLoss:
         parts: unweighted scalars by name: ``speech_streaming``, ``text_full_context``, ``ctc``, ``consistency``,
             ``consistency/layer0``, ...
         speech: states of the speech branch, if it ran; for the collapse alarm.
-        text: states of the text branch, if it ran.
+        transcripts: states of the text branch on the first paired utterances, if it ran.
         consistency_weight: of the consistency loss at this update.
     """
 
     total: Tensor
     parts: dict[str, Tensor] = field(default_factory=dict)
     speech: Encoded | None = None
-    text: Encoded | None = None
+    transcripts: Encoded | None = None
     consistency_weight: float = 0.0
 
 
@@ -50,7 +50,7 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
 
     Args:
         model: the joint model.
-        batch: paired utterances, texts, and how many of the paired ones come first among the texts.
+        batch: paired utterances, and texts.
         config: weights.
         update: counted from 0; CTC alone comes first, the consistency loss late.
     """
@@ -67,17 +67,33 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
     total = total + config.speech * _both_decoders(
         model, speech, paired.labels, paired.label_lengths, config, parts, "speech"
     )
-    text, weight = None, 0.0
-    if batch.text is not None and config.text > 0:
-        text = model.encode_text(batch.text.phones, batch.text.phone_lengths)
-        total = total + config.text * _both_decoders(
-            model, text, batch.text.labels, batch.text.label_lengths, config, parts, "text"
-        )
-        weight = consistency_weight(config, update) if batch.shared > 0 else 0.0
-        if weight > 0:
-            parts.update(_consistency(speech, text, batch.shared, config))
-            total = total + weight * parts["consistency"]
-    return JointLoss(total=total, parts=parts, speech=speech, text=text, consistency_weight=weight)
+    if config.text > 0 and batch.texts:
+        texts = [model.encode_text(text.phones, text.phone_lengths) for text in batch.texts]
+        total = total + config.text * _text_losses(model, texts, batch.texts, config, parts)
+        if batch.transcripts is not None:
+            transcripts, weight = texts[0], consistency_weight(config, update)
+            if weight > 0:
+                parts.update(_consistency(speech, transcripts, config))
+                total = total + weight * parts["consistency"]
+            return JointLoss(
+                total=total, parts=parts, speech=speech, transcripts=transcripts, consistency_weight=weight
+            )
+    return JointLoss(total=total, parts=parts, speech=speech)
+
+
+def _text_losses(
+    model: JointModel, encoded: list[Encoded], texts: list[TextBatch], config: LossConfig, parts: dict[str, Tensor]
+) -> Tensor:
+    """The transducer losses of all text batches for each of their labels."""
+    labels = [int(text.label_lengths.sum()) for text in texts]
+    total = encoded[0].front.new_zeros(())
+    for states, text, count in zip(encoded, texts, labels, strict=True):
+        share = count / max(1, sum(labels))
+        own: dict[str, Tensor] = {}
+        total = total + share * _both_decoders(model, states, text.labels, text.label_lengths, config, own, "text")
+        for name, loss in own.items():
+            parts[name] = parts.get(name, total.new_zeros(())) + share * loss
+    return total
 
 
 def _both_decoders(
@@ -108,14 +124,15 @@ def _ctc(model: JointModel, front: Tensor, lengths: Tensor, labels: Tensor, labe
     return losses.sum() / label_lengths.sum().clamp_min(1)
 
 
-def _consistency(speech: Encoded, text: Encoded, shared: int, config: LossConfig) -> dict[str, Tensor]:
-    """Parts of the consistency loss over the first ``shared`` utterances, which both branches encoded."""
+def _consistency(speech: Encoded, transcripts: Encoded, config: LossConfig) -> dict[str, Tensor]:
+    """Parts of the consistency loss over the first paired utterances, which both branches encoded."""
     layers = config.consistency.layers or tuple(range(len(speech.states)))
+    shared = len(transcripts.lengths)
     losses = consistency_loss(
         [speech.states[layer][:shared] for layer in layers],
-        [text.states[layer][:shared] for layer in layers],
+        [transcripts.states[layer] for layer in layers],
         speech.lengths[:shared],
-        text.lengths[:shared],
+        transcripts.lengths,
         normalised=config.consistency.normalise,
     )
     parts = {f"consistency/layer{layer}": loss for layer, loss in zip(layers, losses, strict=True)}

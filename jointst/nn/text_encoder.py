@@ -65,7 +65,7 @@ def span_mask(lengths: Tensor, positions: int, share: float, span: int) -> Tenso
     """
     starts = torch.rand(len(lengths), positions).to(lengths.device) < share / span
     covered = starts.clone()
-    for shift in range(1, span):
+    for shift in range(1, min(span, positions)):
         covered[:, shift:] |= starts[:, : positions - shift]
     return covered & length_mask(lengths, positions)
 

@@ -78,7 +78,7 @@ class _JointLattice(torch.autograd.Function):
             grad_bias += rows.sum(0)
             grad_weight += rows.t() @ hidden.view(-1, hidden.shape[-1])
             grad_hidden = (rows @ weight.to(hidden.dtype)).view_as(hidden)
-            grad_sum = grad_hidden * (1 - hidden.square())
+            grad_sum = torch.ops.aten.tanh_backward(grad_hidden, hidden)
             grad_encoder[:, part] = grad_sum.sum(2)
             grad_predictor += grad_sum.sum(1)
         gradients = grad_predictor.to(predictor.dtype), grad_weight.to(weight.dtype), grad_bias.to(bias.dtype)

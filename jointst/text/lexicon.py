@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jointst.config import LexiconConfig
 from jointst.data.directory import DataDirectory, write_table
+from jointst.data.features import speed_directory
 from jointst.errors import DataError
 from jointst.languages import LANGUAGES
 from jointst.stage import Context, Made, write_atomically
@@ -175,7 +176,7 @@ def run(context: Context) -> Made:
 def _perturbed(context: Context) -> list[_WordSet]:
     """Speed-perturbed copies of training sets that the features stage has made already."""
     speeds = [speed for speed in context.config.features.speed_perturbation if speed != 1.0]
-    paths = [context.data / f"{name}_sp{speed}" for name in context.config.data.train for speed in speeds]
+    paths = [speed_directory(context.data / name, speed) for name in context.config.data.train for speed in speeds]
     return [_WordSet.read(path, context.config.lexicon) for path in paths if (path / "text").is_file()]
 
 

@@ -34,19 +34,19 @@ def spreads(encoded: Encoded) -> list[float]:
     return [spread(states, encoded.lengths) for states in encoded.states]
 
 
-def true_to_mismatched(speech: Encoded, text: Encoded, shared: int) -> list[float]:
+def true_to_mismatched(speech: Encoded, transcripts: Encoded) -> list[float]:
     """How far speech is from its own text over how far it is from another utterance's, for each shared layer.
 
     Well under 1 when states carry what was said; near 1 when the loss was won by making all texts alike.
 
     Args:
-        speech: states of the paired utterances.
-        text: states of the texts.
-        shared: the first so many of both belong together, at least 2.
+        speech: states of paired utterances.
+        transcripts: states of the transcripts of the first of them, at least 2.
     """
-    own = [states[:shared] for states in text.states]
+    own, text_lengths = transcripts.states, transcripts.lengths
     others = [states.roll(1, dims=0) for states in own]
-    lengths, text_lengths = speech.lengths[:shared], text.lengths[:shared]
+    shared = len(text_lengths)
+    lengths = speech.lengths[:shared]
     spoken = [states[:shared] for states in speech.states]
     with torch.no_grad():
         true = consistency_loss(spoken, own, lengths, text_lengths)

@@ -49,7 +49,8 @@ def training_set(
         DataError: an empty set, or an utterance larger than a whole batch.
     """
     training = config.training
-    paired = PairedSet(read_directories(root, config.data.train, config.features.speed_perturbation), symbols)
+    directories = read_directories(root, config.data.train, config.features.speed_perturbation)
+    paired = PairedSet(directories, symbols, may_lack=config.features.max_failures > 0)
     paired_sampler = BucketSampler(
         paired.utterances,
         paired.paired_sizes(config.model.subsampling),
@@ -104,7 +105,8 @@ class JointData(LightningDataModule):
         self._joint, _ = training_set(
             self._config, self._root, self._symbols, rank=trainer.global_rank, world=trainer.world_size
         )
-        self._dev = PairedSet(read_directories(self._root, self._config.data.dev), self._symbols)
+        may_lack = self._config.features.max_failures > 0
+        self._dev = PairedSet(read_directories(self._root, self._config.data.dev), self._symbols, may_lack=may_lack)
         if not self._dev.utterances:
             raise DataError("the dev sets are empty")
 

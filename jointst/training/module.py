@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import torch
@@ -55,7 +56,7 @@ class JointModule(LightningModule):
         self.latest = {"loss": float(loss.total.detach())}
         self.latest.update({name: float(part.detach()) for name, part in loss.parts.items()})
         if (self.global_step + 1) % WATCH_EVERY == 0 and loss.speech is not None:
-            self._watch(loss, batch.shared)
+            self._watch(loss)
         return loss.total
 
     def _augment(self, batch: JointBatch) -> JointBatch:
@@ -67,28 +68,28 @@ class JointModule(LightningModule):
             self.config.training.spec_augment,
         )
         fields = {**vars(paired), "features": masked}
-        return JointBatch(paired=PairedBatch(**fields), text=batch.text, shared=batch.shared)
+        return dataclasses.replace(batch, paired=PairedBatch(**fields))
 
     def _check_finite(self, loss: JointLoss, batch: JointBatch) -> None:
         if torch.isfinite(loss.total):
             return
-        parts = ", ".join(f"{name} {float(part):.4g}" for name, part in loss.parts.items())
-        texts = batch.text.utterances if batch.text is not None else []
+        parts = ", ".join(f"{name} {float(part.detach()):.4g}" for name, part in loss.parts.items())
+        texts = [utterance for text in batch.texts for utterance in text.utterances]
         raise CollapseError(
             f"update {self.global_step}: the loss is not finite ({parts}); paired utterances of the batch: "
             f"{' '.join(batch.paired.utterances)}; texts: {' '.join(texts)}; what to do: look at these utterances, "
             "lower training.peak_rate or training.gradient_clip, then run again: it continues from the last checkpoint"
         )
 
-    def _watch(self, loss: JointLoss, shared: int) -> None:
+    def _watch(self, loss: JointLoss) -> None:
         """Log how alike the states are, and raise the alarms that are armed."""
         assert loss.speech is not None
         config, update, names = self.config.training, self.global_step, self.model.layer_names
         values = spreads(loss.speech)
         self.latest.update({f"spread/layer{i}": value for i, value in enumerate(values)})
         ratios = None
-        if loss.text is not None and shared >= 2:
-            ratios = true_to_mismatched(loss.speech, loss.text, shared)
+        if loss.transcripts is not None and len(loss.transcripts.lengths) >= 2:
+            ratios = true_to_mismatched(loss.speech, loss.transcripts)
             self.latest.update({f"ratio/layer{i}": value for i, value in enumerate(ratios)})
         try:
             if update >= self.config.loss.ctc_only_updates + GRACE:

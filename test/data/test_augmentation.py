@@ -13,7 +13,8 @@ def test_masks_whole_bands_and_frames_with_the_mean_within_the_lengths() -> None
     assert (masked[changed] == 7.0).all()
     bands, times = changed.all(1), changed.all(2)
     assert torch.equal(changed, bands[:, None, :] | times[:, :, None])
-    assert bands.any() and times.any()
+    assert bands.any()
+    assert times.any()
     assert bands.sum(1).max() <= 4
     assert times[0::2].sum(1).max() <= 24
     assert not times[1::2, 30:].any()

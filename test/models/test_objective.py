@@ -42,7 +42,15 @@ def batch() -> JointBatch:
         | {"labels": text.labels[:2], "label_lengths": text.label_lengths[:2], "languages": ["en", "en"]}
         | {"features": torch.randn(2, 40, 8), "feature_lengths": torch.tensor([40, 25])}
     )
-    return JointBatch(paired=paired, text=text, shared=2)
+    transcripts = dataclasses.replace(
+        text,
+        utterances=["a", "b"],
+        phones=text.phones[:2],
+        phone_lengths=text.phone_lengths[:2],
+        labels=text.labels[:2],
+        label_lengths=text.label_lengths[:2],
+    )
+    return JointBatch(paired=paired, transcripts=transcripts, unpaired=text)
 
 
 def test_ctc_alone_comes_first_and_trains_the_audio_encoder_alone(model: JointModel, batch: JointBatch) -> None:
@@ -66,7 +74,7 @@ def test_total_is_the_weighted_sum_of_the_named_parts(model: JointModel, batch: 
 
 
 def test_no_text_gives_the_paired_system(model: JointModel, batch: JointBatch) -> None:
-    without = dataclasses.replace(batch, text=None, shared=0)
+    without = dataclasses.replace(batch, transcripts=None, unpaired=None)
     loss = joint_loss(model, without, CONFIG, update=100)
     assert set(loss.parts) == {"ctc", "speech_streaming", "speech_full_context"}
     muted = joint_loss(model, batch, dataclasses.replace(CONFIG, text=0.0), update=100)
@@ -91,3 +99,13 @@ def test_more_labels_than_positions_and_an_empty_transcript_stay_finite(model: J
     assert torch.isfinite(loss.total)
     loss.total.backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_text_loss_is_for_each_label_over_both_text_batches(model: JointModel, batch: JointBatch) -> None:
+    alone = {
+        name: joint_loss(model, dataclasses.replace(batch, **{other: None}), CONFIG, update=15).parts
+        for name, other in (("transcripts", "unpaired"), ("unpaired", "transcripts"))
+    }
+    both = joint_loss(model, batch, CONFIG, update=15).parts["text_streaming"]
+    expected = (8 * alone["transcripts"]["text_streaming"] + 9 * alone["unpaired"]["text_streaming"]) / 17
+    assert torch.allclose(both, expected, rtol=1e-5)

@@ -23,7 +23,14 @@ def test_streaming_output_does_not_depend_on_later_chunks() -> None:
 def test_limited_right_context_bounds_the_look_ahead() -> None:
     torch.manual_seed(0)
     config = ModelConfig(
-        dim=16, full_context_dim=16, heads=2, dropout=0.0, chunk=1, right_context=2, full_context_layers=1, kernel_size=3
+        dim=16,
+        full_context_dim=16,
+        heads=2,
+        dropout=0.0,
+        chunk=1,
+        right_context=2,
+        full_context_layers=1,
+        kernel_size=3,
     )
     model = JointModel(config, mel_bins=20, vocabulary=12, symbols=30).eval()
     features = torch.randn(1, 80, 20)

@@ -43,6 +43,12 @@ def test_span_mask_covers_about_its_share_in_whole_spans() -> None:
     assert all(len(run) >= 5 for run in runs[:-1] if run)
 
 
+@pytest.mark.parametrize("positions", [1, 2, 3])
+def test_span_mask_of_texts_shorter_than_a_span(positions: int) -> None:
+    masked = span_mask(torch.tensor([positions, 1]), positions, share=0.9, span=9)
+    assert masked.shape == (2, positions)
+
+
 def test_masks_only_while_training() -> None:
     torch.manual_seed(0)
     layers = ConformerStack(

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from reference.transducer import loss_by_enumeration
 from torchaudio.functional import rnnt_loss
 
 from jointst.errors import JointstError
 from jointst.ops.transducer import lattice_loss
-from reference.transducer import loss_by_enumeration
 
 
 def random_lattice(batch: int, frames: int, labels: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,7 +23,10 @@ def test_value_and_gradient_equal_enumeration_on_ragged_lengths() -> None:
     slow = [blank.clone().requires_grad_(), label.clone().requires_grad_()]
     losses = lattice_loss(*fast, frames, labels)
     expected = torch.stack(
-        [loss_by_enumeration(slow[0][b, :t, : u + 1], slow[1][b, :t, :u]) for b, (t, u) in enumerate(zip(frames, labels))]
+        [
+            loss_by_enumeration(slow[0][b, :t, : u + 1], slow[1][b, :t, :u])
+            for b, (t, u) in enumerate(zip(frames, labels))
+        ]
     )
     assert torch.allclose(losses.double(), expected, atol=1e-5)
     (losses * upstream.float()).sum().backward()
@@ -39,9 +42,7 @@ def test_equals_torchaudios_full_lattice() -> None:
     targets = torch.randint(1, vocabulary, (batch, labels))
     logit_lengths, target_lengths = torch.tensor([12, 9, 4]), torch.tensor([5, 2, 5])
     full, ours = logits.clone().requires_grad_(), logits.clone().requires_grad_()
-    expected = rnnt_loss(
-        full, targets.int(), logit_lengths.int(), target_lengths.int(), blank=0, reduction="none"
-    )
+    expected = rnnt_loss(full, targets.int(), logit_lengths.int(), target_lengths.int(), blank=0, reduction="none")
     log_probs = ours.log_softmax(-1)
     index = targets[:, None, :, None].expand(-1, frames, -1, -1)
     label = log_probs[:, :, :-1].gather(3, index).squeeze(3)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-from jointst.config import Config
 from jointst.languages import LANGUAGES
 from jointst.load_config import from_yaml, parse, to_yaml
 
@@ -27,7 +26,7 @@ def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def repeated(stated: dict[str, Any]) -> list[str]:
     """Keys of ``stated`` that hold the value they would have anyway."""
     size = stated.get("model", {}).get("size")
-    default = Config() if size is None else parse("train", "", ["--model.size", size]).config
+    default = parse("train", "", [] if size is None else ["--model.size", size]).config
     plain = flatten(yaml.safe_load(to_yaml(default)))
     return [key for key, value in flatten(stated).items() if key != "model.size" and plain[key] == value]
 

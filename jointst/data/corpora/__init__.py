@@ -32,7 +32,7 @@ TEXT_SOURCES = ("libreoffice_help",)
 
 
 def run(context: Context) -> Made:
-    """Prepare every corpus of ``corpus.sources`` that is not up to date.
+    """Prepare every corpus of ``corpus.sources`` that is not up to date; sets of the user's own are left alone.
 
     Raises:
         ConfigError: an unknown source, or a set in ``data`` that no source makes.
@@ -47,8 +47,12 @@ def run(context: Context) -> Made:
         made += _prepare(name, config, context.data, context.nj)
     for name in context.all_sets:
         if not (context.data / name / "text").is_file():
-            known = " ".join(path.name for path in made)
-            raise ConfigError("data", f"the set {name!r} is not in {context.data}", f"corpus.sources made: {known}")
+            problem = f"the set {name!r} is not in {context.data}"
+            if not config.sources:
+                raise ConfigError("data", problem, "corpus.sources is empty: make the set there, with a file text")
+            raise ConfigError("data", problem, f"corpus.sources made: {' '.join(path.name for path in made)}")
+    if not config.sources:
+        return Made(what=f"nothing, corpus.sources is empty: {len(context.all_sets)} own sets", where=context.data)
     sizes = [len(DataDirectory.read(path).text) for path in made]
     return Made(what=f"{len(made)} data directories with {sum(sizes)} utterances or sentences", where=context.data)
 

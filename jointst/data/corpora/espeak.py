@@ -8,10 +8,14 @@ Shapes: T samples.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import re
 import shutil
+import signal
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +32,8 @@ _RATE, _VOLUME, _PITCH = 1, 2, 3  # espeak_PARAMETER
 _UTF8, _IPA = 1, 2
 _RANDOM_SEED = 1
 _QUIET = 40  # of 100, the library's own: louder, some variants are clipped inside it
+
+_MAIN = threading.main_thread()
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
@@ -115,8 +121,9 @@ class Synthesiser:
         self._blocks.clear()
         encoded = _readable(text).encode()
         size = ctypes.c_size_t(len(encoded) + 1)
-        self._check(library.espeak_Synth(encoded, size, 0, 0, 0, _UTF8, None, None), f"read {text!r}")
-        self._check(library.espeak_Synchronize(), f"read {text!r}")
+        with _interrupts_held():
+            self._check(library.espeak_Synth(encoded, size, 0, 0, 0, _UTF8, None, None), f"read {text!r}")
+            self._check(library.espeak_Synchronize(), f"read {text!r}")
         return np.concatenate(self._blocks) if self._blocks else np.zeros(0, np.int16)
 
     def phonemes(self, text: str, voice: str) -> str:
@@ -142,6 +149,22 @@ class Synthesiser:
         """Free the engine's memory and files; it cannot speak afterwards."""
         self._library.espeak_Terminate()
         self._folder.cleanup()
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back while the library speaks: raised inside its callback, it would be printed and lost."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or threading.current_thread() is not _MAIN:
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _locate() -> tuple[Path, Path]:

@@ -13,7 +13,7 @@ corpus measures new sentences, not new voices. To hold her out, leave out en and
 from __future__ import annotations
 
 import gzip
-import os
+import io
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +25,7 @@ from jointst.data.corpora.prompts_repairs import repair_marks, repair_words
 from jointst.data.directory import DataDirectory
 from jointst.errors import ConfigError, DataError
 from jointst.parallel import run_jobs
+from jointst.stage import write_atomically
 
 VERSION = 1
 SAMPLING_RATE = 16000
@@ -171,10 +172,6 @@ def _decode_one(item: _Decoding) -> None:
     except av.error.FFmpegError as error:
         raise DataError(f"cannot be decoded: {error}", path=item.source, utterance=item.name) from None
     samples = np.concatenate(blocks, axis=1)[0]  # (1, T) -> (T,), int16
-    item.target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = item.target.with_name(f".{item.target.stem}.{os.getpid()}.tmp.flac")
-    try:
-        soundfile.write(temporary, samples, SAMPLING_RATE)
-        os.replace(temporary, item.target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    flac = io.BytesIO()
+    soundfile.write(flac, samples, SAMPLING_RATE, format="FLAC")
+    write_atomically(item.target, flac.getvalue())

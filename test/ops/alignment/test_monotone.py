@@ -3,9 +3,6 @@
 import numpy as np
 import pytest
 import torch
-
-from jointst.errors import JointstError
-from jointst.ops.alignment import Alignment, align, best_alignment
 from reference.alignment import (
     banded,
     best_maps,
@@ -17,6 +14,9 @@ from reference.alignment import (
     mas_quadratic,
 )
 from reference.costs import blank_outside, ragged
+
+from jointst.errors import JointstError
+from jointst.ops.alignment import Alignment, align, best_alignment
 
 
 def path_of(result: Alignment, b: int, speech_lengths: torch.Tensor, positions: int) -> list[tuple[int, int]]:

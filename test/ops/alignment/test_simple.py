@@ -1,9 +1,9 @@
 import pytest
 import torch
+from reference.costs import ragged
 
 from jointst.errors import JointstError
 from jointst.ops.alignment import align, durations_of, framewise_alignment, random_alignment
-from reference.costs import ragged
 
 
 def test_framewise_goes_from_end_to_end_and_stays_inside() -> None:
