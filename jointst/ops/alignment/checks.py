@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jointst.errors import JointstError
+from jointst.errors import AlignmentError, JointstError
 from jointst.ops.masks import length_mask
 
 
@@ -28,16 +28,14 @@ def check_lengths(cost: Tensor, speech_lengths: Tensor, text_lengths: Tensor) ->
     """Refuse lengths that do not fit the cost (..., B, N, M).
 
     Raises:
-        JointstError: names the utterance's index and its lengths.
+        AlignmentError: names the utterance's index and its lengths.
     """
     check_shapes(cost, speech_lengths, text_lengths)
     pairs = zip(speech_lengths.tolist(), text_lengths.tolist(), strict=True)
     for b, (frames, positions) in enumerate(pairs):
         if not (1 <= frames <= cost.shape[-2] and 1 <= positions <= cost.shape[-1]):
-            raise JointstError(
-                f"utterance {b} has {frames} speech and {positions} text positions; "
-                f"the cost holds {cost.shape[-2]} x {cost.shape[-1]}, and at least 1 of each is needed"
-            )
+            rule = f"does not fit the cost of {cost.shape[-2]} x {cost.shape[-1]}, or has none: at least 1 is needed"
+            raise AlignmentError(b, frames, positions, rule)
 
 
 def check_paths(total: Tensor, speech_lengths: Tensor, text_lengths: Tensor, rule: str) -> None:
@@ -50,16 +48,14 @@ def check_paths(total: Tensor, speech_lengths: Tensor, text_lengths: Tensor, rul
         rule: what a path must be, and what to do.
 
     Raises:
-        JointstError: names the first such utterance's index and its lengths.
+        AlignmentError: names the first such utterance's index and its lengths.
     """
     lost = ~torch.isfinite(total.detach()).reshape(-1, total.shape[-1]).all(0)
     if not bool(lost.any()):
         return
     b = int(lost.nonzero()[0])
-    raise JointstError(
-        f"utterance {b} with {int(speech_lengths[b])} speech and {int(text_lengths[b])} text positions "
-        f"has no valid path of finite cost: {rule}"
-    )
+    lengths = int(speech_lengths[b]), int(text_lengths[b])
+    raise AlignmentError(b, *lengths, f"has no valid path of finite cost: {rule}")
 
 
 def inside(cost: Tensor, speech_lengths: Tensor, text_lengths: Tensor, band: int | None = None) -> Tensor:

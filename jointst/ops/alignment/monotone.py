@@ -94,7 +94,7 @@ def best(
         check: refuse lengths that do not fit and utterances without a path; reads values on the host.
 
     Raises:
-        JointstError: names the utterance's index and its lengths.
+        AlignmentError: names the utterance's index and its lengths.
     """
     problems = _prepare(cost, speech_lengths, text_lengths, check)
     band = -1 if options.band is None else options.band
@@ -121,7 +121,7 @@ def mas(
         check: refuse lengths that do not fit and utterances without a path; reads values on the host.
 
     Raises:
-        JointstError: names the utterance's index and its lengths.
+        AlignmentError: names the utterance's index and its lengths.
     """
     problems = _prepare(cost, speech_lengths, text_lengths, check)
     band = -1 if options.band is None else options.band
@@ -151,7 +151,7 @@ def dtw(
         check: refuse lengths that do not fit and utterances without a path; reads values on the host.
 
     Raises:
-        JointstError: names the utterance's index and its lengths.
+        AlignmentError: names the utterance's index and its lengths.
     """
     problems = _prepare(cost, speech_lengths, text_lengths, check)
     band = -1 if options.band is None else options.band
@@ -177,7 +177,7 @@ def best_alignment(cost: Tensor, speech_lengths: Tensor, text_lengths: Tensor) -
         float32.
 
     Raises:
-        JointstError: lengths that do not fit, or no path of finite cost.
+        AlignmentError: lengths that do not fit, or no path of finite cost.
     """
     result = best(cost, speech_lengths, text_lengths, BestOptions())
     assert result.index is not None

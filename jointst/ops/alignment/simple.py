@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from jointst.errors import JointstError
+from jointst.errors import AlignmentError, JointstError
 from jointst.ops.alignment.checks import check_lengths, check_paths, check_shapes, inside
 from jointst.ops.alignment.monotone import check_band
 from jointst.ops.alignment.result import Alignment
@@ -159,7 +159,7 @@ def forced(
         check: refuse lengths and durations that do not fit; reads values on the host.
 
     Raises:
-        JointstError: names the utterance whose durations do not sum to its speech length.
+        AlignmentError: names the utterance whose durations do not sum to its speech length.
     """
     (check_lengths if check else check_shapes)(cost, speech_lengths, text_lengths)
     durations = options.durations.to(text_lengths.device)
@@ -171,10 +171,8 @@ def forced(
         sums, negative = ends[:, -1].tolist(), (durations < 0).any(1).tolist()
         for b, frames in enumerate(speech_lengths.tolist()):
             if sums[b] != frames or negative[b]:
-                raise JointstError(
-                    f"utterance {b} with {frames} speech and {int(text_lengths[b])} text positions: durations must "
-                    f"be at least 0 and sum to the speech positions, and sum to {sums[b]}"
-                )
+                rule = f"has durations that sum to {sums[b]}: each at least 0, they must sum to the speech positions"
+                raise AlignmentError(b, frames, int(text_lengths[b]), rule)
     place = torch.arange(cost.shape[-2], device=ends.device).expand(len(ends), -1).contiguous()
     index = torch.searchsorted(ends, place, right=True)
     index = torch.minimum(index, (text_lengths - 1)[:, None])

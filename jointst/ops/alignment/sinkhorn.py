@@ -71,7 +71,7 @@ def sinkhorn(
         check: refuse lengths that do not fit and frames without a position; reads values on the host.
 
     Raises:
-        JointstError: names the utterance's index and its lengths.
+        AlignmentError: names the utterance's index and its lengths.
     """
     (check_lengths if check else check_shapes)(cost, speech_lengths, text_lengths)
     speech_lengths, text_lengths = speech_lengths.to(cost.device), text_lengths.to(cost.device)

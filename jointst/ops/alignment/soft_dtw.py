@@ -71,12 +71,12 @@ def soft_dtw(
         check: refuse lengths that do not fit and utterances without a path; reads values on the host.
 
     Raises:
-        JointstError: names the utterance's index and its lengths.
+        AlignmentError: names the utterance's index and its lengths.
     """
     (check_lengths if check else check_shapes)(cost, speech_lengths, text_lengths)
     problems = cost.reshape(-1, *cost.shape[-2:])
     band = -1 if options.band is None else options.band
-    total, value = _SoftDtw.apply(problems, speech_lengths, text_lengths, options.gamma, band)
+    total, value = _SoftDtw.apply(problems, speech_lengths, text_lengths, options.gamma, band)  # type: ignore[no-untyped-call]
     if check:
         rule = f"soft_dtw with band {options.band} must lead from corner to corner; widen the band"
         check_paths(total.view(cost.shape[:-2]), speech_lengths, text_lengths, rule)

@@ -187,9 +187,9 @@ def test_no_gradient_and_no_change_of_the_cost(device: torch.device) -> None:
 
 def test_refuses_lengths_by_the_utterance(device: torch.device) -> None:
     cost = torch.zeros(2, 5, 3, device=device)
-    with pytest.raises(JointstError, match="utterance 1 has 5 speech and 0 text"):
+    with pytest.raises(JointstError, match="utterance 1 with 5 speech and 0 text"):
         best_alignment(cost, torch.tensor([5, 5]), torch.tensor([3, 0]))
-    with pytest.raises(JointstError, match="utterance 0 has 6 speech"):
+    with pytest.raises(JointstError, match="utterance 0 with 6 speech"):
         best_alignment(cost, torch.tensor([6, 5]), torch.tensor([3, 1]))
     with pytest.raises(JointstError, match="do not fit"):
         best_alignment(cost, torch.tensor([5]), torch.tensor([3]))
