@@ -5,6 +5,8 @@ P problems, B utterances, N speech positions, M text positions. ``band`` is in t
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
@@ -18,8 +20,8 @@ def soft_minimum(a, b, c, gamma):  # type: ignore[no-untyped-def]
     lowest = min(a, min(b, c))
     if lowest == np.inf:
         return lowest
-    total = np.exp((lowest - a) / gamma) + np.exp((lowest - b) / gamma) + np.exp((lowest - c) / gamma)
-    return lowest - gamma * np.log(total)
+    total = math.exp((lowest - a) / gamma) + math.exp((lowest - b) / gamma) + math.exp((lowest - c) / gamma)
+    return lowest - gamma * math.log(total)
 
 
 @njit(cache=True, nogil=True)
@@ -68,7 +70,7 @@ def step_weight(value_here, value_next, cost_next, gamma):  # type: ignore[no-un
     """Share of the paths through the next pair that come from here."""
     if value_next == np.inf or value_here == np.inf:
         return 0.0
-    return np.exp((value_next - cost_next - value_here) / gamma)
+    return math.exp((value_next - cost_next - value_here) / gamma)
 
 
 @njit(cache=True, nogil=True)

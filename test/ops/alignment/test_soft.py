@@ -52,9 +52,9 @@ def test_soft_dtw_becomes_dtw_when_gamma_goes_to_zero(device: torch.device) -> N
 @pytest.mark.parametrize("band", [None, 2])
 def test_soft_dtw_gradcheck(band: int | None, device: torch.device) -> None:
     torch.manual_seed(0)
-    cost = torch.rand(3, 5, 4, dtype=torch.float64).to(device).requires_grad_()
-    lengths = torch.tensor([5, 2, 4]), torch.tensor([4, 3, 1])
-    upstream = torch.tensor([0.7, -1.3, 2.0], dtype=torch.float64, device=device)
+    cost = torch.rand(2, 4, 3, dtype=torch.float64).to(device).requires_grad_()
+    lengths = torch.tensor([4, 2]), torch.tensor([3, 2])
+    upstream = torch.tensor([0.7, -1.3], dtype=torch.float64, device=device)
     assert torch.autograd.gradcheck(
         lambda c: align("soft_dtw", c, *lengths, gamma=0.5, band=band).total * upstream, cost
     )
