@@ -67,7 +67,7 @@ def load_statistics(model: JointModel, config: Config, data: Path) -> None:
         return
     path = data / "cmvn.npz"
     if not path.is_file():
-        raise DataError("is missing", path=path, fix="run the features stage")
+        raise DataError("is missing", path=path, fix="run stage 4, features")
     with np.load(path) as statistics:
         model.normalisation.mean.copy_(torch.from_numpy(statistics["mean"]))
         model.normalisation.inverse_std.copy_(torch.from_numpy(statistics["inverse_std"]))
@@ -94,7 +94,7 @@ def load_trained(context: Context) -> Trained:
     """
     weights = context.exp / "model.safetensors"
     if not weights.is_file():
-        raise DataError("is missing", path=weights, fix="run the train stage")
+        raise DataError("is missing", path=weights, fix="run stage 6, train")
     config = from_yaml(context.exp / "config.yaml")
     symbols = read_symbols(config, context.data)
     model = build_model(config, symbols)

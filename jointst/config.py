@@ -248,14 +248,17 @@ class ModelConfig:
     """Both decoders have this form, not these weights."""
 
     def __post_init__(self) -> None:
-        for key in ("dim", "full_context_dim", "streaming_layers", "full_context_layers", "heads", "chunk"):
+        sizes = ("dim", "full_context_dim", "streaming_layers", "full_context_layers", "heads", "chunk")
+        for key in (*sizes, "feed_forward_multiplier"):
             _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
         for key in ("audio_layers", "left_chunks"):
             _require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
         for key in ("dim", "full_context_dim"):
             width = getattr(self, key)
             _require(width % (2 * self.heads) == 0, key, f"is {width} with {self.heads} heads", "a multiple of 2 heads")
-        _require(self.kernel_size % 2 == 1, "kernel_size", f"is {self.kernel_size}", "an odd number")
+        _require(
+            self.kernel_size > 0 and self.kernel_size % 2 == 1, "kernel_size", f"is {self.kernel_size}", "odd, > 0"
+        )
         _require(0.0 <= self.dropout < 1.0, "dropout", f"is {self.dropout}", "0 <= dropout < 1")
         _require(self.right_context >= -1, "right_context", f"is {self.right_context}", "-1 for all, or at least 0")
 
@@ -386,7 +389,7 @@ class LossConfig:
     streaming: float = 0.5
     """Share of the streaming decoder in each transducer loss; the full-context decoder has the rest."""
     ctc: float = 0.5
-    """Auxiliary CTC on the audio encoder."""
+    """Auxiliary CTC on the audio encoder; on the shared encoders it learns more slowly [ours]."""
     ctc_only_updates: int = 300
     """Updates in which CTC alone is trained: on little data transducers start slowly."""
     fastemit: float = 0.0
@@ -489,6 +492,7 @@ class TrainingConfig:
             _require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
         for key in ("paired_text_share", "hold_share"):
             _require(0.0 <= getattr(self, key) <= 1.0, key, f"is {getattr(self, key)}", "0 to 1")
+        _require(0 <= self.seed < 2**31, "seed", f"is {self.seed}", "0 to 2147483647")
         _require(self.max_time is None or self.max_time > 0, "max_time", f"is {self.max_time}", "> 0 seconds")
 
 
@@ -558,6 +562,12 @@ class Config:
     """Stage 9."""
 
     def __post_init__(self) -> None:
+        _require(
+            self.model.text_encoder.upsampling != "durations",
+            "model.text_encoder.upsampling",
+            "is durations, but no stage makes durations yet",
+            "none, fixed, uniform or gaussian",
+        )
         layers = self.model.streaming_layers + self.model.full_context_layers
         for layer in self.loss.consistency.layers:
             _require(0 <= layer < layers, "loss.consistency.layers", f"{layer} of {layers} shared layers")

@@ -133,16 +133,22 @@ class Stage:
         """Do the work and write the stamp."""
         module, function = self.function.split(":")
         started = time.time()
-        self.stamp(context).unlink(missing_ok=True)
+        stamp = self.stamp(context)
+        stamp.unlink(missing_ok=True)
+        # When the work began, by the clock of the file system, which may be another machine's.
+        write_atomically(stamp, "")
+        begun = stamp.stat().st_mtime_ns
+        stamp.unlink()
         for folder in (context.exp,) if self.per_experiment else (context.data, context.dump):
             remove_remains(folder)
         made: Made = getattr(importlib.import_module(module), function)(context)
         record = {"settings": self.digest(context), "made": made.what, "seconds": round(time.time() - started, 2)}
-        write_atomically(self.stamp(context), json.dumps(record, indent=1) + "\n")
+        write_atomically(stamp, json.dumps(record, indent=1) + "\n")
+        os.utime(stamp, ns=(begun, begun))  # an input that was changed amid the work is newer
         return made
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
     """Write a whole file or nothing: into a temporary file beside it, flushed, then renamed.
 
     Args:

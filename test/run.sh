@@ -12,4 +12,5 @@ echo "== ruff check"
 echo "== mypy --strict"
 "$python" -m mypy --strict jointst
 echo "== pytest"
-exec "$python" -m pytest "$@"
+# Two files at a time, each with one thread: threads of several processes would wait for each other.
+OMP_NUM_THREADS=1 exec "$python" -m pytest -n 2 --dist loadfile "$@"

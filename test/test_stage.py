@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,6 +72,23 @@ def test_what_makes_a_stage_run_again(stage: Stage, context: Context) -> None:
     assert "in is newer" in stage.reason_to_run(context)
     (context.data / "in").unlink()
     assert "in is missing" in stage.reason_to_run(context)
+
+
+def test_an_input_changed_amid_the_work_makes_the_stage_run_again(
+    stage: Stage, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = work
+
+    def slow(context: Context) -> Made:
+        made = plain(context)
+        time.sleep(0.02)  # more than a tick of the file system's clock
+        write_atomically(context.data / "in", "two\n")
+        time.sleep(0.02)
+        return made
+
+    monkeypatch.setattr(sys.modules[__name__], "work", slow)
+    stage.run(context)
+    assert "in is newer" in stage.reason_to_run(context)
 
 
 def test_a_damaged_stamp_means_again(stage: Stage, context: Context) -> None:

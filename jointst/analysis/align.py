@@ -41,8 +41,6 @@ def run(context: Context) -> Made:
     paired = PairedSet(directories, trained.symbols, may_lack=context.config.features.max_failures > 0)
     folder = context.exp / "align"
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("heat_*"):
-        old.unlink()
     result = measure(context, trained, paired, folder)
     texts = {utterance: text for directory in directories for utterance, text in directory.text.items()}
     for item in result["heat_maps"]:
@@ -53,6 +51,10 @@ def run(context: Context) -> Made:
     print(text, end="", flush=True)
     for alarm in result["alarms"]:
         print(f"WARNING: {alarm}", file=sys.stderr)
+    drawn = {Path(item["file"]).stem for item in result["heat_maps"]}
+    for path in folder.glob("heat_*"):
+        if path.stem not in drawn:  # of an earlier run
+            path.unlink()
     report = build_report(context)
     return Made(what=f"{len(result['layers'])} layers, {len(result['heat_maps'])} heat maps, the report", where=report)
 

@@ -60,7 +60,7 @@ class Symbols:
                     "has no phones",
                     path=directory.path / "phones",
                     utterance=utterance,
-                    fix="run the lexicon stage, and look at unknown_<language>.txt",
+                    fix="run stage 3, lexicon, and look at unknown_<language>.txt",
                 )
             ids = self.phones.encode(phones)
         return torch.tensor(ids, dtype=torch.int64)
@@ -146,7 +146,7 @@ class PairedSet(TextSet):
                 f"features cannot be read: {error}",
                 path=self._scp[i],
                 utterance=self.utterances[i],
-                fix="run the features stage with --force",
+                fix="run stage 4, features, with --force",
             ) from None
         return torch.from_numpy(np.array(matrix, dtype=np.float32))
 
@@ -223,7 +223,7 @@ def _with_features(directory: DataDirectory, may_lack: bool) -> DataDirectory:
             f"has no features, as {len(lacking) - 1} others" if len(lacking) > 1 else "has no features",
             path=directory.path / "feats.scp",
             utterance=lacking[0],
-            fix="run the features stage",
+            fix="run stage 4, features",
         )
     named = " ".join(lacking[:SHOWN]) + (" ..." if len(lacking) > SHOWN else "")
     print(f"{directory.path}: {len(lacking)} utterances without features are left out: {named}", flush=True)

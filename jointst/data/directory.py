@@ -13,6 +13,13 @@ from jointst.units import Seconds
 
 MAY_BE_EMPTY = ("text", "phones")
 """Files in which a key may stand alone on its line."""
+MAKERS = {
+    "phones": "run stage 3, lexicon",
+    "feats.scp": "run stage 4, features",
+    "utt2num_frames": "run stage 4, features",
+    "hyp.text": "run stage 7, decode",
+}
+"""What to do where a file is missing; the others are made by stage 1, or by hand."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ def scan_table(path: Path, *, allow_empty: bool = False) -> Table:
         DataError: the file is missing or is not a file.
     """
     if not path.is_file():
-        raise DataError("is missing", path=path, fix="make it, or run the stage that does")
+        raise DataError("is missing", path=path, fix=MAKERS.get(path.name, "make it, or run stage 1, corpus"))
     table = Table({}, {}, [])
     content = path.read_bytes()
     # splitlines() would also break lines at U+2028 and the like
@@ -200,7 +207,9 @@ class DataDirectory:
         """
         path = Path(path)
         if not path.is_dir():
-            raise DataError("there is no such data directory", path=path, fix="run stage 1, or correct the set's name")
+            raise DataError(
+                "there is no such data directory", path=path, fix="run stage 1, corpus, or correct the set's name"
+            )
         text = read_table(path / "text")
         if not text:
             raise DataError("an empty set", path=path / "text", fix="at least one utterance is needed")
@@ -298,5 +307,7 @@ def _segment(path: Path, utterance: str, value: str) -> Segment:
 def _count(path: Path, utterance: str, value: str) -> int:
     if not (value.isascii() and value.isdigit()):
         file = path / "utt2num_frames"
-        raise DataError(f"{value!r} is not a number of frames", path=file, utterance=utterance, fix="run stage 4")
+        raise DataError(
+            f"{value!r} is not a number of frames", path=file, utterance=utterance, fix="run stage 4, features"
+        )
     return int(value)

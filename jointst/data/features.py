@@ -247,6 +247,9 @@ def run(context: Context) -> Made:
         for speed in config.speed_perturbation if name in context.config.data.train else (1.0,):
             plan.append((source, speed, _jobs_of(source, speed, dump, config)))
     jobs = [job for _, _, jobs in plan for job in jobs]
+    if context.force:
+        for job in jobs:
+            job.record.unlink(missing_ok=True)
     sizes = [len(job.utterances) for job in jobs]
     done = run_jobs(do_job, jobs, context.nj, desc="features", unit="utterance", sizes=sizes)
     records = dict(zip((job.record for job in jobs), done, strict=True))

@@ -23,18 +23,18 @@ def run(context: Context) -> Made:
     """
     weights = context.exp / "model.safetensors"
     if not weights.is_file():
-        raise DataError("is missing", path=weights, fix="run the train stage")
+        raise DataError("is missing", path=weights, fix="run stage 6, train")
     packed, writing = context.exp / "packed", context.exp / "packed.writing"
     shutil.rmtree(writing, ignore_errors=True)
     (writing / "lang").mkdir(parents=True)
     state = {name: tensor for name, tensor in load_file(weights).items() if not name.startswith(TRAINING_ONLY)}
     write_atomically(writing / "model.safetensors", save(state))
-    sources = [context.exp / "config.yaml", context.exp / "versions.json"]
-    sources += [context.data / "tokenizer" / name for name in ("tokenizer.model", "tokens.txt")]
-    for source in sources:
-        _copy(source, writing)
+    for name in ("config.yaml", "versions.json"):
+        _copy(context.exp / name, writing, "run stage 6, train")
+    for name in ("tokenizer.model", "tokens.txt"):
+        _copy(context.data / "tokenizer" / name, writing, "run stage 5, tokenizer")
     for source in sorted((context.data / "lang").glob("lexicon_*.txt")) + [context.data / "lang" / "phones.txt"]:
-        _copy(source, writing / "lang")
+        _copy(source, writing / "lang", "run stage 3, lexicon")
     parameters = sum(tensor.numel() for tensor in state.values())
     write_atomically(writing / "parameters.json", json.dumps({"parameters": parameters}) + "\n")
     shutil.rmtree(packed, ignore_errors=True)
@@ -43,7 +43,7 @@ def run(context: Context) -> Made:
     return Made(what=f"recogniser of {parameters / 1e6:.2f} M parameters, {size:.1f} MB", where=packed)
 
 
-def _copy(source: Path, folder: Path) -> None:
+def _copy(source: Path, folder: Path, fix: str) -> None:
     if not source.is_file():
-        raise DataError("is missing", path=source, fix="run the stages before this one")
+        raise DataError("is missing", path=source, fix=fix)
     shutil.copyfile(source, folder / source.name)

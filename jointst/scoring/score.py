@@ -141,7 +141,7 @@ def _speed(path: Path) -> dict[str, float] | None:
         # The encoder runs once for both decoders, so the streaming figure includes the full-context layers.
         rtfx = {f"rtfx_{name}": audio / max(encoder + timing[f"{name}_seconds"], 1e-9) for name in DECODERS}
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise DataError(f"is damaged: {error!r}", path=path, fix="run the decode stage with --force") from None
+        raise DataError(f"is damaged: {error!r}", path=path, fix="run stage 7, decode, with --force") from None
     return {**timing, **rtfx}
 
 

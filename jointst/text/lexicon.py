@@ -53,7 +53,7 @@ class PhoneTable:
         Raises:
             DataError: the file is missing, a line is malformed, or the special symbols are not first.
         """
-        fix = "run the lexicon stage again"
+        fix = "run stage 3, lexicon"
         if not path.is_file():
             raise DataError("there is no phone table", path=path, fix=fix)
         symbols: list[str] = []

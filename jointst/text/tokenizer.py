@@ -41,7 +41,7 @@ class Tokenizer:
         Raises:
             DataError: the file is missing or damaged, or its first pieces are not the blank and the unknown piece.
         """
-        fix = "run the tokenizer stage again"
+        fix = "run stage 5, tokenizer"
         if not path.is_file():
             raise DataError("there is no tokenizer model", path=path, fix=fix)
         try:

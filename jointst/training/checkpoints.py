@@ -7,6 +7,7 @@ the weights with the lowest dev losses, listed in ``best.json``.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -17,7 +18,8 @@ from typing import Any
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from safetensors.torch import load_file, save_file
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from safetensors.torch import load_file, save
 
 from jointst.errors import DataError
 from jointst.stage import write_atomically
@@ -67,6 +69,20 @@ def average(files: list[Path]) -> dict[str, torch.Tensor]:
     }
 
 
+class WholeFiles(TorchCheckpointIO):
+    """Checkpoints written beside their place and renamed; lightning's own way writes them first where /tmp is."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write a checkpoint, whole or not at all.
+
+        Raises:
+            OSError: the disk is full, with the path.
+        """
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_atomically(Path(path), buffer.getbuffer())
+
+
 class Checkpoints(Callback):
     """Writes checkpoints after every validation.
 
@@ -81,9 +97,14 @@ class Checkpoints(Callback):
         self.dev_loss: float | None = None
 
     def best(self) -> list[dict[str, Any]]:
-        """The kept weights: ``update``, ``dev_loss`` and ``file``, the lowest loss first."""
+        """The kept weights, ``keep`` at most: ``update``, ``dev_loss`` and ``file``, the lowest loss first."""
         path = self._folder / "best.json"
-        return json.loads(path.read_text()) if path.is_file() else []
+        kept: list[dict[str, Any]] = json.loads(path.read_text()) if path.is_file() else []
+        return kept[: self._keep]
+
+    def forget(self) -> None:
+        """Forget weights of a run that has no full checkpoint: a run that starts anew must not average them in."""
+        (self._folder / "best.json").unlink(missing_ok=True)
 
     def save(self, trainer: Trainer, module: LightningModule) -> None:
         """Write the full state, and the weights if they are among the best."""
@@ -91,11 +112,12 @@ class Checkpoints(Callback):
         last, temporary = self._folder / "last.ckpt", self._folder / "writing.ckpt"
         trainer.save_checkpoint(temporary)
         if trainer.is_global_zero:
+            # Weights first: a run killed between the two validates again, and writes the same weights once more.
+            if self.dev_loss is not None:
+                self._keep_weights(trainer.global_step, self.dev_loss, module)
             if last.exists():
                 os.replace(last, self._folder / "previous.ckpt")
             os.replace(temporary, last)
-            if self.dev_loss is not None:
-                self._keep_weights(trainer.global_step, self.dev_loss, module)
 
     def _keep_weights(self, update: int, dev_loss: float, module: LightningModule) -> None:
         assert isinstance(module.model, torch.nn.Module)
@@ -105,10 +127,8 @@ class Checkpoints(Callback):
         ranked = sorted([*known, {"update": update, "dev_loss": dev_loss, "file": name}], key=lambda e: e["dev_loss"])
         kept = ranked[: self._keep]
         if any(entry["file"] == name for entry in kept):
-            temporary = self._folder / "writing.safetensors"
             state = {key: tensor.detach().cpu().contiguous() for key, tensor in module.model.state_dict().items()}
-            save_file(state, temporary)
-            os.replace(temporary, self._folder / name)
+            write_atomically(self._folder / name, save(state))
         write_atomically(self._folder / "best.json", json.dumps(kept, indent=1) + "\n")
         for path in self._folder.glob("update_*.safetensors"):
             if path.name not in {entry["file"] for entry in kept}:

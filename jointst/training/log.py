@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,9 @@ from lightning.pytorch.callbacks import Callback
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from jointst.errors import CollapseError
 from jointst.progress import progress
+from jointst.stage import write_atomically
 from jointst.training.checkpoints import Checkpoints
 from jointst.training.module import JointModule
 from jointst.units import Seconds
@@ -30,6 +35,16 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return lines
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let an error of the system say which file it is about: a full disk does not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 class Log(Callback):
@@ -65,20 +80,28 @@ class Log(Callback):
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Drop what a broken run logged after its last checkpoint, and start the clock."""
         self._started = time.monotonic()
+        self._logged_update = trainer.global_step
+        self._bar: tqdm[None] = tqdm(iterable=(), disable=True)
+        if not trainer.is_global_zero:
+            return  # of several processes, the first alone writes
         path = self._folder / "log.jsonl"
         kept = [line for line in read_log(path) if line["update"] <= trainer.global_step and trainer.global_step > 0]
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
         self._stream = path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(self._folder / "tensorboard"), purge_step=trainer.global_step)
-        self._bar: tqdm[None] = progress(total=trainer.max_steps, desc="train", unit="update")
+        self._board = SummaryWriter(str(self._folder / "tensorboard"), purge_step=trainer.global_step + 1)
+        self._bar = progress(total=trainer.max_steps, desc="train", unit="update")
         self._bar.update(trainer.global_step)
 
     def _write(self, record: dict[str, Any]) -> None:
-        self._stream.write(json.dumps(record) + "\n")
-        self._stream.flush()
-        for name, value in record.items():
-            if name != "update":
-                self._board.add_scalar(name, value, record["update"])
+        if not hasattr(self, "_stream"):
+            return
+        with _named(self._folder / "log.jsonl"):
+            self._stream.write(json.dumps(record) + "\n")
+            self._stream.flush()
+        with _named(self._folder / "tensorboard"):
+            for name, value in record.items():
+                if name != "update":
+                    self._board.add_scalar(name, value, record["update"])
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -94,7 +117,10 @@ class Log(Callback):
             assert isinstance(module, JointModule)
             self._write({"update": update, "seconds": round(self.seconds, 2), "rate": rate, **module.latest})
             self._bar.set_postfix_str(f"loss {module.latest['loss']:.3f}", refresh=False)
-        late = self._max_time is not None and self.seconds > self._max_time
+        late = False
+        if self._max_time is not None:
+            # Clocks differ: if each process asked its own, one would stop and the others wait for it.
+            late = trainer.strategy.broadcast(self.seconds > self._max_time)
         if late or update == trainer.max_steps:
             trainer.should_stop = True  # lightning then validates once more
 
@@ -112,23 +138,36 @@ class Log(Callback):
             self._sums[name] = self._sums.get(name, 0.0) + value
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Log the dev losses, and write a checkpoint."""
+        """Log the dev losses, and write a checkpoint.
+
+        Raises:
+            CollapseError: a dev loss is not finite; such weights must not become the checkpoint to go on from.
+        """
         labels = self._sums.pop("labels")
         losses = {f"dev_{name}": value / labels for name, value in self._sums.items()}
         self._sums = {}
         dev_loss = sum(losses.values()) / len(losses)
+        if not math.isfinite(dev_loss):
+            raise CollapseError(
+                f"update {trainer.global_step}: the dev loss is not finite ({losses}): the weights are broken, or the "
+                "features of a dev set; the last checkpoint stays; what to do: look at the dev features, or lower "
+                "training.peak_rate (which starts anew)"
+            )
         self._checkpoints.dev_loss = dev_loss
         record = {"update": trainer.global_step, "seconds": round(self.seconds, 2), "dev_loss": dev_loss, **losses}
         self._write(record)
-        self._bar.write(
-            f"update {trainer.global_step}: dev loss {dev_loss:.4f} a label "
-            f"({', '.join(f'{name} {value:.4f}' for name, value in losses.items())}), {self.seconds:.0f} s"
-        )
+        if trainer.is_global_zero:
+            self._bar.write(
+                f"update {trainer.global_step}: dev loss {dev_loss:.4f} a label "
+                f"({', '.join(f'{name} {value:.4f}' for name, value in losses.items())}), {self.seconds:.0f} s"
+            )
         self._checkpoints.save(trainer, module)
 
     def close(self) -> None:
         """Close the files; also after an error."""
         if hasattr(self, "_stream"):
-            self._stream.close()
-            self._board.close()
             self._bar.close()
+            with _named(self._folder / "log.jsonl"):
+                self._stream.close()
+            with _named(self._folder / "tensorboard"):
+                self._board.close()

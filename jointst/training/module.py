@@ -78,7 +78,7 @@ class JointModule(LightningModule):
         raise CollapseError(
             f"update {self.global_step}: the loss is not finite ({parts}); paired utterances of the batch: "
             f"{' '.join(batch.paired.utterances)}; texts: {' '.join(texts)}; what to do: look at these utterances, "
-            "lower training.peak_rate or training.gradient_clip, then run again: it continues from the last checkpoint"
+            "lower training.peak_rate or training.gradient_clip (either starts anew), then run again"
         )
 
     def _watch(self, loss: JointLoss) -> None:
@@ -116,7 +116,7 @@ class JointModule(LightningModule):
         return {**losses, "labels": float(labels)}
 
     def configure_optimizers(self) -> Any:
-        """AdamW under :func:`rate_factor`; norms, biases and embeddings are not decayed."""
+        """AdamW under :func:`rate_factor`; norms, biases and the mask embedding are not decayed."""
         training = self.config.training
         decayed = [parameter for parameter in self.model.parameters() if parameter.dim() >= 2]
         plain = [parameter for parameter in self.model.parameters() if parameter.dim() < 2]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import lightning
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from jointst.build import build_model, choose_device, describe, load_statistics, read_symbols
 from jointst.config import Config
@@ -20,7 +20,7 @@ from jointst.errors import DataError, EnvironmentFault
 from jointst.load_config import to_yaml
 from jointst.stage import Context, Made, write_atomically
 from jointst.threads import set_threads
-from jointst.training.checkpoints import Checkpoints, average, last_checkpoint
+from jointst.training.checkpoints import Checkpoints, WholeFiles, average, last_checkpoint
 from jointst.training.data import JointData
 from jointst.training.log import Log
 from jointst.training.module import JointModule
@@ -28,22 +28,30 @@ from jointst.versions import versions
 
 MAY_CHANGE = ("max_updates", "max_time", "validate_every", "keep_best", "workers", "on_collapse")
 """Training settings that a continued run may change; any other change starts anew."""
+NOT_TRAINED_ON = ("root", "test", "max_tokens_per_second")
+"""Data settings that training does not depend on: a new test set must not cost a new training."""
 
 
 def fingerprint(context: Context) -> str:
     """A hash of everything that training depends on: settings, symbol tables, statistics, transcripts."""
     config = context.config
-    sections = {name: dataclasses.asdict(getattr(config, name)) for name in ("data", "model", "loss", "training")}
-    for key in MAY_CHANGE:
-        del sections["training"][key]
+    names = ("data", "features", "model", "loss", "training")
+    sections = {name: dataclasses.asdict(getattr(config, name)) for name in names}
+    for section, keys in (("training", MAY_CHANGE), ("data", NOT_TRAINED_ON), ("features", ("max_failures",))):
+        for key in keys:
+            del sections[section][key]
+    sections["text_input"] = {"kind": config.tokenizer.text_input}
     digest = hashlib.sha256(json.dumps(sections, sort_keys=True).encode())
-    files = [context.data / "tokenizer" / "tokenizer.model", context.data / "lang" / "phones.txt"]
-    files += [context.data / "cmvn.npz"] if config.features.cmvn == "global" else []
-    for name in (*config.data.train, *config.data.unpaired):
-        files += [context.data / name / "text", context.data / name / "phones"]
-    for path in files:
+    sets = [context.data / name for name in (*config.data.train, *config.data.unpaired)]
+    files = {path / "text": "run stage 1, corpus" for path in sets}
+    files |= {path / "phones": "run stage 3, lexicon" for path in sets}
+    files[context.data / "lang" / "phones.txt"] = "run stage 3, lexicon"
+    if config.features.cmvn == "global":
+        files[context.data / "cmvn.npz"] = "run stage 4, features"
+    files[context.data / "tokenizer" / "tokenizer.model"] = "run stage 5, tokenizer"
+    for path, fix in files.items():
         if not path.is_file():
-            raise DataError("is missing", path=path, fix="run the stages before this one")
+            raise DataError("is missing", path=path, fix=fix)
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -81,11 +89,18 @@ def _trainer(context: Context, checkpoints: Checkpoints, log: Log) -> lightning.
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         callbacks=[log],
+        plugins=[WholeFiles()],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+
+
+def _plain(error: DataError) -> DataError:
+    """A loader process's error without its traceback, which torch puts into the message."""
+    before, mark, message = str(error).rpartition(f"{DataError.__module__}.{DataError.__name__}: ")
+    return DataError(message.strip()) if mark and "Traceback" in before else error
 
 
 def run(context: Context) -> Made:
@@ -120,6 +135,8 @@ def run(context: Context) -> Made:
     resumed = last_checkpoint(folder / "checkpoints")
     if resumed is not None:
         print(f"going on from {resumed}", flush=True)
+    else:
+        checkpoints.forget()
     started = time.monotonic()
     try:
         trainer.fit(JointModule(model, config), JointData(config, context.data, symbols), ckpt_path=resumed)
@@ -127,15 +144,19 @@ def run(context: Context) -> Made:
         raise EnvironmentFault(
             f"out of GPU memory ({error}); lower training.speech_batch.max_lattice or max_positions"
         ) from None
+    except DataError as error:
+        raise _plain(error) from None
+    except SystemExit:
+        if trainer.interrupted:  # lightning turns Ctrl-C into an exit with status 1
+            raise KeyboardInterrupt from None
+        raise
     finally:
         log.close()
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    if not trainer.is_global_zero:
+        raise SystemExit(0)  # one process of several writes the result
     best = checkpoints.best()
     averaged = average([folder / "checkpoints" / entry["file"] for entry in best])
-    temporary = folder / "writing.safetensors"
-    save_file(averaged, temporary)
-    temporary.replace(folder / "model.safetensors")
+    write_atomically(folder / "model.safetensors", save(averaged))
     minutes = (time.monotonic() - started) / 60
     what = f"model after {trainer.global_step} updates ({minutes:.1f} min), the mean of {len(best)} checkpoints"
     return Made(what=what, where=folder / "model.safetensors")

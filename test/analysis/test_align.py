@@ -97,7 +97,7 @@ def test_a_high_threshold_raises_the_collapse_alarm(toy: Context) -> None:
 
 def test_without_a_model_the_message_names_the_stage(toy: Context) -> None:
     (toy.exp / "model.safetensors").unlink()
-    with pytest.raises(DataError, match="run the train stage"):
+    with pytest.raises(DataError, match="run stage 6, train"):
         run(toy)
 
 

@@ -10,19 +10,23 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import kaldiio
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from jointst.config import BatchConfig, Config, ConsistencyConfig, LossConfig, TrainingConfig
 from jointst.data.directory import DataDirectory
 from jointst.errors import CollapseError, DataError
 from jointst.load_config import to_yaml
 from jointst.stage import Context
-from jointst.training.checkpoints import average, last_checkpoint
+from jointst.training.checkpoints import Checkpoints, average, last_checkpoint
 from jointst.training.log import read_log
-from jointst.training.train import run
+from jointst.training.module import JointModule
+from jointst.training.train import fingerprint, run
 
 SMALL = BatchConfig(max_utterances=4)
 
@@ -150,14 +154,97 @@ def test_stops_when_the_time_is_up(context: Context) -> None:
 
 def test_accumulated_batches_count_as_one_update(context: Context) -> None:
     assert "6 updates" in run(changed(context, max_updates=6, validate_every=3, accumulate=2)).what
-    assert {1, 3, 6} <= set(losses(context.exp))
+    assert [line["update"] for line in read_log(context.exp / "log.jsonl")] == [1, 3, 6]
+
+
+def test_broken_amid_accumulated_batches_from_loader_processes(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every line of the log and every curve is that of an unbroken run."""
+    whole = changed(context, max_updates=20, validate_every=10, accumulate=3, workers=2)
+    run(whole)
+    broken = dataclasses.replace(whole, name="broken")
+    original = JointModule.training_step
+
+    def breaks(self: JointModule, batch: Any, batch_idx: int) -> torch.Tensor:
+        if self.global_step == 14 and batch_idx % 3 == 1:
+            raise ConnectionAbortedError
+        return original(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JointModule, "training_step", breaks)
+        with pytest.raises(ConnectionAbortedError):
+            run(broken)
+    run(broken)
+    expected, got = (
+        [{k: v for k, v in line.items() if k != "seconds"} for line in read_log(each.exp / "log.jsonl")]
+        for each in (whole, broken)
+    )
+    assert got == expected
+    assert [line["update"] for line in got] == [1, 10, 10, 20, 20]
+    one, other = (load_file(each.exp / "model.safetensors") for each in (whole, broken))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    curves = EventAccumulator(str(broken.exp / "tensorboard"))
+    curves.Reload()
+    assert [event.step for event in curves.Scalars("dev_loss")] == [10, 20]
+
+
+def test_killed_between_weights_and_checkpoint_loses_no_weights(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever file comes first, continuing must average the weights that an unbroken run averages."""
+    config = changed(context, max_updates=6, validate_every=3)
+
+    def breaks(self: Checkpoints, *arguments: Any) -> None:
+        raise ConnectionAbortedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "_keep_weights", breaks)
+        with pytest.raises(ConnectionAbortedError):
+            run(config)
+    assert "the mean of 2 checkpoints" in run(config).what
+
+
+def test_weights_of_a_run_without_a_checkpoint_are_forgotten(context: Context) -> None:
+    stale = [{"update": 1, "dev_loss": 0.0, "file": "update_0000001.safetensors"}]
+    (context.exp / "checkpoints").mkdir(parents=True)
+    (context.exp / "checkpoints/best.json").write_text(json.dumps(stale))
+    assert "the mean of 1 checkpoints" in run(changed(context, max_updates=2, validate_every=2)).what
+
+
+def test_a_smaller_number_of_best_weights_is_heeded_afterwards(context: Context) -> None:
+    assert "mean of 2" in run(changed(context, max_updates=4, validate_every=2)).what
+    assert "mean of 1" in run(changed(context, max_updates=4, validate_every=2, keep_best=1)).what
+
+
+def test_a_broken_dev_loss_stops_before_it_becomes_the_checkpoint(context: Context) -> None:
+    scp = context.data / "t_dev/feats.scp"
+    matrices = {
+        key: kaldiio.load_mat(value) * float("nan")
+        for key, value in (line.split() for line in scp.read_text().splitlines())
+    }
+    kaldiio.save_ark(str(context.data / "t_dev/feats.ark"), matrices, scp=str(scp))
+    with pytest.raises(CollapseError, match="dev loss is not finite"):
+        run(changed(context, max_updates=4, validate_every=2))
+    assert last_checkpoint(context.exp / "checkpoints") is None
+
+
+def test_what_starts_a_new_training_and_what_does_not(context: Context) -> None:
+    def marked(section: str, **changes: object) -> str:
+        part = dataclasses.replace(getattr(context.config, section), **changes)
+        return fingerprint(dataclasses.replace(context, config=dataclasses.replace(context.config, **{section: part})))
+
+    now = fingerprint(context)
+    assert marked("data", test=("t_test", "another")) == now
+    assert marked("training", max_updates=99) == now
+    assert marked("features", speed_perturbation=(0.9, 1.0)) != now
+    assert marked("features", mel_bins=40) != now
+    assert marked("tokenizer", text_input="pieces") != now
 
 
 def test_a_loss_that_is_not_finite_names_the_utterances(context: Context) -> None:
     feats = context.data / "t_train" / "feats.ark"
     matrices = dict(line.split() for line in (context.data / "t_train/feats.scp").read_text().splitlines())
-    import kaldiio
-
     loaded = {key: kaldiio.load_mat(value).copy() for key, value in matrices.items()}
     loaded["en_v0-0"][3] = float("nan")
     kaldiio.save_ark(str(feats), loaded, scp=str(context.data / "t_train/feats.scp"))

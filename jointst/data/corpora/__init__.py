@@ -44,6 +44,8 @@ def run(context: Context) -> Made:
             raise ConfigError("corpus.sources", f"item {key} is {name!r}", f"known: {' '.join(SOURCES)}")
     made: list[Path] = []
     for name in sorted(config.sources, key=lambda name: name in TEXT_SOURCES):
+        if context.force:
+            _stamp(context.data, name).unlink(missing_ok=True)
         made += _prepare(name, config, context.data, context.nj)
     for name in context.all_sets:
         if not (context.data / name / "text").is_file():
@@ -62,10 +64,14 @@ def held_out(data: Path) -> list[Path]:
     return sorted(path for pattern in ("*_dev", "*_test", "*_test_*") for path in data.glob(f"{pattern}/text"))
 
 
+def _stamp(data: Path, name: str) -> Path:
+    return data / ".stages" / f"corpus_{name}.json"
+
+
 def _prepare(name: str, config: CorpusConfig, data: Path, nj: int) -> list[Path]:
     """Prepare one corpus unless its stamp is current."""
     module = importlib.import_module(SOURCES[name])
-    stamp = data / ".stages" / f"corpus_{name}.json"
+    stamp = _stamp(data, name)
     digest = _digest(name, module, config, data)
     if stamp.is_file():
         try:

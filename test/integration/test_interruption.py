@@ -1,0 +1,157 @@
+"""kill -9, Ctrl-C and a full disk in the middle of stages: what is said, what is left, and what running again gives."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from integration.toy_recipe import broken, contents, members, stage, start
+
+from jointst.training.checkpoints import last_checkpoint
+
+SHARED = {"corpus": 1, "lexicon": 3, "features": 4, "tokenizer": 5}
+
+
+def undo(name: str) -> None:
+    """Make it as if the stage had not run."""
+    folders = {"corpus": ["data"], "lexicon": ["data/lang"], "features": ["dump"], "tokenizer": ["data/tokenizer"]}
+    for folder in folders.get(name, ["exp/toy/decode"] if name == "decode" else []):
+        shutil.rmtree(folder)
+    files = {"lexicon": ["phones"], "features": ["feats.scp", "utt2num_frames"]}.get(name, [])
+    for path in [found for file in files for found in Path("data").glob(f"*/{file}")]:
+        path.unlink()
+    if name == "features":
+        Path("data/cmvn.npz").unlink()
+    for stamp in (*Path("data").glob(f".stages/*_{name}.json"), *Path("exp").glob(f"*/.stages/*_{name}.json")):
+        stamp.unlink()
+
+
+def made_by(name: str) -> dict[str, bytes]:
+    return contents("exp") if name == "decode" else contents("data", "dump")
+
+
+@pytest.fixture
+def renamings(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], int]:
+    """Runs a stage unbroken, and counts the files that it renames when they are finished."""
+
+    def count(name: str) -> int:
+        calls: list[str] = []
+        plain = os.replace
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", lambda source, target: (calls.append(target), plain(source, target)))
+            assert stage(name) == 0
+        return len(calls)
+
+    return count
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+@pytest.mark.parametrize("name", ["corpus", "lexicon", "features", "decode"])
+def test_killed_and_run_again_gives_what_an_unbroken_run_gives(
+    name: str, share: float, renamings: Callable[[str], int], request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue("trained" if name == "decode" else "recipe")
+    if name == "corpus":  # later stages write into its folders
+        shutil.rmtree("dump")
+    undo(name)
+    total = renamings(name)
+    expected = made_by(name)
+    undo(name)
+    done = broken("kill", round(share * total), name)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert made_by(name) != expected, "killed too late"
+    assert stage(name) == 0
+    assert made_by(name) == expected
+
+
+def test_killed_with_its_workers_and_run_again(recipe: Path) -> None:
+    shutil.rmtree("dump")
+    undo("corpus")
+    command = [sys.executable, "-m", "jointst", "corpus", "--conf", "toy.yaml", "--nj", "2"]
+    with start(*command) as process:
+        assert process.stdout is not None
+        while not any(Path("data").rglob("*.flac")):
+            assert process.poll() is None, "finished before it could be killed"
+        process.kill()
+        process.communicate(timeout=60)
+    assert not members(process.pid), "a worker goes on"
+    assert not Path("data/mini_unpaired").exists(), "killed too late"
+    assert stage("corpus") == 0
+    got = contents("data")
+    shutil.rmtree("data")
+    assert stage("corpus") == 0
+    assert got == contents("data")
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "options"),
+    [
+        ("corpus", 4, ["--nj", "2"]),
+        ("lexicon", 4, []),
+        ("features", 3, ["--nj", "2"]),
+        ("train", 6, []),
+        ("decode", 3, []),
+        ("align", 3, []),
+    ],
+)
+def test_ctrl_c_ends_everything_with_a_message(
+    name: str, at: int, options: list[str], request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue("trained" if name in ("decode", "align") else "recipe")
+    done = broken("interrupt", at, name, "--force", *options)
+    assert done.returncode == 130, done.stderr
+    assert f"jointst {name}: interrupted; run it again to go on" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert stage(name) == 0, "and it goes on"
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "options"),
+    [
+        ("corpus", 6, ["--nj", "2"]),
+        ("lexicon", 5, []),
+        ("features", 3, []),
+        ("tokenizer", 2, []),
+        ("decode", 3, []),
+        ("score", 2, []),
+        ("align", 3, []),
+        ("export", 2, []),
+    ],
+)
+def test_a_full_disk_is_named_and_earlier_outputs_stay(
+    name: str, at: int, options: list[str], request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue("recipe" if name in SHARED else "trained")
+    before = contents("data", "dump", "exp")
+    done = broken("full", at, name, "--force", *options)
+    assert done.returncode == 1, done.stderr
+    message = done.stderr.strip().splitlines()[-1]
+    assert message.startswith(f"jointst {name}: error: ")
+    assert message.endswith(": File too large; what was finished is kept: make room, then run it again")
+    assert any(folder in message for folder in ("data/", "dump/", "exp/toy/")), "which file"
+    assert "Traceback" not in done.stdout + done.stderr
+    after = contents("data", "dump", "exp")
+    assert {path: after.get(path) for path in before} == before, "whole files, old or made anew the same"
+    assert not [path for path in after if ".tmp" in path]
+    assert stage(name) == 0
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(recipe: Path) -> None:
+    # Renamed before: the fingerprint, settings, versions; then weights, their list and a checkpoint at each validation.
+    done = broken("full", 7, "train", "--training.max_updates", "9")
+    assert done.returncode == 1, done.stderr
+    assert "File too large; what was finished is kept" in done.stderr
+    assert "exp/toy/" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    checkpoint = last_checkpoint(Path("exp/toy/checkpoints"))
+    assert checkpoint is not None
+    assert checkpoint.name in ("last.ckpt", "previous.ckpt")
+    assert not list(Path("exp/toy/checkpoints").glob("damaged*"))
+    assert not Path("exp/toy/model.safetensors").exists()
+    assert stage("train", "--training.max_updates", "9") == 0
+    assert Path("exp/toy/model.safetensors").is_file()
