@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from jointst.config import Config
@@ -45,6 +46,14 @@ def read_symbols(config: Config, data: Path) -> Symbols:
         phones=PhoneTable.read(data / "lang" / "phones.txt"),
         text_input=config.tokenizer.text_input,
     )
+
+
+def digest_symbols(data: Path) -> str:
+    """A hash of the symbol tables: a model means nothing with others, even of the same size."""
+    digest = hashlib.sha256()
+    for path in (data / "tokenizer" / "tokenizer.model", data / "lang" / "phones.txt"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def build_model(config: Config, symbols: Symbols) -> JointModel:
@@ -99,6 +108,13 @@ def load_trained(context: Context) -> Trained:
     symbols = read_symbols(config, context.data)
     model = build_model(config, symbols)
     try:
+        with safe_open(weights, framework="pt") as stored:
+            if (stored.metadata() or {}).get("symbols") != digest_symbols(context.data):
+                raise DataError(
+                    "was trained with other symbol tables than those of now",
+                    path=weights,
+                    fix="the lexicon or tokenizer was made anew: train again with --force",
+                )
         model.load_state_dict(load_file(weights))
     except (RuntimeError, SafetensorError) as error:
         raise DataError(

@@ -582,3 +582,23 @@ class Config:
                 f"is {self.loss.consistency.start_update}, before transducers train at {self.loss.ctc_only_updates}",
                 "start it later, or the states collapse",
             )
+
+    def idle(self) -> list[str]:
+        """Sentences about settings that are in order, and yet do nothing in this training."""
+        loss, training = self.loss, self.training
+        on = loss.consistency.weight > 0
+        last = f"training.max_updates is {training.max_updates}"
+        found = []
+        if on and loss.text == 0:
+            found.append("loss.consistency does nothing: loss.text is 0, so no text is encoded")
+        elif on and training.paired_text_share == 0:
+            found.append(
+                "loss.consistency does nothing: training.paired_text_share is 0, so no transcripts are encoded"
+            )
+        elif on and loss.consistency.start_update >= training.max_updates:
+            found.append(f"loss.consistency does nothing: it starts at {loss.consistency.start_update}, {last}")
+        if loss.ctc_only_updates >= training.max_updates:
+            found.append(f"the transducers are not trained: loss.ctc_only_updates is {loss.ctc_only_updates}, {last}")
+        if loss.text == 0 and self.data.unpaired:
+            found.append(f"the unpaired text ({' '.join(self.data.unpaired)}) is not used: loss.text is 0")
+        return found

@@ -105,8 +105,10 @@ def _prepare_worker() -> None:
 
 
 def _stop(executor: ProcessPoolExecutor) -> None:
-    """End the workers at once, also in the middle of a call; nothing to do after a normal end."""
+    """End the workers at once, also in the middle of a call, and wait until they have ended."""
     processes = list((getattr(executor, "_processes", None) or {}).values())
     executor.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
+    for process in processes:
+        process.join()

@@ -139,9 +139,15 @@ class Stage:
         write_atomically(stamp, "")
         begun = stamp.stat().st_mtime_ns
         stamp.unlink()
-        for folder in (context.exp,) if self.per_experiment else (context.data, context.dump):
-            remove_remains(folder)
-        made: Made = getattr(importlib.import_module(module), function)(context)
+        folders = (context.exp,) if self.per_experiment else (context.data, context.dump)
+        try:
+            for folder in folders:
+                remove_remains(folder)
+            made: Made = getattr(importlib.import_module(module), function)(context)
+        except BaseException:
+            for folder in folders:  # of workers that were ended amid their work
+                remove_remains(folder)
+            raise
         record = {"settings": self.digest(context), "made": made.what, "seconds": round(time.time() - started, 2)}
         write_atomically(stamp, json.dumps(record, indent=1) + "\n")
         os.utime(stamp, ns=(begun, begun))  # an input that was changed amid the work is newer
@@ -188,7 +194,10 @@ def _is_alive(process: int) -> bool:
         return False
     except PermissionError:  # another user's
         return True
-    return True
+    try:  # it has ended, but its parent has not asked for its status: lasting where nobody adopts orphans
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return not Path("/proc/self").exists()  # gone by now, or a system without /proc
 
 
 def present(paths: Iterator[Path] | list[Path]) -> list[Path]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # T samples, N frames, F mel bins, W window, H hop
 
-VERSION = 1
+VERSION = 2
 """Raised when the same settings give other features, so that arks of before are not taken over."""
 JOB_UTTERANCES = 400
 """Utterances of a job: what is lost at most when a run is killed."""
@@ -94,7 +94,8 @@ def _window_and_filters(sampling_rate: float, window: int, mel_bins: int) -> tup
 class Job:
     """Some utterances of one set at one speed; what it makes follows from this and from its audio files alone.
 
-    ``utterances`` holds (utterance in the set, its ``wav.scp`` entry, its segment).
+    ``utterances`` holds (utterance in the set, its ``wav.scp`` entry, its segment). ``anew`` says to do it even when it
+    is finished.
     """
 
     folder: Path
@@ -103,6 +104,7 @@ class Job:
     utterances: tuple[tuple[str, str, Segment | None], ...]
     speed: float
     config: FeatureConfig
+    anew: bool = False
 
     @property
     def ark(self) -> Path:
@@ -152,7 +154,7 @@ def do_job(job: Job) -> dict[str, Any]:
         Its record: offsets and frames by utterance, failures, and the sums that CMVN needs.
     """
     digest = job.digest()
-    if job.ark.is_file() and job.record.is_file():
+    if job.ark.is_file() and job.record.is_file() and not job.anew:
         try:
             record: dict[str, Any] = json.loads(job.record.read_text())
         except ValueError:
@@ -163,17 +165,20 @@ def do_job(job: Job) -> dict[str, Any]:
 
     torch.set_num_threads(1)  # one process for each core
     job.folder.mkdir(parents=True, exist_ok=True)
-    job.record.unlink(missing_ok=True)
-    temporary = job.ark.with_name(f".{job.ark.name}.{os.getpid()}.tmp")
+    ark, written = (path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in (job.ark, job.record))
     try:
-        record = {"digest": digest, **_write_ark(job, temporary)}
-        os.replace(temporary, job.ark)
+        record = {"digest": digest, **_write_ark(job, ark)}
+        write_atomically(written, json.dumps(record))
+        # Both are whole: from here on a full disk stops nothing, and a kill leaves an ark without a record.
+        job.record.unlink(missing_ok=True)
+        os.replace(ark, job.ark)
+        os.replace(written, job.record)
     except OSError as error:
         error.filename = str(job.ark)  # a full disk does not say where
         raise
     finally:
-        temporary.unlink(missing_ok=True)
-    write_atomically(job.record, json.dumps(record))
+        ark.unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
     return record
 
 
@@ -183,7 +188,7 @@ def _write_ark(job: Job, path: Path) -> dict[str, Any]:
 
     frames: dict[str, int] = {}
     offsets: dict[str, int] = {}
-    failures: list[str] = []
+    failures: dict[str, str] = {}
     sums = np.zeros((2, job.config.mel_bins))
     with open(path, "wb") as ark:
         for utterance, entry, segment in job.utterances:
@@ -191,7 +196,7 @@ def _write_ark(job: Job, path: Path) -> dict[str, Any]:
             try:
                 matrix = _features_of(job, utterance, entry, segment)
             except DataError as fault:
-                failures.append(str(fault))
+                failures[utterance] = str(fault)
                 continue
             offsets[key] = ark.tell() + len(f"{key} ".encode())
             frames[key] = len(matrix)
@@ -214,7 +219,7 @@ def _features_of(job: Job, utterance: str, entry: str, segment: Segment | None) 
     return matrix
 
 
-def _jobs_of(source: DataDirectory, speed: float, dump: Path, config: FeatureConfig) -> list[Job]:
+def _jobs_of(source: DataDirectory, speed: float, dump: Path, config: FeatureConfig, *, anew: bool) -> list[Job]:
     path, wav_scp = speed_directory(source.path, speed), source.path / "wav.scp"
     utterances = []
     for utterance in source.utterances:
@@ -226,7 +231,7 @@ def _jobs_of(source: DataDirectory, speed: float, dump: Path, config: FeatureCon
             raise DataError("has no audio in wav.scp", path=wav_scp, utterance=utterance, fix=fix)
         utterances.append((utterance, entry, source.segments.get(utterance)))
     return [
-        Job(dump / path.name, number, wav_scp, tuple(utterances[start : start + JOB_UTTERANCES]), speed, config)
+        Job(dump / path.name, number, wav_scp, tuple(utterances[start : start + JOB_UTTERANCES]), speed, config, anew)
         for number, start in enumerate(range(0, len(utterances), JOB_UTTERANCES), start=1)
     ]
 
@@ -245,15 +250,12 @@ def run(context: Context) -> Made:
         if not source.has_audio:
             raise DataError("a paired set without audio", path=source.path / "wav.scp", fix="list it under unpaired")
         for speed in config.speed_perturbation if name in context.config.data.train else (1.0,):
-            plan.append((source, speed, _jobs_of(source, speed, dump, config)))
+            plan.append((source, speed, _jobs_of(source, speed, dump, config, anew=context.force)))
     jobs = [job for _, _, jobs in plan for job in jobs]
-    if context.force:
-        for job in jobs:
-            job.record.unlink(missing_ok=True)
     sizes = [len(job.utterances) for job in jobs]
     done = run_jobs(do_job, jobs, context.nj, desc="features", unit="utterance", sizes=sizes)
     records = dict(zip((job.record for job in jobs), done, strict=True))
-    _report_failures(done, sum(sizes), config.max_failures)
+    _report_failures(plan, records, config.max_failures)
     training = [job for source, _, jobs in plan if source.path.name in context.config.data.train for job in jobs]
     _write_cmvn(context.data / "cmvn.npz", [records[job.record] for job in training])
     for source, speed, set_jobs in plan:
@@ -263,10 +265,19 @@ def run(context: Context) -> Made:
     return Made(what=f"{config.mel_bins} log-mel bins of {sum(sizes)} utterances ({hours:.2f} h)", where=dump)
 
 
-def _report_failures(records: list[dict[str, Any]], utterances: int, allowed: float) -> None:
-    failures = [failure for record in records for failure in record["failures"]]
+def _report_failures(
+    plan: list[tuple[DataDirectory, float, list[Job]]], records: dict[Path, dict[str, Any]], allowed: float
+) -> None:
+    """Say which utterances have no usable audio, each once whatever its copies at other speeds."""
+    said: dict[tuple[Path, str], str] = {}
+    for _, _, jobs in plan:
+        for job in jobs:
+            for utterance, failure in records[job.record]["failures"].items():
+                said.setdefault((job.wav_scp, utterance), failure)
+    failures = list(said.values())
     if not failures:
         return
+    utterances = sum(len(source.utterances) for source in {source.path: source for source, _, _ in plan}.values())
     for failure in failures:
         print(f"features: {failure}", file=sys.stderr)
     if len(failures) > allowed * utterances:

@@ -26,17 +26,11 @@ def run(context: Context) -> Made:
         raise DataError("is missing", path=weights, fix="run stage 6, train")
     packed, writing = context.exp / "packed", context.exp / "packed.writing"
     shutil.rmtree(writing, ignore_errors=True)
-    (writing / "lang").mkdir(parents=True)
-    state = {name: tensor for name, tensor in load_file(weights).items() if not name.startswith(TRAINING_ONLY)}
-    write_atomically(writing / "model.safetensors", save(state))
-    for name in ("config.yaml", "versions.json"):
-        _copy(context.exp / name, writing, "run stage 6, train")
-    for name in ("tokenizer.model", "tokens.txt"):
-        _copy(context.data / "tokenizer" / name, writing, "run stage 5, tokenizer")
-    for source in sorted((context.data / "lang").glob("lexicon_*.txt")) + [context.data / "lang" / "phones.txt"]:
-        _copy(source, writing / "lang", "run stage 3, lexicon")
-    parameters = sum(tensor.numel() for tensor in state.values())
-    write_atomically(writing / "parameters.json", json.dumps({"parameters": parameters}) + "\n")
+    try:
+        parameters = _write(context, weights, writing)
+    except OSError:
+        shutil.rmtree(writing, ignore_errors=True)  # as on a full disk, where its space is needed
+        raise
     shutil.rmtree(packed, ignore_errors=True)
     writing.rename(packed)
     size = sum(path.stat().st_size for path in packed.rglob("*") if path.is_file()) / 1e6
@@ -46,4 +40,20 @@ def run(context: Context) -> Made:
 def _copy(source: Path, folder: Path, fix: str) -> None:
     if not source.is_file():
         raise DataError("is missing", path=source, fix=fix)
-    shutil.copyfile(source, folder / source.name)
+    write_atomically(folder / source.name, source.read_bytes())
+
+
+def _write(context: Context, weights: Path, folder: Path) -> int:
+    """Write all parts into a new folder; the number of parameters."""
+    (folder / "lang").mkdir(parents=True)
+    state = {name: tensor for name, tensor in load_file(weights).items() if not name.startswith(TRAINING_ONLY)}
+    write_atomically(folder / "model.safetensors", save(state))
+    for name in ("config.yaml", "versions.json"):
+        _copy(context.exp / name, folder, "run stage 6, train")
+    for name in ("tokenizer.model", "tokens.txt"):
+        _copy(context.data / "tokenizer" / name, folder, "run stage 5, tokenizer")
+    for source in sorted((context.data / "lang").glob("lexicon_*.txt")) + [context.data / "lang" / "phones.txt"]:
+        _copy(source, folder / "lang", "run stage 3, lexicon")
+    parameters = sum(tensor.numel() for tensor in state.values())
+    write_atomically(folder / "parameters.json", json.dumps({"parameters": parameters}) + "\n")
+    return parameters

@@ -64,10 +64,11 @@ def run_sclite(scored: list[Scored], folder: Path) -> dict[str, Counts]:
     write_trn(reference, ((item.lang, item.utterance, item.main_tokens[0]) for item in scored))
     write_trn(hypothesis, ((item.lang, item.utterance, item.main_tokens[1]) for item in scored))
     # -s: case is kept (texts are normalised already); spu_id: the speaker is what stands before the first dash.
-    options = ["-s", "-e", "utf-8", "-i", "spu_id", "-r", str(reference), "trn", "-h", str(hypothesis), "trn"]
+    options = ["-s", "-e", "utf-8", "-i", "spu_id", "-r", reference.name, "trn", "-h", hypothesis.name, "trn"]
     reports = {}
     for report, name in (("sum", "summary.txt"), ("rsum", "counts.txt"), ("pralign", "alignments.txt")):
-        done = subprocess.run([*command, *options, "-o", report, "stdout"], capture_output=True, check=False)
+        words = [*command, *options, "-o", report, "stdout"]
+        done = subprocess.run(words, cwd=folder, capture_output=True, check=False)  # its tables hold the files' names
         output = done.stdout.decode("utf-8", errors="replace")
         if done.returncode:
             problem = done.stderr.decode("utf-8", errors="replace").strip()[-500:]

@@ -103,16 +103,17 @@ class JointModule(LightningModule):
             self.print(f"warning: {error}")
 
     def validation_step(self, batch: PairedBatch, batch_idx: int) -> dict[str, float]:
-        """Summed losses of both decoders on speech, and the number of labels."""
+        """Summed losses on speech of the decoders that are trained, and the number of labels."""
         encoded = self.model.encode_speech(batch.features, batch.feature_lengths)
         labels = int(batch.label_lengths.sum())
-        losses = {}
-        for name, decoder, states in (
-            ("streaming", self.model.streaming_decoder, encoded.streaming),
-            ("full_context", self.model.full_context_decoder, encoded.full_context),
+        losses, share = {}, self.config.loss.streaming
+        for name, decoder, states, weight in (
+            ("streaming", self.model.streaming_decoder, encoded.streaming, share),
+            ("full_context", self.model.full_context_decoder, encoded.full_context, 1.0 - share),
         ):
-            loss = transducer_loss(decoder, states, encoded.lengths, batch.labels, batch.label_lengths)
-            losses[name] = float(loss) * labels
+            if weight > 0:
+                loss = transducer_loss(decoder, states, encoded.lengths, batch.labels, batch.label_lengths)
+                losses[name] = float(loss) * labels
         return {**losses, "labels": float(labels)}
 
     def configure_optimizers(self) -> Any:

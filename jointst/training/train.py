@@ -14,7 +14,7 @@ import lightning
 import torch
 from safetensors.torch import save
 
-from jointst.build import build_model, choose_device, describe, load_statistics, read_symbols
+from jointst.build import build_model, choose_device, describe, digest_symbols, load_statistics, read_symbols
 from jointst.config import Config
 from jointst.errors import DataError, EnvironmentFault
 from jointst.load_config import to_yaml
@@ -124,6 +124,8 @@ def run(context: Context) -> Made:
     write_atomically(folder / "config.yaml", to_yaml(config))
     write_atomically(folder / "versions.json", json.dumps(versions(), indent=1) + "\n")
 
+    for sentence in config.idle():
+        print(f"warning: {sentence}", flush=True)
     symbols = read_symbols(config, context.data)
     torch.manual_seed(config.training.seed)
     model = build_model(config, symbols)
@@ -156,7 +158,7 @@ def run(context: Context) -> Made:
         raise SystemExit(0)  # one process of several writes the result
     best = checkpoints.best()
     averaged = average([folder / "checkpoints" / entry["file"] for entry in best])
-    write_atomically(folder / "model.safetensors", save(averaged))
+    write_atomically(folder / "model.safetensors", save(averaged, {"symbols": digest_symbols(context.data)}))
     minutes = (time.monotonic() - started) / 60
     what = f"model after {trainer.global_step} updates ({minutes:.1f} min), the mean of {len(best)} checkpoints"
     return Made(what=what, where=folder / "model.safetensors")

@@ -64,8 +64,8 @@ def test_missing_and_unreadable_audio(
     assert "(restore the file, or remove the utterance)" in said
     said = complaint("features", "--force")
     assert f"{audio} utterance {utterance}: {features}" in said
-    assert "1 of 16 utterances have no usable audio" in said
-    assert "or set features.max_failures above 0.0625" in said
+    assert "1 of 20 utterances have no usable audio" in said
+    assert "or set features.max_failures above 0.0500" in said
 
 
 def test_a_share_of_unreadable_audio_can_be_allowed(
@@ -74,7 +74,7 @@ def test_a_share_of_unreadable_audio_can_be_allowed(
     lost = [first()[0], first(name="mini_test")[0]]
     for name in ("mini_train", "mini_test"):
         Path(first(name=name)[1]).write_bytes(b"damaged")
-    assert "2 of 16 utterances" in complaint("features", "--force")
+    assert "2 of 20 utterances" in complaint("features", "--force")
     allowed = ["--features.max_failures", "0.2"]
     assert stage("features", *allowed) == 0
     assert "2 utterances are left out" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from jointst.cli import main
@@ -73,6 +74,9 @@ def broken(how: str, at: int, name: str, *options: str) -> subprocess.CompletedP
     words = [sys.executable, str(script), how, str(at), name, "--conf", "toy.yaml", "--nj", "1", *options]
     with start(*words) as process:
         output, errors = process.communicate(timeout=250)
+    end = time.monotonic() + 10  # multiprocessing's own helper ends when it sees that the others have
+    while members(process.pid) and time.monotonic() < end:
+        time.sleep(0.05)
     left = members(process.pid)
     assert not left, f"processes left over: {left}"
     return subprocess.CompletedProcess(words, process.returncode, output, errors)
