@@ -10,11 +10,14 @@ Marks, as in the design: [JOIST] is a value of arXiv 2210.07353, [ours] our own 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from jointst.errors import ConfigError
 from jointst.languages import LANGUAGES
 from jointst.units import Hertz, Milliseconds, Seconds, samples_in
+
+Decoder: TypeAlias = Literal["streaming", "full_context"]
+"""The decoder after the streaming encoder (first pass), or after the full-context encoder (second pass)."""
 
 
 def _require(holds: bool, key: str, problem: str, fix: str = "") -> None:
