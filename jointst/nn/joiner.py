@@ -42,6 +42,13 @@ class Joiner(nn.Module):
     def log_probs(self, encoder: Tensor, predictor: Tensor) -> tuple[Tensor, Tensor]:
         """log P(blank) (...) and log P(label) (..., V-1), where entry k is label k+1."""
 
+    def internal_lm(self, predictor: Tensor) -> Tensor:
+        """log P(label) of the internal language model, (..., V-1), from the predictor's side (..., J) alone.
+
+        The labels' softmax with the encoder's output set to zero (arXiv 2003.07705, section 3.3).
+        """
+        return self.logits(self.project_encoder.bias, predictor)[..., 1:].log_softmax(-1)
+
     def lattice(self, encoder: Tensor, predictor: Tensor, labels: Tensor, lattice_bytes: int) -> tuple[Tensor, Tensor]:
         """log P(blank) (B, T, U+1) and log P(next label) (B, T, U), in little memory.
 
