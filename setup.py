@@ -42,6 +42,7 @@ setup(
     ],
     extras_require={
         "corpora": ["lhotse>=1.30"],
+        "lm": ["kenlm>=0.3"],
         "export": ["onnx>=1.17", "onnxruntime>=1.20", "sherpa-onnx>=1.11"],
         "dev": [
             "pytest>=8",

@@ -6,6 +6,7 @@ import errno
 import sys
 import time
 
+from jointst.commands import COMMANDS
 from jointst.errors import JointstError
 from jointst.load_config import parse
 from jointst.stage import Stage
@@ -14,9 +15,10 @@ from jointst.threads import set_threads
 
 
 def usage() -> str:
-    """The help text: the stages in order."""
+    """The help text: the stages in order, then the other commands."""
     lines = ["usage: jointst <command> [--conf FILE] [--nj N] [--ngpu N] [--force] [--<section>.<key> VALUE ...]", ""]
     lines += [f"  {stage.number:2d}  {stage.name:10s} {stage.help}" for stage in STAGES]
+    lines += ["", *(f"      {command.name:10s} {command.help}" for command in COMMANDS)]
     lines += ["", "jointst <command> --help lists every setting; --print_config prints them all with their values."]
     return "\n".join(lines)
 
@@ -27,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else 1
-    stage = next((stage for stage in STAGES if stage.name == arguments[0]), None)
+    stage = next((stage for stage in (*STAGES, *COMMANDS) if stage.name == arguments[0]), None)
     if stage is None:
         print(f"jointst: error: no command {arguments[0]!r}\n\n{usage()}", file=sys.stderr)
         return 1
@@ -56,13 +58,13 @@ def _run(stage: Stage, arguments: list[str]) -> int:
     set_threads(None)
     reason = stage.reason_to_run(context)
     if not reason:
-        print(f"stage {stage.number} {stage.name}: up to date")
+        print(f"{stage.title}: up to date")
         return 0
-    print(f"stage {stage.number} {stage.name}: {reason}", flush=True)
+    print(f"{stage.title}: {reason}", flush=True)
     started = time.monotonic()
     made = stage.run(context)
     seconds = time.monotonic() - started
-    print(f"stage {stage.number} {stage.name}: {made.what} -> {made.where} ({seconds:.1f} s)", flush=True)
+    print(f"{stage.title}: {made.what} -> {made.where} ({seconds:.1f} s)", flush=True)
     return 0
 
 

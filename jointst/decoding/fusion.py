@@ -5,7 +5,6 @@ B rows (any utterances and hypotheses), V labels with the blank, J joint feature
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
