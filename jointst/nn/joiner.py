@@ -42,14 +42,21 @@ class Joiner(nn.Module):
     def log_probs(self, encoder: Tensor, predictor: Tensor) -> tuple[Tensor, Tensor]:
         """log P(blank) (...) and log P(label) (..., V-1), where entry k is label k+1."""
 
-    def lattice(self, encoder: Tensor, predictor: Tensor, labels: Tensor, lattice_bytes: int) -> tuple[Tensor, Tensor]:
+    def lattice(
+        self,
+        encoder: Tensor,
+        predictor: Tensor,
+        labels: Tensor,
+        lattice_bytes: int,
+        lengths: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """log P(blank) (B, T, U+1) and log P(next label) (B, T, U), in little memory.
 
         Args:
             encoder: (B, T, J), projected.
             predictor: (B, U+1, J), projected.
             labels: (B, U) int64, each at least 1.
-            lattice_bytes: see :func:`jointst.ops.joint_lattice.joint_lattice`.
+            lattice_bytes, lengths: see :func:`jointst.ops.joint_lattice.joint_lattice`.
         """
         return joint_lattice(
             encoder,
@@ -59,6 +66,7 @@ class Joiner(nn.Module):
             labels,
             hat=self.hat,
             lattice_bytes=lattice_bytes,
+            lengths=lengths,
         )
 
 

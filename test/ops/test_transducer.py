@@ -90,3 +90,31 @@ def test_refuses_lengths_that_do_not_fit() -> None:
         lattice_loss(blank, label, torch.tensor([5, 4]), torch.tensor([3, 1]))
     with pytest.raises(JointstError, match="log_label is"):
         lattice_loss(blank, label[:, :, :-1], torch.tensor([4, 4]), torch.tensor([3, 1]))
+
+
+def test_padding_is_never_looked_at() -> None:
+    torch.manual_seed(2)
+    clean = [part.float() for part in random_lattice(3, 6, 4)]
+    lengths = torch.tensor([6, 2, 4]), torch.tensor([0, 3, 2])
+    dirty = [part.clone() for part in clean]
+    for b, (t, u) in enumerate(zip(*lengths, strict=True)):
+        for part, places in zip(dirty, (u + 1, u), strict=True):
+            part[b, t:] = torch.nan
+            part[b, :, places:] = torch.nan
+    results = []
+    for parts in (clean, dirty):
+        leaves = [part.requires_grad_() for part in parts]
+        losses = lattice_loss(*leaves, *lengths, fastemit=0.1)
+        results.append([losses, *torch.autograd.grad(losses.sum(), leaves)])
+    for a, b in zip(*results, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_reductions() -> None:
+    blank, label = (part.float() for part in random_lattice(3, 5, 3))
+    arguments = blank, label, torch.tensor([5, 4, 1]), torch.tensor([3, 0, 2])
+    losses = lattice_loss(*arguments)
+    assert torch.equal(lattice_loss(*arguments, reduction="sum"), losses.sum())
+    assert torch.equal(lattice_loss(*arguments, reduction="mean"), losses.mean())
+    with pytest.raises(JointstError, match="reduction is 'max'"):
+        lattice_loss(*arguments, reduction="max")  # type: ignore[arg-type]
