@@ -41,6 +41,8 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
+        "bench": ["dtaidistance>=2.3", "dtw-python>=1.5", "librosa>=0.11", "tslearn>=0.6"],
+        "cuda": ["numba-cuda[cu13]>=0.20; sys_platform == 'linux'"],
         "corpora": ["lhotse>=1.30"],
         "export": ["onnx>=1.17", "onnxruntime>=1.20", "sherpa-onnx>=1.11"],
         "dev": [

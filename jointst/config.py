@@ -291,14 +291,61 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class AlignmentConfig:
+    """Options of the alignment; one that the chosen kind does not have must stay as it is here."""
+
+    band: int | None = None
+    """Text positions that a frame may be off the diagonal; null for any (not framewise, not random)."""
+    ends: Literal["free", "pinned"] = "free"
+    """Pinned: first and last frames take the first and last text position (best)."""
+    max_step: int = 0
+    """Text positions from one frame to the next at most (mas); 0 for 1, or where text is longer than speech for the
+    least with which the utterance has a path."""
+    gamma: float = 0.1
+    """Temperature in units of distance (soft_dtw)."""
+    temperature: float = 0.1
+    """Weight of the entropy in units of distance (sinkhorn)."""
+    iterations: int = 20
+    """Updates of both sides (sinkhorn)."""
+    prior: float = 0.2
+    """Deviation of the prior around the diagonal, in shares of the utterance; 0 for none (sinkhorn)."""
+
+    def __post_init__(self) -> None:
+        _require(self.band is None or self.band >= 1, "band", f"is {self.band}", "at least 1, or null for none")
+        for key in ("max_step", "prior"):
+            _require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+        for key in ("gamma", "temperature", "iterations"):
+            _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "above 0")
+
+    def of(self, alignment: str) -> dict[str, Any]:
+        """The options that a kind of alignment takes."""
+        return {key: getattr(self, key) for key in ALIGNMENT_OPTIONS[alignment]}
+
+
+ALIGNMENT_OPTIONS: dict[str, tuple[str, ...]] = {
+    "best": ("ends", "band"),
+    "mas": ("max_step", "band"),
+    "dtw": ("band",),
+    "framewise": (),
+    "random": (),
+    "nearest": ("band",),
+    "soft_dtw": ("gamma", "band"),
+    "sinkhorn": ("temperature", "iterations", "prior", "band"),
+}
+"""Settings of each kind of alignment in :mod:`jointst.ops.alignment` that training can use."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConsistencyConfig:
     """The consistency loss between speech and text states of paired utterances."""
 
     weight: float = 0.3
     """Weight of the loss once ramped in; 0 turns it off."""
-    alignment: Literal["best"] = "best"
+    alignment: Literal["best", "mas", "dtw", "framewise", "random", "nearest", "soft_dtw", "sinkhorn"] = "best"
     """How frames are paired with text positions."""
-    distance: Literal["l2"] = "l2"
+    options: AlignmentConfig = field(default_factory=AlignmentConfig)
+    """Options of the alignment."""
+    distance: Literal["l2", "squared_l2", "mae", "cosine"] = "l2"
     """Distance of two states."""
     normalise: bool = True
     """Layer-normalise states before the distance, so that it cannot be won by shrinking norms."""
@@ -308,10 +355,27 @@ class ConsistencyConfig:
     """The weight grows linearly over this many updates."""
     layers: tuple[int, ...] = ()
     """Shared-encoder layers to compare, counted from 0 over streaming then full-context; empty for all."""
+    layer_weights: tuple[float, ...] = ()
+    """Weights of these layers in the loss, which is their weighted mean; empty for equal ones."""
+    stop_gradient: Literal["none", "speech", "text"] = "none"
+    """The side that the loss does not train."""
+    soft_gradient: Literal["fixed", "through"] = "fixed"
+    """Whether the weights of soft_dtw and sinkhorn are constants, or the gradient goes through sinkhorn's too."""
 
     def __post_init__(self) -> None:
         for key in ("weight", "start_update", "ramp_updates"):
             _require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+        for key, value in vars(self.options).items():
+            unused = key not in ALIGNMENT_OPTIONS[self.alignment] and value != getattr(AlignmentConfig, key)
+            _require(not unused, f"options.{key}", f"is set, and {self.alignment} has no such option", "remove it")
+        _require(len(set(self.layers)) == len(self.layers), "layers", f"repeats a layer: {self.layers}")
+        weights = self.layer_weights
+        if weights:
+            _require(min(weights) >= 0 and sum(weights) > 0, "layer_weights", f"is {weights}", "from 0, and one above")
+            fits = len(weights) == len(self.layers) or not self.layers
+            _require(fits, "layer_weights", f"has {len(weights)} weights for {len(self.layers)} layers")
+        through = self.soft_gradient == "through"
+        _require(not through or self.alignment == "sinkhorn", "soft_gradient", "is through", "for sinkhorn only")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -507,6 +571,10 @@ class Config:
         layers = self.model.streaming_layers + self.model.full_context_layers
         for layer in self.loss.consistency.layers:
             _require(0 <= layer < layers, "loss.consistency.layers", f"{layer} of {layers} shared layers")
+        weights = self.loss.consistency.layer_weights
+        if weights and not self.loss.consistency.layers:
+            problem = f"has {len(weights)} weights for {layers} shared layers"
+            _require(len(weights) == layers, "loss.consistency.layer_weights", problem)
         if self.loss.consistency.weight > 0:
             _require(
                 self.loss.consistency.start_update >= self.loss.ctc_only_updates,

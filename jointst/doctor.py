@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import importlib.util
 import os
 import re
 import shutil
@@ -124,7 +125,7 @@ def check_numba_cache(context: Context) -> Iterator[Finding]:
         folders = [Path(os.environ["NUMBA_CACHE_DIR"])]
     else:
         user = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-        folders = [ROOT / "jointst" / "ops" / "__pycache__", user / "numba"]
+        folders = [ROOT / "jointst" / "ops" / "kernels" / "__pycache__", user / "numba"]
     for folder in folders:
         if _writable(folder):
             yield Finding(level="ok", what="numba cache", detail=str(folder))
@@ -192,6 +193,9 @@ def check_gpu(context: Context) -> Iterator[Finding]:
     if count < context.ngpu:
         detail, fix = f"{count} found, --ngpu {context.ngpu}", f"--ngpu {count}, or check nvidia-smi and the driver"
         yield Finding(level="FAULT", what="gpu", detail=detail, fix=fix)
+    elif importlib.util.find_spec("numba_cuda") is None:
+        detail = "numba-cuda, which aligns speech and text on GPUs, is not installed"
+        yield Finding(level="FAULT", what="gpu", detail=detail, fix=f"{INSTALL} --extra cuda")
     else:
         names = [torch.cuda.get_device_name(index) for index in range(context.ngpu)]
         yield Finding(level="ok", what="gpu", detail=", ".join(names))

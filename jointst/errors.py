@@ -74,6 +74,25 @@ class DataError(JointstError):
         return functools.partial(type(self), **place), (self.problem,)
 
 
+class AlignmentError(JointstError):
+    """An utterance of a batch that cannot be aligned.
+
+    Args:
+        utterance: its index in the batch.
+        frames: its speech positions.
+        positions: its text positions.
+        problem: the rule that it breaks, and how to mend it.
+    """
+
+    def __init__(self, utterance: int, frames: int, positions: int, problem: str) -> None:
+        self.utterance, self.frames, self.positions, self.problem = utterance, frames, positions, problem
+        super().__init__(f"utterance {utterance} with {frames} speech and {positions} text positions {problem}")
+
+    def shifted(self, first: int) -> AlignmentError:
+        """The same error of a slice of a batch that begins with utterance ``first``."""
+        return AlignmentError(self.utterance + first, self.frames, self.positions, self.problem)
+
+
 class CollapseError(JointstError):
     """Training stopped because the states of a shared layer have become alike, or a loss is not finite."""
 

@@ -67,6 +67,12 @@ def test_unknown_keys_and_wrong_types_are_refused(tmp_path: Path, text: str, nam
         ("loss.streaming", "1.1"),
         ("loss.ctc_only_updates", "-1"),
         ("loss.consistency.layers", "[0, 5]"),
+        ("loss.consistency.layers", "[1, 1]"),
+        ("loss.consistency.layer_weights", "[1, 2]"),
+        ("loss.consistency.layer_weights", "[0, 0, 0, 0, 0]"),
+        ("loss.consistency.soft_gradient", "through"),
+        ("loss.consistency.options.band", "0"),
+        ("loss.consistency.options.gamma", "0"),
         ("training.speech_batch.max_utterances", "0"),
         ("training.spec_augment.time_share", "1"),
         ("training.max_time", "0"),
@@ -85,6 +91,12 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
         parse("train", "", ["--loss.consistency.weight", "1", "--loss.consistency.start_update", "10"])
     assert raised.value.key == "loss.consistency.start_update"
     assert "collapse" in str(raised.value)
+
+
+def test_an_option_of_another_alignment_is_refused() -> None:
+    arguments = ["--loss.consistency.alignment", "soft_dtw", "--loss.consistency.options.temperature", "1"]
+    with pytest.raises(ConfigError, match="temperature: is set, and soft_dtw has no such option"):
+        parse("train", "", arguments)
 
 
 def test_a_preset_fills_what_is_not_stated() -> None:

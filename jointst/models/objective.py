@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 from torch.nn.functional import ctc_loss
 
 from jointst.config import LossConfig
 from jointst.data.batch import JointBatch, TextBatch
-from jointst.losses.consistency import consistency_loss
+from jointst.losses.consistency import ConsistencyLoss, ConsistencyResult
 from jointst.losses.transducer import transducer_loss
 from jointst.models.joint import Encoded, JointModel
 from jointst.nn.predictor import BLANK
@@ -126,15 +125,18 @@ def _ctc(model: JointModel, front: Tensor, lengths: Tensor, labels: Tensor, labe
 
 def _consistency(speech: Encoded, transcripts: Encoded, config: LossConfig) -> dict[str, Tensor]:
     """Parts of the consistency loss over the first paired utterances, which both branches encoded."""
-    layers = config.consistency.layers or tuple(range(len(speech.states)))
+    settings = config.consistency
     shared = len(transcripts.lengths)
-    losses = consistency_loss(
-        [speech.states[layer][:shared] for layer in layers],
-        [transcripts.states[layer] for layer in layers],
-        speech.lengths[:shared],
-        transcripts.lengths,
-        normalised=config.consistency.normalise,
+    compare = ConsistencyLoss(
+        alignment=settings.alignment,
+        options=settings.options.of(settings.alignment),
+        distance=settings.distance,
+        normalised=settings.normalise,
+        layers=settings.layers,
+        layer_weights=settings.layer_weights,
+        stop_gradient=settings.stop_gradient,
+        soft_gradient=settings.soft_gradient,
     )
-    parts = {f"consistency/layer{layer}": loss for layer, loss in zip(layers, losses, strict=True)}
-    parts["consistency"] = torch.stack(losses).mean()
-    return parts
+    spoken = [states[:shared] for states in speech.states]
+    result: ConsistencyResult = compare(spoken, transcripts.states, speech.lengths[:shared], transcripts.lengths)
+    return result.parts

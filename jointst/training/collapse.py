@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from jointst.errors import CollapseError
-from jointst.losses.consistency import consistency_loss
+from jointst.losses.consistency import ConsistencyLoss
 from jointst.models.joint import Encoded
 from jointst.ops.masks import length_mask
 
@@ -48,10 +48,11 @@ def true_to_mismatched(speech: Encoded, transcripts: Encoded) -> list[float]:
     shared = len(text_lengths)
     lengths = speech.lengths[:shared]
     spoken = [states[:shared] for states in speech.states]
+    compare = ConsistencyLoss()
     with torch.no_grad():
-        true = consistency_loss(spoken, own, lengths, text_lengths)
-        mismatched = consistency_loss(spoken, others, lengths, text_lengths.roll(1))
-    return [float(t / m.clamp_min(1e-20)) for t, m in zip(true, mismatched, strict=True)]
+        true = compare(spoken, own, lengths, text_lengths).layers
+        mismatched = compare(spoken, others, lengths, text_lengths.roll(1)).layers
+    return [float(true[layer] / mismatched[layer].clamp_min(1e-20)) for layer in true]
 
 
 _MEND = (

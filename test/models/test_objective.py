@@ -5,10 +5,11 @@ import dataclasses
 import pytest
 import torch
 
-from jointst.config import ConsistencyConfig, LossConfig, ModelConfig
+from jointst.config import ALIGNMENT_OPTIONS, ConsistencyConfig, LossConfig, ModelConfig
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.models.joint import JointModel
 from jointst.models.objective import consistency_weight, joint_loss
+from jointst.ops.alignment import make_options
 
 CONFIG = LossConfig(
     speech=0.7,
@@ -109,3 +110,14 @@ def test_text_loss_is_for_each_label_over_both_text_batches(model: JointModel, b
     both = joint_loss(model, batch, CONFIG, update=15).parts["text_streaming"]
     expected = (8 * alone["transcripts"]["text_streaming"] + 9 * alone["unpaired"]["text_streaming"]) / 17
     assert torch.allclose(both, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("alignment", sorted(ALIGNMENT_OPTIONS))
+def test_each_alignment_is_one_setting(alignment: str, model: JointModel, batch: JointBatch) -> None:
+    chosen = dataclasses.replace(CONFIG, consistency=dataclasses.replace(CONFIG.consistency, alignment=alignment))
+    loss = joint_loss(model, batch, chosen, update=100)
+    loss.parts["consistency"].backward()
+    assert model.streaming_encoder.layers[0].norm.weight.grad.isfinite().all()
+    options = make_options(alignment, chosen.consistency.options.of(alignment))
+    left_out = {"seed"} if alignment == "random" else set()
+    assert set(vars(options)) - left_out == set(ALIGNMENT_OPTIONS[alignment])

@@ -1,0 +1,55 @@
+from typing import Any
+
+import pytest
+import torch
+
+from jointst.errors import EnvironmentFault, JointstError
+from jointst.ops.alignment import KINDS, align, make_options
+from jointst.ops.kernels import dispatch
+
+
+def test_every_kind_that_the_issue_asks_for() -> None:
+    names = "best mas dtw framewise random nearest soft_dtw sinkhorn forced"
+    assert set(KINDS) == set(names.split())
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("bset", {}, "alignment 'bset' is unknown; known: best mas"),
+        ("best", {"gamma": 1.0}, "alignment best has no option 'gamma'; it has: ends band"),
+        ("framewise", {"band": 1}, "it has: none"),
+        ("forced", {}, "needs the option 'durations'"),
+        ("forced", {"durations": [1, 2]}, "must be a tensor"),
+        ("best", {"ends": "open"}, "ends is 'open'"),
+        ("best", {"band": 0}, "band is 0"),
+        ("dtw", {"band": 1.5}, "band is 1.5"),
+        ("mas", {"max_step": -1}, "max_step is -1"),
+        ("random", {"seed": -1}, "seed is -1"),
+        ("soft_dtw", {"gamma": 0}, "gamma is 0"),
+        ("sinkhorn", {"temperature": 0}, "temperature is 0"),
+        ("sinkhorn", {"prior": float("nan")}, "prior is nan"),
+        ("sinkhorn", {"iterations": 0}, "iterations is 0"),
+    ],
+)
+def test_options_are_checked(kind: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(JointstError, match=message):
+        align(kind, torch.rand(1, 2, 2), torch.tensor([2]), torch.tensor([2]), **options)
+
+
+def test_options_have_defaults() -> None:
+    assert make_options("best", {}).ends == "free"
+    assert make_options("sinkhorn", {"prior": 0}).prior == 0
+
+
+def test_other_devices_and_cuda_without_numba_cuda_get_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(JointstError, match="cpu and cuda, not on meta"):
+        dispatch.best_paths(torch.rand(1, 2, 2, device="meta"), torch.tensor([2]), torch.tensor([2]), False, -1)
+
+    class Fake:
+        device = torch.device("cuda")
+        is_cuda = True
+
+    monkeypatch.setattr(dispatch.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(EnvironmentFault, match="--extra cuda"):
+        dispatch._on_gpu(Fake())
