@@ -6,6 +6,7 @@ import errno
 import sys
 import time
 
+from jointst.commands import COMMANDS, Command
 from jointst.errors import JointstError
 from jointst.load_config import parse
 from jointst.stage import Stage
@@ -14,10 +15,15 @@ from jointst.threads import set_threads
 
 
 def usage() -> str:
-    """The help text: the stages in order."""
+    """The help text: the stages in order, then the other commands."""
     lines = ["usage: jointst <command> [--conf FILE] [--nj N] [--ngpu N] [--force] [--<section>.<key> VALUE ...]", ""]
     lines += [f"  {stage.number:2d}  {stage.name:10s} {stage.help}" for stage in STAGES]
-    lines += ["", "jointst <command> --help lists every setting; --print_config prints them all with their values."]
+    lines += ["", "usage: jointst <command> ARGUMENT ...", ""]
+    lines += [f"      {command.name:10s} {command.help}" for command in COMMANDS]
+    lines += [
+        "",
+        "jointst <command> --help lists every setting; a stage's --print_config prints them all with their values.",
+    ]
     return "\n".join(lines)
 
 
@@ -27,26 +33,29 @@ def main(arguments: list[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else 1
-    stage = next((stage for stage in STAGES if stage.name == arguments[0]), None)
-    if stage is None:
+    known: list[Stage | Command] = [*STAGES, *COMMANDS]
+    command = next((command for command in known if command.name == arguments[0]), None)
+    if command is None:
         print(f"jointst: error: no command {arguments[0]!r}\n\n{usage()}", file=sys.stderr)
         return 1
     try:
-        return _run(stage, arguments[1:])
+        return command.run(arguments[1:]) if isinstance(command, Command) else _run(command, arguments[1:])
     except JointstError as error:
-        print(f"jointst {stage.name}: error: {error}", file=sys.stderr)
+        print(f"jointst {command.name}: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"jointst {stage.name}: interrupted; run it again to go on from what is finished", file=sys.stderr)
+        print(f"jointst {command.name}: interrupted; run it again to go on from what is finished", file=sys.stderr)
         return 130
     except MemoryError:
-        print(f"jointst {stage.name}: error: out of memory; lower --nj or batches, then run it again", file=sys.stderr)
+        print(
+            f"jointst {command.name}: error: out of memory; lower --nj or batches, then run it again", file=sys.stderr
+        )
         return 1
     except OSError as error:
         message = _explain(error)
         if not message:
             raise
-        print(f"jointst {stage.name}: error: {message}", file=sys.stderr)
+        print(f"jointst {command.name}: error: {message}", file=sys.stderr)
         return 1
 
 

@@ -10,11 +10,14 @@ Marks, as in the design: [JOIST] is a value of arXiv 2210.07353, [ours] our own 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from jointst.errors import ConfigError
 from jointst.languages import LANGUAGES
 from jointst.units import Hertz, Milliseconds, Seconds, samples_in
+
+Decoder: TypeAlias = Literal["streaming", "full_context"]
+"""The decoder after the streaming encoder (first pass), or after the full-context encoder (second pass)."""
 
 
 def _require(holds: bool, key: str, problem: str, fix: str = "") -> None:
@@ -484,6 +487,9 @@ class TrainingConfig:
     """What the alarms do."""
     spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
     """Masks over the features of training speech."""
+    dynamic_chunks: tuple[int, ...] = ()
+    """Chunk sizes in positions of which each batch draws one, for a model that streams at any of them; evaluation uses
+    model.chunk; empty for model.chunk alone."""
 
     def __post_init__(self) -> None:
         for key in ("max_updates", "accumulate", "peak_rate", "gradient_clip", "validate_every", "keep_best"):
@@ -494,6 +500,7 @@ class TrainingConfig:
             _require(0.0 <= getattr(self, key) <= 1.0, key, f"is {getattr(self, key)}", "0 to 1")
         _require(0 <= self.seed < 2**31, "seed", f"is {self.seed}", "0 to 2147483647")
         _require(self.max_time is None or self.max_time > 0, "max_time", f"is {self.max_time}", "> 0 seconds")
+        _require(all(c > 0 for c in self.dynamic_chunks), "dynamic_chunks", f"is {list(self.dynamic_chunks)}", "> 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,12 @@ import kaldiio
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from jointst.build import build_model, digest_symbols, read_symbols
 from jointst.config import AlignConfig, Config, DataConfig, FeatureConfig, ModelConfig, ScoringConfig
 from jointst.data.directory import DataDirectory, write_table
+from jointst.export.pack import run as export
 from jointst.load_config import to_yaml
 from jointst.stage import Context, write_atomically
 from jointst.text.lexicon import PhoneTable
@@ -105,3 +106,16 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     write_atomically(context.exp / "versions.json", json.dumps({"git_commit": "0123456789abcdef"}))
     _outputs(context.exp, DataDirectory.read(context.data / "t_test"))
     return context
+
+
+@pytest.fixture
+def packed(toy: Context) -> Path:
+    """The toy model packed by stage 10, its weights such that it emits something for about every other position."""
+    weights = toy.exp / "model.safetensors"
+    state = load_file(weights)
+    for decoder in ("streaming_decoder", "full_context_decoder"):
+        state[f"{decoder}.joiner.output.weight"] *= 8
+        state[f"{decoder}.joiner.project_encoder.weight"] *= 4
+        state[f"{decoder}.joiner.output.bias"][0] = 1.0
+    save_file(state, str(weights), {"symbols": digest_symbols(toy.data)})
+    return export(toy).where

@@ -6,14 +6,15 @@ B batch, T frames, P phones, N positions (of either side), D features, F mel bin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from jointst.config import ModelConfig
-from jointst.nn.conformer import ConformerStack, Pattern, chunked, full_context
+from jointst.nn.conformer import Chunked, ConformerStack, Pattern, StackState, full_context
 from jointst.nn.decoder import TransducerDecoder
-from jointst.nn.subsampling import ConvSubsampling
+from jointst.nn.subsampling import ConvSubsampling, SubsamplingState
 from jointst.nn.text_encoder import TextEncoder
 
 
@@ -34,6 +35,14 @@ class Encoded:
     streaming: Tensor
     full_context: Tensor
     lengths: Tensor
+
+
+class StreamState(NamedTuple):
+    """State of the encoders that stream; its shapes never change."""
+
+    subsampling: SubsamplingState
+    audio: StackState
+    streaming: StackState
 
 
 class Normalisation(nn.Module):
@@ -65,7 +74,7 @@ class JointModel(nn.Module):
     def __init__(self, config: ModelConfig, *, mel_bins: int, vocabulary: int, symbols: int) -> None:
         super().__init__()
         self.config = config
-        streaming_pattern = chunked(config.chunk, config.left_chunks)
+        streaming_pattern = Chunked(config.chunk, config.left_chunks)
         self.normalisation = Normalisation(mel_bins)
         self.subsampling = ConvSubsampling(mel_bins, config.dim, config.subsampling)
         self.audio_encoder = _stack(config, config.audio_layers, config.dim, streaming_pattern, causal=True)
@@ -115,7 +124,7 @@ class JointModel(nn.Module):
     def encode_shared(self, front: Tensor, lengths: Tensor) -> Encoded:
         """The shared encoders over the output of either front encoder, (B, N, D) and (B,)."""
         streaming, _ = self.streaming_encoder(front, lengths)
-        full, _ = self.full_context_encoder(self.widening(streaming[-1]), lengths)
+        full = self.encode_full_context(streaming[-1], lengths)
         return Encoded(
             front=front,
             states=streaming + full,
@@ -123,6 +132,49 @@ class JointModel(nn.Module):
             full_context=full[-1],
             lengths=lengths,
         )
+
+    def encode_full_context(self, streaming: Tensor, lengths: Tensor) -> list[Tensor]:
+        """The second pass: the streaming encoder's output (B, N, D) to every full-context layer's (B, N, D')."""
+        states: list[Tensor] = self.full_context_encoder(self.widening(streaming), lengths)[0]
+        return states
+
+    @property
+    def chunk(self) -> int:
+        """Positions of a chunk of the streaming encoders."""
+        pattern = self.streaming_encoder.pattern
+        assert isinstance(pattern, Chunked)
+        return pattern.chunk
+
+    def use_chunk(self, chunk: int) -> None:
+        """Let the streaming encoders work in chunks of so many positions, over the same past in positions."""
+        pattern = Chunked(self.config.chunk, self.config.left_chunks)
+        for stack in self.modules():
+            if isinstance(stack, ConformerStack) and isinstance(stack.pattern, Chunked):
+                stack.pattern = pattern.with_chunk(chunk)
+
+    def initial_state(self, batch: int, device: torch.device) -> StreamState:
+        """The state before the first frame of so many streams, which go on in step."""
+        return StreamState(
+            self.subsampling.initial_state(batch, device),
+            self.audio_encoder.initial_state(batch, device),
+            self.streaming_encoder.initial_state(batch, device),
+        )
+
+    def forward_chunk(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
+        """The streaming encoder over the next frames of a stream: ``encode_speech(...).streaming``, piece by piece.
+
+        Args:
+            features: (B, T, F), not normalised, all valid; T is a multiple of subsampling * chunk frames, save in the
+                last call of a stream.
+            state: from :meth:`initial_state` or the call before.
+
+        Returns:
+            (B, N, D), and the state after it.
+        """
+        x, subsampling = self.subsampling.forward_chunk(self.normalisation(features), state.subsampling)
+        x, audio = self.audio_encoder.forward_chunk(x, state.audio)
+        x, streaming = self.streaming_encoder.forward_chunk(x, state.streaming)
+        return x, StreamState(subsampling, audio, streaming)
 
 
 def _stack(config: ModelConfig, layers: int, dim: int, pattern: Pattern, *, causal: bool) -> ConformerStack:

@@ -5,6 +5,8 @@ B batch, T positions, H heads, K features of a head, D = H K features.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -21,6 +23,17 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Turn pairs of features of x (B, H, T, K) by the position's angles, so that products see differences only."""
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1).to(x.dtype)
+
+
+class AttentionState(NamedTuple):
+    """Keys, not turned yet, and values of the last C positions of a stream, each (B, H, C, K); zeros at the start.
+
+    Keys are turned anew for every chunk, by positions counted from the start of the cache: angles stay small, however
+    long the stream is.
+    """
+
+    keys: Tensor
+    values: Tensor
 
 
 class SelfAttention(nn.Module):
@@ -51,11 +64,43 @@ class SelfAttention(nn.Module):
         Returns:
             (B, T, D).
         """
-        batch, positions, dim = x.shape
-        projected = self.project_in(self.norm(x))
-        # (B, T, 3 D) -> 3 x (B, H, T, K)
-        query, key, value = projected.view(batch, positions, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        query, key, value = self._project(x)
         query, key = rotate(query, *rotary), rotate(key, *rotary)
-        attended = scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        output: Tensor = self.dropout(self.project_out(attended.transpose(1, 2).reshape(batch, positions, dim)))
+        return self._merge(scaled_dot_product_attention(query, key, value, attn_mask=mask))
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of (B, T, D), each (B, H, T, K)."""
+        projected = self.project_in(self.norm(x)).view(*x.shape[:2], 3, self.heads, -1)
+        query, key, value = projected.permute(2, 0, 3, 1, 4)  # (B, T, 3, H, K) -> 3 x (B, H, T, K)
+        return query, key, value
+
+    def _merge(self, attended: Tensor) -> Tensor:
+        """(B, H, T, K) to (B, T, D)."""
+        output: Tensor = self.dropout(self.project_out(attended.transpose(1, 2).flatten(2)))
         return output
+
+    def initial_state(self, batch: int, cached: int, device: torch.device) -> AttentionState:
+        """The state before the first position, for a cache of C = ``cached`` positions."""
+        shape = (batch, self.heads, cached, self.project_out.in_features // self.heads)
+        return AttentionState(torch.zeros(shape, device=device), torch.zeros(shape, device=device))
+
+    def forward_chunk(
+        self, x: Tensor, mask: Tensor, rotary: tuple[Tensor, Tensor], state: AttentionState
+    ) -> tuple[Tensor, AttentionState]:
+        """Attend from the next positions of a stream to themselves and to the cache.
+
+        Args:
+            x: (B, T, D).
+            mask: (T, C + T) or (B, 1, T, C + T) bool, true where a query may see a key.
+            rotary: of C + T positions.
+            state: C positions before x.
+
+        Returns:
+            (B, T, D), and the state after them.
+        """
+        query, key, value = self._project(x)
+        keys, values = torch.cat([state.keys, key], dim=2), torch.cat([state.values, value], dim=2)
+        positions, cached = x.shape[1], state.keys.shape[2]
+        query = rotate(query, rotary[0][cached:], rotary[1][cached:])
+        attended = scaled_dot_product_attention(query, rotate(keys, *rotary), values, attn_mask=mask)
+        return self._merge(attended), AttentionState(keys[:, :, positions:], values[:, :, positions:])

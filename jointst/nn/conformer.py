@@ -5,13 +5,15 @@ B batch, T positions, D features.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from jointst.nn.attention import SelfAttention, rotary_tables
+from jointst.nn.attention import AttentionState, SelfAttention, rotary_tables
 from jointst.nn.convolution import ConvolutionModule
 from jointst.ops.masks import attention_mask, chunk_mask, length_mask, right_context_mask
 
@@ -19,9 +21,30 @@ Pattern = Callable[[int, torch.device], Tensor]
 """From T to the (T, T) attention pattern."""
 
 
-def chunked(chunk: int, left_chunks: int) -> Pattern:
-    """Chunked attention with limited left context."""
-    return lambda positions, device: chunk_mask(positions, chunk, left_chunks, device)
+@dataclass(frozen=True)
+class Chunked:
+    """Chunked attention with limited left context, a :data:`Pattern`: the one under which a stack can stream.
+
+    Attributes:
+        chunk: positions of a chunk.
+        left_chunks: chunks of the past that a layer sees.
+    """
+
+    chunk: int
+    left_chunks: int
+
+    def __call__(self, positions: int, device: torch.device) -> Tensor:
+        """The (T, T) pattern."""
+        return chunk_mask(positions, self.chunk, self.left_chunks, device)
+
+    @property
+    def cached(self) -> int:
+        """Positions of the past that a layer sees at most."""
+        return self.chunk * self.left_chunks
+
+    def with_chunk(self, chunk: int) -> Chunked:
+        """The same positions of the past, rounded up to whole chunks of another size."""
+        return Chunked(chunk, -(-self.cached // chunk))
 
 
 def full_context(right_context: int) -> Pattern:
@@ -41,6 +64,20 @@ class FeedForward(nn.Sequential):
             nn.Linear(multiplier * dim, dim),
             nn.Dropout(dropout),
         )
+
+
+class LayerState(NamedTuple):
+    """State of a causal layer: of its attention, and of its convolution (B, D, kernel_size - 1)."""
+
+    attention: AttentionState
+    convolution: Tensor
+
+
+class StackState(NamedTuple):
+    """State of a causal stack: of each layer, and how many positions of their caches are filled, () int64."""
+
+    layers: tuple[LayerState, ...]
+    filled: Tensor
 
 
 class ConformerLayer(nn.Module):
@@ -65,6 +102,23 @@ class ConformerLayer(nn.Module):
         output: Tensor = self.norm(x)
         return output
 
+    def initial_state(self, batch: int, cached: int, device: torch.device) -> LayerState:
+        """The state before the first position, for a cache of so many positions."""
+        attention = self.attention.initial_state(batch, cached, device)
+        return LayerState(attention, self.convolution.initial_state(batch, device))
+
+    def forward_chunk(
+        self, x: Tensor, mask: Tensor, rotary: tuple[Tensor, Tensor], state: LayerState
+    ) -> tuple[Tensor, LayerState]:
+        """The next positions of a stream, (B, T, D) to (B, T, D); see :meth:`SelfAttention.forward_chunk`."""
+        x = x + 0.5 * self.feed_forward_in(x)
+        attended, attention = self.attention.forward_chunk(x, mask, rotary, state.attention)
+        x = x + attended
+        convolved, convolution = self.convolution.forward_chunk(x, state.convolution)
+        x = x + convolved
+        x = x + 0.5 * self.feed_forward_out(x)
+        return self.norm(x), LayerState(attention, convolution)
+
 
 class ConformerStack(nn.Module):
     """Conformer layers under one attention pattern.
@@ -72,7 +126,7 @@ class ConformerStack(nn.Module):
     Args:
         layers: number of layers; 0 gives the identity.
         dim: D.
-        pattern: the attention pattern, :func:`chunked` or :func:`full_context`.
+        pattern: the attention pattern, :class:`Chunked` or :func:`full_context`.
         heads, feed_forward_multiplier, kernel_size, dropout: of each layer.
         causal: whether convolutions look at the past only.
     """
@@ -123,3 +177,32 @@ class ConformerStack(nn.Module):
             x = layer(x, mask, valid, rotary)
             states.append(x)
         return states or [x], lengths
+
+    def initial_state(self, batch: int, device: torch.device) -> StackState:
+        """The state before the first position of a stream; its shapes never change."""
+        assert isinstance(self.pattern, Chunked), "only chunked attention can stream"
+        cached = self.pattern.cached
+        layers = (layer.initial_state(batch, cached, device) for layer in cast("Iterable[ConformerLayer]", self.layers))
+        return StackState(tuple(layers), torch.zeros((), dtype=torch.int64, device=device))
+
+    def forward_chunk(self, x: Tensor, state: StackState) -> tuple[Tensor, StackState]:
+        """Encode the next positions of a stream: exactly what :meth:`forward` gives for them.
+
+        Args:
+            x: (B, T, D), all valid; T is a multiple of the chunk, save in the last call of a stream.
+            state: from :meth:`initial_state` or the call before, under the same pattern.
+
+        Returns:
+            The last layer's output (B, T, D), and the state after it.
+        """
+        assert isinstance(self.pattern, Chunked), "only chunked attention can stream"
+        positions, cached = x.shape[1], self.pattern.cached
+        # The cache holds whole chunks, so chunks counted from its start are the stream's own.
+        mask = self.pattern(cached + positions, x.device)[cached:]
+        mask = mask & (torch.arange(cached + positions, device=x.device) >= cached - state.filled)
+        rotary = rotary_tables(cached + positions, self.head_dim, x.device)
+        after = []
+        for layer, before in zip(cast("Iterable[ConformerLayer]", self.layers), state.layers, strict=True):
+            x, own = layer.forward_chunk(x, mask, rotary, before)
+            after.append(own)
+        return x, StackState(tuple(after), (state.filled + positions).clamp_max(cached))

@@ -24,6 +24,7 @@ class ConvolutionModule(nn.Module):
 
     def __init__(self, dim: int, kernel_size: int, causal: bool, dropout: float) -> None:
         super().__init__()
+        self.causal = causal
         self.padding = (kernel_size - 1, 0) if causal else (kernel_size // 2, kernel_size // 2)
         self.norm = nn.LayerNorm(dim)
         self.gate = nn.Linear(dim, 2 * dim)
@@ -44,7 +45,22 @@ class ConvolutionModule(nn.Module):
         """
         x = nn.functional.glu(self.gate(self.norm(x)), dim=-1)
         x = x.masked_fill(~valid[:, :, None], 0.0)
-        x = self.depthwise(nn.functional.pad(x.transpose(1, 2), self.padding)).transpose(1, 2)
+        return self._convolve(nn.functional.pad(x.transpose(1, 2), self.padding))
+
+    def _convolve(self, padded: Tensor) -> Tensor:
+        """Gated inputs with their context, (B, D, T + kernel_size - 1), to (B, T, D)."""
+        x = self.depthwise(padded).transpose(1, 2)
         x = torch.nn.functional.silu(self.depthwise_norm(x))
         output: Tensor = self.dropout(self.project_out(x))
         return output
+
+    def initial_state(self, batch: int, device: torch.device) -> Tensor:
+        """The state before the first position: the last gated inputs, zeros (B, D, kernel_size - 1)."""
+        return torch.zeros(batch, self.depthwise.in_channels, self.padding[0], device=device)
+
+    def forward_chunk(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Convolve the next positions of a stream, (B, T, D), all valid; the state keeps its shape."""
+        assert self.causal, "a centred convolution waits for the future"
+        x = nn.functional.glu(self.gate(self.norm(x)), dim=-1)
+        padded = torch.cat([state, x.transpose(1, 2)], dim=2)
+        return self._convolve(padded), padded[:, :, padded.shape[2] - state.shape[2] :]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -51,13 +53,27 @@ class JointModule(LightningModule):
         training = self.config.training
         step = self.global_step * training.accumulate + batch_idx % training.accumulate
         torch.manual_seed((training.seed * 1_000_003 + step) * 4096 + self.global_rank)
-        loss = joint_loss(self.model, self._augment(batch), self.config.loss, self.global_step)
+        with self._drawn_chunk():
+            loss = joint_loss(self.model, self._augment(batch), self.config.loss, self.global_step)
         self._check_finite(loss, batch)
         self.latest = {"loss": float(loss.total.detach())}
         self.latest.update({name: float(part.detach()) for name, part in loss.parts.items()})
         if (self.global_step + 1) % WATCH_EVERY == 0 and loss.speech is not None:
             self._watch(loss)
         return loss.total
+
+    @contextmanager
+    def _drawn_chunk(self) -> Iterator[None]:
+        """One of the dynamic chunk sizes, if there are any; afterwards the model is as evaluation needs it."""
+        sizes = self.config.training.dynamic_chunks
+        if not sizes:
+            yield
+            return
+        self.model.use_chunk(sizes[int(torch.randint(len(sizes), ()))])
+        try:
+            yield
+        finally:
+            self.model.use_chunk(self.model.config.chunk)
 
     def _augment(self, batch: JointBatch) -> JointBatch:
         paired = batch.paired

@@ -40,6 +40,8 @@ def fingerprint(context: Context) -> str:
     for section, keys in (("training", MAY_CHANGE), ("data", NOT_TRAINED_ON), ("features", ("max_failures",))):
         for key in keys:
             del sections[section][key]
+    if not config.training.dynamic_chunks:
+        del sections["training"]["dynamic_chunks"]  # trainings from before there was the setting go on
     sections["text_input"] = {"kind": config.tokenizer.text_input}
     digest = hashlib.sha256(json.dumps(sections, sort_keys=True).encode())
     sets = [context.data / name for name in (*config.data.train, *config.data.unpaired)]

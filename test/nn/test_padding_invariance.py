@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from jointst.config import ModelConfig, TextEncoderConfig
 from jointst.models.joint import JointModel
-from jointst.nn.conformer import ConformerStack, chunked, full_context
+from jointst.nn.conformer import Chunked, ConformerStack, full_context
 from jointst.nn.subsampling import ConvSubsampling
 from jointst.nn.text_encoder import TextEncoder
 
@@ -30,13 +30,13 @@ def last(module: ConformerStack) -> Forward:
 
 def text(upsampling: str) -> TextEncoder:
     config = TextEncoderConfig(upsampling=upsampling, repeats=3)  # type: ignore[arg-type]
-    return TextEncoder(30, DIM, config, stack(chunked(3, 1), causal=True))
+    return TextEncoder(30, DIM, config, stack(Chunked(3, 1), causal=True))
 
 
 CASES: dict[str, Callable[[], tuple[nn.Module, Forward, int]]] = {
     "subsampling 4": lambda: (m := ConvSubsampling(11, DIM, 4), m, 11),
     "subsampling 8": lambda: (m := ConvSubsampling(11, DIM, 8), m, 11),
-    "streaming stack": lambda: (m := stack(chunked(4, 2), causal=True), last(m), DIM),
+    "streaming stack": lambda: (m := stack(Chunked(4, 2), causal=True), last(m), DIM),
     "full-context stack": lambda: (m := stack(full_context(-1), causal=False), last(m), DIM),
     "limited right context": lambda: (m := stack(full_context(2), causal=False), last(m), DIM),
 }

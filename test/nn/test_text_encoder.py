@@ -3,7 +3,7 @@ import torch
 
 from jointst.config import TextEncoderConfig
 from jointst.errors import JointstError
-from jointst.nn.conformer import ConformerStack, chunked
+from jointst.nn.conformer import Chunked, ConformerStack
 from jointst.nn.text_encoder import TextEncoder, draw_repeats, span_mask, upsample
 
 
@@ -52,7 +52,7 @@ def test_span_mask_of_texts_shorter_than_a_span(positions: int) -> None:
 def test_masks_only_while_training() -> None:
     torch.manual_seed(0)
     layers = ConformerStack(
-        0, 8, chunked(4, 1), heads=2, feed_forward_multiplier=2, kernel_size=3, dropout=0.0, causal=True
+        0, 8, Chunked(4, 1), heads=2, feed_forward_multiplier=2, kernel_size=3, dropout=0.0, causal=True
     )
     encoder = TextEncoder(20, 8, TextEncoderConfig(mask_share=0.5), layers)
     phones, lengths = torch.randint(3, 20, (4, 30)), torch.full((4,), 30)
@@ -67,7 +67,7 @@ def test_masks_only_while_training() -> None:
 
 def test_durations_are_given_or_not() -> None:
     layers = ConformerStack(
-        0, 8, chunked(4, 1), heads=2, feed_forward_multiplier=2, kernel_size=3, dropout=0.0, causal=True
+        0, 8, Chunked(4, 1), heads=2, feed_forward_multiplier=2, kernel_size=3, dropout=0.0, causal=True
     )
     phones, lengths = torch.randint(3, 20, (1, 4)), torch.tensor([4])
     with pytest.raises(JointstError, match="upsampling is fixed"):

@@ -22,6 +22,7 @@ from jointst.config import BatchConfig, Config, ConsistencyConfig, LossConfig, T
 from jointst.data.directory import DataDirectory
 from jointst.errors import CollapseError, DataError
 from jointst.load_config import to_yaml
+from jointst.models.joint import JointModel
 from jointst.stage import Context
 from jointst.training.checkpoints import Checkpoints, average, last_checkpoint
 from jointst.training.log import read_log
@@ -274,3 +275,31 @@ def test_missing_inputs_are_named(context: Context) -> None:
     (context.data / "lang/phones.txt").unlink()
     with pytest.raises(DataError, match=r"phones.txt: is missing"):
         run(context)
+
+
+def test_dynamic_chunks_are_drawn_in_training_only_and_reproducibly(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[bool, int]] = []
+    encode_audio = JointModel.encode_audio
+
+    def spy(model: JointModel, *batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.append((model.training, model.chunk))
+        return encode_audio(model, *batch)
+
+    monkeypatch.setattr(JointModel, "encode_audio", spy)
+    drawn = changed(context, dynamic_chunks=(1, 3, 16), max_updates=12, validate_every=4)
+    run(drawn)
+    first, records = list(seen), losses(context.exp)
+    chunks = [chunk for training, chunk in first if training]
+    assert len(chunks) == 12
+    assert set(chunks) == {1, 3, 16}
+    assert {chunk for training, chunk in first if not training} == {context.config.model.chunk}
+    seen.clear()
+    run(dataclasses.replace(drawn, force=True))
+    assert seen == first
+    assert losses(context.exp) == records
+    seen.clear()
+    run(changed(context, max_updates=12, validate_every=4))
+    assert {chunk for _, chunk in seen} == {context.config.model.chunk}
+    assert losses(context.exp)[1] != records[1]

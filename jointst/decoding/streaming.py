@@ -1,0 +1,230 @@
+"""Recognition while audio arrives: partial results of the first pass, the second pass's text where a segment ends.
+
+State, and compute for each second of audio, are bounded by the chunk and by the longest segment, never by the stream.
+
+T samples, n frames, N positions, F mel bins, D features.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jointst.build import Trained
+from jointst.config import Decoder
+from jointst.data.audio import Samples
+from jointst.data.online import OnlineFeatures, OnlineResampler
+from jointst.decoding.greedy import greedy_search
+from jointst.decoding.hypothesis import Hypothesis
+from jointst.decoding.segmentation import Piece, SegmentationConfig, Segmenter
+from jointst.decoding.transcript import Transcript, transcript_of
+from jointst.errors import DataError
+from jointst.models.joint import JointModel
+from jointst.nn.decoder import TransducerDecoder
+from jointst.nn.predictor import BLANK
+from jointst.units import Hertz, Seconds, frames_to_seconds, samples_in, seconds_of
+
+
+class OnlineGreedy:
+    """Greedy search over one stream of positions: the labels that :func:`greedy_search` finds on the whole.
+
+    Args:
+        decoder: predictor and joiner.
+        max_labels_per_position: a position that has emitted so many is left.
+    """
+
+    def __init__(self, decoder: TransducerDecoder, max_labels_per_position: int) -> None:
+        self._decoder = decoder
+        self._limit = max_labels_per_position
+        self._state = decoder.predictor.initial_state(1, decoder.joiner.output.weight.device)
+        self._predicted = decoder.joiner.project_predictor(decoder.predictor.output(self._state))
+        self._positions = 0
+        self.hypothesis = Hypothesis()
+
+    def accept(self, encoded: Tensor) -> bool:
+        """Search the next positions (1, N, D); whether they emitted anything."""
+        projected = self._decoder.joiner.project_encoder(encoded[0])
+        position, emitted_here, before = 0, 0, len(self.hypothesis.labels)
+        while position < len(projected):
+            # Blanks leave the state as it is: one look at all positions finds the next one that emits.
+            log_blank, log_labels = self._decoder.joiner.log_probs(projected[position:], self._predicted)
+            log_label, label = log_labels.max(-1)
+            emitting = (log_label > log_blank).nonzero()
+            if not len(emitting):
+                break
+            ahead = int(emitting[0])
+            emitted_here = emitted_here + 1 if ahead == 0 else 1
+            position += ahead
+            self._emit(label[ahead : ahead + 1] + BLANK + 1, float(log_label[ahead]), position)
+            if emitted_here >= self._limit:
+                position, emitted_here = position + 1, 0
+        self._positions += len(projected)
+        return len(self.hypothesis.labels) > before
+
+    def _emit(self, label: Tensor, log_prob: float, position: int) -> None:
+        self.hypothesis.labels.append(int(label))
+        self.hypothesis.positions.append(self._positions + position)
+        self.hypothesis.log_probs.append(log_prob)
+        predictor = self._decoder.predictor
+        self._state = predictor.step(self._state, label, torch.ones_like(label, dtype=torch.bool))
+        self._predicted = self._decoder.joiner.project_predictor(predictor.output(self._state))
+
+
+class OnlineEncoder:
+    """The streaming encoder over frames that come in any pieces, run whenever a chunk is whole.
+
+    Args:
+        model: the joint model.
+        device: where it is.
+    """
+
+    def __init__(self, model: JointModel, device: torch.device) -> None:
+        self._model = model
+        self._state = model.initial_state(1, device)
+        self._frames = model.chunk * model.config.subsampling
+        self._buffer = torch.zeros(1, 0, len(model.normalisation.mean), device=device)
+
+    def accept(self, features: Tensor) -> Tensor:
+        """Take the next frames (n, F); the output (1, N, D) for the chunks that are whole by now."""
+        self._buffer = torch.cat([self._buffer, features[None].to(self._buffer)], dim=1)
+        whole = self._buffer.shape[1] // self._frames * self._frames
+        outputs = []
+        for start in range(0, whole, self._frames):
+            output, self._state = self._model.forward_chunk(self._buffer[:, start : start + self._frames], self._state)
+            outputs.append(output)
+        self._buffer = self._buffer[:, whole:].clone()  # a view would keep all of it
+        return torch.cat(outputs, dim=1) if outputs else self._buffer.new_zeros(1, 0, self._model.config.dim)
+
+    def finish(self) -> Tensor:
+        """The output (1, N, D) for the frames that are left; the stream is over."""
+        rest = self._buffer
+        if not rest.shape[1]:
+            return rest.new_zeros(1, 0, self._model.config.dim)
+        return self._model.forward_chunk(rest, self._state)[0]
+
+
+class _Segment:
+    """One segment in the making: its first pass so far, and what its second pass needs."""
+
+    def __init__(self, trained: Trained, start: Seconds) -> None:
+        model, config = trained.model, trained.config
+        self._trained = trained
+        self._limit = config.decoding.max_labels_per_position
+        self._features = OnlineFeatures(config.features)
+        self._encoder = OnlineEncoder(model, trained.device)
+        self._search = OnlineGreedy(model.streaming_decoder, self._limit)
+        self._encoded: list[Tensor] = []
+        self._start = start
+        self._samples = 0
+
+    def accept(self, samples: Samples) -> bool:
+        """Take the next samples; whether the first pass found more."""
+        self._samples += len(samples)
+        return self._advance(self._encoder.accept(self._features.accept(samples)))
+
+    def _advance(self, encoded: Tensor) -> bool:
+        if not encoded.shape[1]:
+            return False
+        self._encoded.append(encoded)
+        return self._search.accept(encoded)
+
+    def partial(self) -> Transcript:
+        """The first pass so far."""
+        return self._transcript(self._search.hypothesis, final=False)
+
+    def finish(self, decoder: Decoder) -> Transcript:
+        """The text of the whole segment by either decoder."""
+        self._advance(self._encoder.finish())
+        if decoder == "streaming" or not self._encoded:
+            return self._transcript(self._search.hypothesis, final=True)
+        model = self._trained.model
+        streaming = torch.cat(self._encoded, dim=1)
+        lengths = torch.tensor([streaming.shape[1]], device=streaming.device)
+        full_context = model.encode_full_context(streaming, lengths)[-1]
+        hypothesis = greedy_search(model.full_context_decoder, full_context, lengths, self._limit)[0]
+        return self._transcript(hypothesis, final=True)
+
+    def _transcript(self, hypothesis: Hypothesis, *, final: bool) -> Transcript:
+        config = self._trained.config
+        return transcript_of(
+            hypothesis,
+            self._trained.symbols.tokenizer,
+            frames_to_seconds(config.model.subsampling, config.features.hop),
+            start=self._start,
+            end=self._start + seconds_of(self._samples, config.features.sampling_rate),
+            final=final,
+        )
+
+
+class StreamingRecogniser:
+    """Recognises one stream of audio.
+
+    Args:
+        trained: the model.
+        rate: of the audio that comes in.
+        decoder: whose text is final: the second pass's, or the first pass's own.
+        segmentation: where segments end.
+    """
+
+    def __init__(
+        self,
+        trained: Trained,
+        rate: Hertz,
+        *,
+        decoder: Decoder = "full_context",
+        segmentation: SegmentationConfig | None = None,
+    ) -> None:
+        wanted = trained.config.features.sampling_rate
+        self._trained = trained
+        self._rate = rate
+        self._decoder: Decoder = decoder
+        self._resampler = OnlineResampler(rate, wanted)
+        self._segmenter = Segmenter(wanted, segmentation or SegmentationConfig())
+        self._step = samples_in(
+            frames_to_seconds(trained.model.chunk * trained.config.model.subsampling, trained.config.features.hop), rate
+        )
+        self._segment: _Segment | None = None
+        self._received = 0
+
+    @torch.inference_mode()
+    def accept(self, samples: Samples) -> list[Transcript]:
+        """Take the next samples (T,), float32 in [-1, 1], any number of them.
+
+        Returns:
+            What is new, in the order of time: partial transcripts of the segment that is open, each replacing the one
+            before, and the final transcript of each segment that has ended.
+
+        Raises:
+            DataError: samples are not finite numbers; nothing of this piece is taken.
+        """
+        finite = np.isfinite(samples)
+        if not finite.all():
+            at = seconds_of(self._received + int(np.argmin(finite)), self._rate)
+            raise DataError(f"the sample at {at:.3f} s is not a finite number", fix="mend what makes the audio")
+        self._received += len(samples)
+        found: list[Transcript] = []
+        for start in range(0, len(samples), self._step):  # large pieces give the results that small ones would
+            resampled = self._resampler.accept(samples[start : start + self._step])
+            found += self._advance(self._segmenter.accept(resampled))
+        return found
+
+    @torch.inference_mode()
+    def finish(self) -> list[Transcript]:
+        """What is left when the stream is over: the final transcript of the open segment, if there is one."""
+        pieces = self._segmenter.accept(self._resampler.finish())
+        return self._advance(pieces) + self._advance(self._segmenter.finish())
+
+    def _advance(self, pieces: list[Piece]) -> list[Transcript]:
+        found: list[Transcript] = []
+        for piece in pieces:
+            if piece.first:
+                self._segment = _Segment(self._trained, piece.start)
+            segment = self._segment
+            assert segment is not None, "a piece before the first of its segment"
+            if segment.accept(piece.samples):
+                found.append(segment.partial())
+            if piece.last:
+                found.append(segment.finish(self._decoder))
+                self._segment = None
+        return found

@@ -1,0 +1,52 @@
+"""Reading what stage 10 packed: a recogniser without its text encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from jointst.build import Trained, build_model, choose_device
+from jointst.data.dataset import Symbols
+from jointst.errors import DataError
+from jointst.export.pack import TRAINING_ONLY
+from jointst.load_config import from_yaml
+from jointst.text.lexicon import PhoneTable
+from jointst.text.tokenizer import Tokenizer
+
+_FIX = "run stage 10, export, and name its folder, exp/<name>/packed"
+
+
+def load_packed(folder: Path, ngpu: int = 0) -> Trained:
+    """The recogniser in a packed folder; its model lacks the parts that only training uses.
+
+    Args:
+        folder: ``exp/<name>/packed``, wherever it was copied to.
+        ngpu: 1 for the GPU, 0 for the CPU.
+
+    Raises:
+        DataError: the folder or a part of it is missing or damaged, or its parts do not belong together.
+        EnvironmentFault: a GPU is asked for and there is none.
+    """
+    if not folder.is_dir():
+        raise DataError("there is no such folder of a packed model", path=folder, fix=_FIX)
+    for name in ("config.yaml", "model.safetensors"):
+        if not (folder / name).is_file():
+            raise DataError("is missing", path=folder / name, fix=_FIX)
+    config = from_yaml(folder / "config.yaml")
+    symbols = Symbols(
+        tokenizer=Tokenizer.read(folder / "tokenizer.model"),
+        phones=PhoneTable.read(folder / "lang" / "phones.txt"),
+        text_input=config.tokenizer.text_input,
+    )
+    model = build_model(config, symbols)
+    for name in TRAINING_ONLY:
+        delattr(model, name.rstrip("."))
+    weights = folder / "model.safetensors"
+    try:
+        model.load_state_dict(load_file(weights))
+    except (RuntimeError, SafetensorError) as error:
+        raise DataError(f"does not fit the settings beside it: {error}", path=weights, fix=_FIX) from None
+    device = choose_device(ngpu)
+    return Trained(model=model.to(device).eval(), symbols=symbols, config=config, device=device)

@@ -1,0 +1,1 @@
+"""Recognition of sound files and of live audio with a packed model."""

@@ -1,0 +1,166 @@
+"""``jointst transcribe``: sound files, a pipe or a microphone to text, JSON lines, subtitles or CTM."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NoReturn, TextIO
+
+from jointst.config import Decoder
+from jointst.data.audio import Samples
+from jointst.decoding.segmentation import SegmentationConfig
+from jointst.decoding.transcript import Transcript
+from jointst.errors import JointstError
+from jointst.progress import progress
+from jointst.stage import write_atomically
+from jointst.threads import set_threads
+from jointst.transcription.formats import FORMATS, Writer, recording_names
+from jointst.transcription.live import RAW_FORMATS, RawAudio, microphone, read_header, read_pipe
+from jointst.transcription.recogniser import Failure, Recogniser
+from jointst.transcription.sound_files import read_blocks
+from jointst.units import Hertz
+
+DECODERS: tuple[Decoder, ...] = ("full_context", "streaming")
+PIPE, MICROPHONE = "-", "microphone"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise JointstError(f"{message} (jointst transcribe --help shows all options)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    defaults = SegmentationConfig()
+    parser = _Parser(
+        prog="jointst transcribe",
+        description="Recognise sound files of any format and rate that soundfile reads, or, with --stream, a pipe (-), "
+        "the microphone or one file as if it came in live.",
+        epilog="A word's time stamps are when its labels were emitted, which tends to be late; its confidence is the "
+        "smallest probability among its labels. With --stream, text goes out when a segment ends, and partial text is "
+        "shown on a terminal, or written as JSON lines with final: false.",
+    )
+    add = parser.add_argument
+    add("files", nargs="*", metavar="FILE", help="sound files; with --stream one of: - (stdin), microphone, a file")
+    add("--model", default="exp/train/packed", metavar="DIR", help="the folder packed by stage 10 (%(default)s)")
+    add("--stream", action="store_true", help="recognise while audio comes in")
+    add("--format", choices=FORMATS, default="text", help="text: a line for each file (with --stream: segment)")
+    add("--output", metavar="PATH", help="a file instead of stdout; for srt of several files, a folder")
+    add("--decoder", choices=DECODERS, default="full_context", help="whose text is final (%(default)s)")
+    add("--batch", type=int, default=8, help="segments recognised together (%(default)s)")
+    add("--chunk", type=int, help="positions of a chunk, for a model trained with training.dynamic_chunks")
+    add("--max-segment", type=float, default=defaults.max_segment, help="longer audio is cut (%(default)s seconds)")
+    add("--end-silence", type=float, default=defaults.end_silence, help="where it is cut (%(default)s seconds)")
+    add("--raw-format", choices=RAW_FORMATS, default="s16le", help="samples of a pipe that is not WAV (%(default)s)")
+    add("--rate", type=float, help="their rate in hertz (the model's own)")
+    add("--channels", type=int, default=1, help="their channels (%(default)s)")
+    add("--ngpu", type=int, choices=(0, 1), default=0, help="1 for the GPU (%(default)s)")
+    return parser
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; 0, or 1 where a file failed.
+
+    Raises:
+        JointstError: options that do not fit, no model, or a stream that breaks off.
+    """
+    options = _parser().parse_args(arguments)
+    _check(options)
+    set_threads(None)
+    recogniser = Recogniser.load(
+        options.model,
+        decoder=options.decoder,
+        batch=options.batch,
+        chunk=options.chunk,
+        segmentation=SegmentationConfig(max_segment=options.max_segment, end_silence=options.end_silence),
+        ngpu=options.ngpu,
+    )
+    return _stream(recogniser, options) if options.stream else _files(recogniser, options)
+
+
+def _check(options: argparse.Namespace) -> None:
+    if not options.files:
+        wanted = f"{PIPE} for a pipe, {MICROPHONE}, or a file" if options.stream else "at least one sound file"
+        raise JointstError(f"nothing to transcribe: name {wanted}")
+    if options.stream and len(options.files) > 1:
+        raise JointstError(f"--stream takes one source, not {len(options.files)}")
+    if not options.stream and PIPE in options.files:
+        raise JointstError(f"{PIPE} is a pipe: add --stream")
+    if options.format == "srt" and len(options.files) > 1 and options.output is None:
+        raise JointstError("subtitles of several files need a folder: add --output DIR")
+    if options.rate is not None and not 1000 <= options.rate <= 768_000:
+        raise JointstError(f"--rate: is {options.rate:g} (1000 to 768000 hertz)")
+    if options.channels < 1:
+        raise JointstError(f"--channels: is {options.channels} (at least 1)")
+
+
+def _files(recogniser: Recogniser, options: argparse.Namespace) -> int:
+    names = recording_names(options.files)
+    folder = Path(options.output) if options.format == "srt" and len(names) > 1 else None
+    failures: list[Failure] = []
+    texts: list[str] = []
+    bar = progress(recogniser.transcribe_files(options.files), total=len(names), desc="transcribe", unit="file")
+    for name, result in zip(names, bar, strict=True):
+        if isinstance(result, Failure):
+            failures.append(result)
+            continue
+        text = Writer(options.format, name, named=len(names) > 1).whole(result)
+        if folder is not None:
+            write_atomically(folder / f"{name.lstrip('/')}.srt", text)
+        elif options.output is not None:
+            texts.append(text)
+        else:
+            print(text, end="", flush=True)
+    if folder is None and options.output is not None:
+        write_atomically(Path(options.output), "".join(texts))
+    for failure in failures:
+        print(f"jointst transcribe: error: {failure.error}", file=sys.stderr)
+    if failures:
+        print(f"jointst transcribe: {len(failures)} of {len(names)} files failed", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _source(source: str, rate: Hertz, options: argparse.Namespace) -> tuple[Hertz, Iterator[Samples]]:
+    """Rate and samples of a live source."""
+    if source == PIPE:
+        raw = RawAudio(format=options.raw_format, rate=options.rate or rate, channels=options.channels)
+        audio, begun = read_header(sys.stdin.buffer, raw)  # type: ignore[arg-type]
+        return audio.rate, read_pipe(sys.stdin.buffer, audio, begun)  # type: ignore[arg-type]
+    return rate, microphone(rate) if source == MICROPHONE else read_blocks(Path(source), rate)
+
+
+def _stream(recogniser: Recogniser, options: argparse.Namespace) -> int:
+    source = options.files[0]
+    name = "stdin" if source == PIPE else Path(source).stem
+    rate, pieces = _source(source, recogniser.sampling_rate, options)
+    stream = recogniser.stream(rate)
+    with ExitStack() as stack:
+        out = sys.stdout if options.output is None else stack.enter_context(open(options.output, "w", encoding="utf-8"))
+        show = _shower(Writer(options.format, name), out)
+        try:
+            for samples in pieces:
+                show(stream.accept(samples))
+        except KeyboardInterrupt:
+            if source != MICROPHONE:
+                raise
+        finally:  # also of audio that breaks off, what came before is told
+            show(stream.finish())
+    return 0
+
+
+def _shower(writer: Writer, out: TextIO) -> Callable[[list[Transcript]], None]:
+    """Writes transcripts; on a terminal, partial ones in place."""
+    terminal = sys.stderr.isatty()
+
+    def show(transcripts: list[Transcript]) -> None:
+        for transcript in transcripts:
+            if terminal:
+                line = "" if transcript.final else transcript.text[-100:]
+                print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+            out.write(writer.segment(transcript))
+        if transcripts:
+            out.flush()
+
+    return show

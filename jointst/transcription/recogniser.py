@@ -1,0 +1,286 @@
+"""The recogniser as a Python object: ``Recogniser.load("exp/train/packed").transcribe("a.wav").text``.
+
+T samples, n frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from jointst.build import Trained
+from jointst.config import Decoder
+from jointst.data.audio import Samples, resample
+from jointst.data.features import log_mel
+from jointst.decoding.greedy import greedy_search
+from jointst.decoding.hypothesis import Hypothesis
+from jointst.decoding.segmentation import SegmentationConfig, Segmenter, is_silent
+from jointst.decoding.streaming import StreamingRecogniser
+from jointst.decoding.transcript import Transcript, Word, transcript_of
+from jointst.errors import ConfigError, DataError
+from jointst.export.load import load_packed
+from jointst.transcription.sound_files import read_blocks
+from jointst.units import Hertz, Seconds, frames_to_seconds, seconds_of
+
+POOL = 4
+"""Batches of segments that are sorted by length together, so that little of a batch is padding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcription:
+    """What was said in one recording.
+
+    Attributes:
+        name: of the file, as it was given.
+        seconds: its length.
+        segments: transcripts of its segments in order; stretches without sound are left out.
+    """
+
+    name: str
+    seconds: Seconds
+    segments: tuple[Transcript, ...]
+
+    @property
+    def text(self) -> str:
+        """All of it on one line."""
+        return " ".join(segment.text for segment in self.segments if segment.text)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """All words."""
+        return tuple(word for segment in self.segments for word in segment.words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A recording that could not be read.
+
+    Attributes:
+        name: of the file, as it was given.
+        error: what is wrong with it.
+    """
+
+    name: str
+    error: DataError
+
+
+@dataclass(kw_only=True)
+class _Recording:
+    """A recording whose segments are on their way."""
+
+    name: str
+    samples: int = 0
+    error: DataError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cut:
+    """A segment of a recording.
+
+    Attributes:
+        recording, segment: places of both, counted from 0.
+        samples: (T,).
+        start: of the segment in the recording.
+    """
+
+    recording: int
+    segment: int
+    samples: Samples
+    start: Seconds
+
+
+class Recogniser:
+    """A trained model that turns audio into text.
+
+    Args:
+        trained: the model.
+        decoder: ``full_context`` is the better one, ``streaming`` the faster.
+        batch: segments recognised together.
+        segmentation: where long audio is cut; a recording that is not longer than ``max_segment`` stays whole.
+    """
+
+    def __init__(
+        self,
+        trained: Trained,
+        *,
+        decoder: Decoder = "full_context",
+        batch: int = 8,
+        segmentation: SegmentationConfig | None = None,
+    ) -> None:
+        if batch < 1:
+            raise ConfigError("batch", f"is {batch}", "at least 1")
+        if decoder not in ("streaming", "full_context"):
+            raise ConfigError("decoder", f"is {decoder!r}", "streaming or full_context")
+        self.trained = trained
+        self.decoder: Decoder = decoder
+        self.batch = batch
+        self.segmentation = segmentation or SegmentationConfig()
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        decoder: Decoder = "full_context",
+        batch: int = 8,
+        chunk: int | None = None,
+        segmentation: SegmentationConfig | None = None,
+        ngpu: int = 0,
+    ) -> Recogniser:
+        """The recogniser that stage 10 packed into a folder.
+
+        Args:
+            folder: ``exp/<name>/packed``.
+            decoder, batch, segmentation: see :class:`Recogniser`.
+            chunk: positions of a chunk of the streaming encoder, for a model trained with
+                ``training.dynamic_chunks``; None for the chunk of its settings.
+            ngpu: 1 for the GPU.
+
+        Raises:
+            DataError: the folder is missing or damaged.
+            ConfigError: a value that cannot work.
+        """
+        trained = load_packed(Path(folder), ngpu)
+        if chunk is not None:
+            if chunk < 1:
+                raise ConfigError("chunk", f"is {chunk}", "at least 1")
+            trained.model.use_chunk(chunk)
+        return cls(trained, decoder=decoder, batch=batch, segmentation=segmentation)
+
+    @property
+    def sampling_rate(self) -> Hertz:
+        """The rate the model hears at."""
+        return self.trained.config.features.sampling_rate
+
+    def transcribe(self, audio: str | Path | Samples, rate: Hertz | None = None) -> Transcription:
+        """What is said in a recording.
+
+        Args:
+            audio: a sound file of any format and rate that soundfile reads, or samples (T,), float32 in [-1, 1].
+            rate: of the samples; None for the model's own.
+
+        Raises:
+            DataError: the file cannot be read, or samples are not finite.
+        """
+        if isinstance(audio, (str, Path)):
+            result = next(self.transcribe_files([audio]))
+        else:
+            if audio.ndim != 1 or not np.issubdtype(audio.dtype, np.floating):
+                raise DataError(f"samples are {audio.dtype} {audio.shape}", fix="float32 (T,) in [-1, 1], one channel")
+            if not np.isfinite(audio).all():
+                raise DataError("samples are not finite numbers", fix="mend what makes the audio")
+            samples = np.ascontiguousarray(audio, np.float32)
+            if len(samples) and rate is not None:
+                samples = resample(samples, rate, self.sampling_rate)
+            result = next(self._transcribe([("samples", iter([samples]))]))
+        if isinstance(result, Failure):
+            raise result.error
+        return result
+
+    def transcribe_files(self, paths: Iterable[str | Path]) -> Iterator[Transcription | Failure]:
+        """What is said in each of many sound files, in their order; a file that cannot be read fails alone."""
+        return self._transcribe((str(path), read_blocks(Path(path), self.sampling_rate)) for path in paths)
+
+    def stream(self, rate: Hertz | None = None) -> StreamingRecogniser:
+        """A recogniser of one live stream of samples at ``rate``, the model's own if None."""
+        return StreamingRecogniser(
+            self.trained, rate or self.sampling_rate, decoder=self.decoder, segmentation=self.segmentation
+        )
+
+    def _transcribe(self, sources: Iterable[tuple[str, Iterator[Samples]]]) -> Iterator[Transcription | Failure]:
+        """Cut, pool, recognise in batches, and put together again."""
+        recordings: list[_Recording] = []
+        found: dict[int, dict[int, Transcript]] = {}
+        pool: list[_Cut] = []
+        given = 0
+        for number, (name, blocks) in enumerate(sources):
+            recording = _Recording(name=name)
+            recordings.append(recording)
+            found[number] = {}
+            try:
+                for segment, (samples, start) in enumerate(self._cuts(recording, blocks)):
+                    pool.append(_Cut(recording=number, segment=segment, samples=samples, start=start))
+                    if len(pool) >= POOL * self.batch:
+                        self._recognise(pool, found)
+            except DataError as error:
+                recording.error = error
+                pool = [cut for cut in pool if cut.recording != number]
+            waiting = {cut.recording for cut in pool}
+            while given <= number and given not in waiting:
+                yield self._result(recordings[given], found.pop(given))
+                given += 1
+        self._recognise(pool, found)
+        for number in range(given, len(recordings)):
+            yield self._result(recordings[number], found.pop(number))
+
+    def _result(self, recording: _Recording, found: dict[int, Transcript]) -> Transcription | Failure:
+        if recording.error is not None:
+            return Failure(name=recording.name, error=recording.error)
+        segments = tuple(found[segment] for segment in sorted(found))
+        seconds = round(seconds_of(recording.samples, self.sampling_rate), 3)
+        return Transcription(name=recording.name, seconds=seconds, segments=segments)
+
+    def _cuts(self, recording: _Recording, blocks: Iterator[Samples]) -> Iterator[tuple[Samples, Seconds]]:
+        """Segments of a recording: samples (T,) and their start. A short recording is one, a silent one has none."""
+        head: list[Samples] = []
+        segmenter: Segmenter | None = None
+        open_pieces: list[Samples] = []
+        start = 0.0
+        for block in blocks:
+            recording.samples += len(block)
+            head.append(block)
+            if segmenter is None:
+                if seconds_of(recording.samples, self.sampling_rate) <= self.segmentation.max_segment:
+                    continue
+                segmenter = Segmenter(self.sampling_rate, self.segmentation)
+            pieces = segmenter.accept(np.concatenate(head))
+            head = []
+            for piece in pieces:
+                open_pieces, start = ([], piece.start) if piece.first else (open_pieces, start)
+                open_pieces.append(piece.samples)
+                if piece.last:
+                    yield np.concatenate(open_pieces), start
+        if segmenter is not None:
+            for piece in segmenter.finish():
+                yield np.concatenate([*open_pieces, piece.samples]), start
+        elif head and not is_silent(whole := np.concatenate(head), self.sampling_rate):
+            yield whole, 0.0
+
+    @torch.inference_mode()
+    def _recognise(self, pool: list[_Cut], found: dict[int, dict[int, Transcript]]) -> None:
+        """Recognise the pool and empty it."""
+        config = self.trained.config
+        step = frames_to_seconds(config.model.subsampling, config.features.hop)
+        pool.sort(key=lambda cut: -len(cut.samples))
+        for first in range(0, len(pool), self.batch):
+            cuts = pool[first : first + self.batch]
+            features = [log_mel(torch.from_numpy(cut.samples), config.features) for cut in cuts]
+            for cut, hypothesis in zip(cuts, self._search(features), strict=True):
+                end = cut.start + seconds_of(len(cut.samples), self.sampling_rate)
+                tokenizer = self.trained.symbols.tokenizer
+                transcript = transcript_of(hypothesis, tokenizer, step, start=cut.start, end=end)
+                found[cut.recording][cut.segment] = transcript
+        pool.clear()
+
+    def _search(self, features: list[Tensor]) -> list[Hypothesis]:
+        """Hypotheses of segments, each (n, F); one that is shorter than a window has an empty one."""
+        heard = [index for index, frames in enumerate(features) if len(frames)]
+        hypotheses = [Hypothesis() for _ in features]
+        if not heard:
+            return hypotheses
+        model, device = self.trained.model, self.trained.device
+        padded = nn.utils.rnn.pad_sequence([features[index] for index in heard], batch_first=True).to(device)
+        lengths = torch.tensor([len(features[index]) for index in heard], device=device)
+        front, lengths = model.encode_audio(padded, lengths)
+        encoded, decoder = model.streaming_encoder(front, lengths)[0][-1], model.streaming_decoder
+        if self.decoder == "full_context":
+            encoded, decoder = model.encode_full_context(encoded, lengths)[-1], model.full_context_decoder
+        limit = self.trained.config.decoding.max_labels_per_position
+        for index, hypothesis in zip(heard, greedy_search(decoder, encoded, lengths, limit), strict=True):
+            hypotheses[index] = hypothesis
+        return hypotheses

@@ -1,0 +1,51 @@
+"""A packed model loads, wherever it lies, and is the model that was packed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from jointst.build import load_trained
+from jointst.errors import DataError
+from jointst.export.load import load_packed
+from jointst.stage import Context
+
+
+@torch.inference_mode()
+def test_the_packed_model_encodes_as_the_trained_one(toy: Context, packed: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere"
+    packed.rename(moved)
+    trained, loaded = load_trained(toy), load_packed(moved)
+    features, lengths = torch.randn(2, 50, 8), torch.tensor([50, 31])
+    one, other = (model.encode_speech(features, lengths) for model in (trained.model, loaded.model))
+    assert torch.equal(one.streaming, other.streaming)
+    assert torch.equal(one.full_context, other.full_context)
+    assert not hasattr(loaded.model, "text_encoder")
+    assert loaded.symbols.tokenizer.encode("door") == trained.symbols.tokenizer.encode("door")
+    assert not loaded.model.training
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "model.safetensors", "tokenizer.model", "lang/phones.txt"])
+def test_a_missing_part_is_named(packed: Path, name: str) -> None:
+    (packed / name).unlink()
+    with pytest.raises(DataError, match=name):
+        load_packed(packed)
+
+
+def test_damaged_weights_and_missing_folders_are_named(packed: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere: there is no such folder .*stage 10"):
+        load_packed(tmp_path / "nowhere")
+    weights = packed / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match=r"model.safetensors: does not fit"):
+        load_packed(packed)
+    shutil.copyfile(packed / "config.yaml", packed / "config.old")
+    weights.write_bytes(content)
+    settings = (packed / "config.yaml").read_text().replace("streaming_layers: 2", "streaming_layers: 3")
+    (packed / "config.yaml").write_text(settings)
+    with pytest.raises(DataError, match=r"model.safetensors: does not fit"):
+        load_packed(packed)
