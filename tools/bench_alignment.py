@@ -44,9 +44,9 @@ def main() -> None:
     set_threads(arguments.threads)  # before torch and numba are loaded
 
     from alignment_bench import memory, operators, rivals, step
-    from alignment_bench.report import Report, machine
+    from bench_report import Report, machine
 
-    report = Report(arguments.out, machine(arguments.device, arguments.threads))
+    report = Report(arguments.out, "Alignment benchmark", machine(arguments.device, arguments.threads))
     device, rounds = arguments.device, arguments.rounds
     sections = {
         "rivals": lambda: rivals.run(report, device, rounds),

@@ -30,6 +30,6 @@ def transducer_loss(
     Returns:
         A scalar: the summed loss over the number of labels.
     """
-    log_blank, log_label = decoder.lattice(encoded, labels)
-    losses = lattice_loss(log_blank, log_label, lengths, label_lengths, fastemit=fastemit)
-    return losses.sum() / label_lengths.sum().clamp_min(1)
+    log_blank, log_label = decoder.lattice(encoded, labels, (lengths, label_lengths))
+    losses = lattice_loss(log_blank, log_label, lengths, label_lengths, fastemit=fastemit, reduction="sum")
+    return losses / label_lengths.sum().clamp_min(1)

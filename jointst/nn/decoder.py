@@ -35,16 +35,20 @@ class TransducerDecoder(nn.Module):
         joiner = HatJoiner if config.kind == "hat" else RnntJoiner
         self.joiner = joiner(vocabulary, encoder_dim, config.embedding_dim, config.joint_dim)
 
-    def lattice(self, encoded: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def lattice(
+        self, encoded: Tensor, labels: Tensor, lengths: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """log P(blank) (B, T, U+1) and log P(next label) (B, T, U), what the transducer loss needs.
 
         Args:
             encoded: (B, T, D).
             labels: (B, U) int64, padded with any value of at least 1.
+            lengths: (B,) positions and (B,) labels; padding is then left out, and its scores are 0.
         """
         return self.joiner.lattice(
             self.joiner.project_encoder(encoded),
             self.joiner.project_predictor(self.predictor(labels)),
             labels,
             self.lattice_bytes,
+            lengths,
         )

@@ -42,14 +42,28 @@ class Joiner(nn.Module):
     def log_probs(self, encoder: Tensor, predictor: Tensor) -> tuple[Tensor, Tensor]:
         """log P(blank) (...) and log P(label) (..., V-1), where entry k is label k+1."""
 
-    def lattice(self, encoder: Tensor, predictor: Tensor, labels: Tensor, lattice_bytes: int) -> tuple[Tensor, Tensor]:
+    @abstractmethod
+    def may_emit(self, encoder: Tensor, predictor: Tensor) -> Tensor:
+        """Where a label may be likelier than the blank, (...) bool: cheaper than to see whether one is.
+
+        Never false where a label is likelier, but for rounding.
+        """
+
+    def lattice(
+        self,
+        encoder: Tensor,
+        predictor: Tensor,
+        labels: Tensor,
+        lattice_bytes: int,
+        lengths: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """log P(blank) (B, T, U+1) and log P(next label) (B, T, U), in little memory.
 
         Args:
             encoder: (B, T, J), projected.
             predictor: (B, U+1, J), projected.
             labels: (B, U) int64, each at least 1.
-            lattice_bytes: see :func:`jointst.ops.joint_lattice.joint_lattice`.
+            lattice_bytes, lengths: see :func:`jointst.ops.joint_lattice.joint_lattice`.
         """
         return joint_lattice(
             encoder,
@@ -59,6 +73,7 @@ class Joiner(nn.Module):
             labels,
             hat=self.hat,
             lattice_bytes=lattice_bytes,
+            lengths=lengths,
         )
 
 
@@ -73,6 +88,10 @@ class HatJoiner(Joiner):
         blank = logits[..., 0]
         return logsigmoid(blank), logsigmoid(-blank)[..., None] + logits[..., 1:].log_softmax(-1)
 
+    def may_emit(self, encoder: Tensor, predictor: Tensor) -> Tensor:
+        """See :meth:`Joiner.may_emit`; no label is likelier than a blank of at least one half."""
+        return torch.tanh(encoder + predictor) @ self.output.weight[0] < -self.output.bias[0]
+
 
 class RnntJoiner(Joiner):
     """One softmax over the blank and all labels (arXiv 1211.3711)."""
@@ -83,3 +102,8 @@ class RnntJoiner(Joiner):
         """See :meth:`Joiner.log_probs`."""
         log_probs = self.logits(encoder, predictor).log_softmax(-1)
         return log_probs[..., 0], log_probs[..., 1:]
+
+    def may_emit(self, encoder: Tensor, predictor: Tensor) -> Tensor:
+        """See :meth:`Joiner.may_emit`; no softmax is needed."""
+        logits = self.logits(encoder, predictor)
+        return logits[..., 1:].amax(-1) > logits[..., 0]

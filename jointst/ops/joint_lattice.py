@@ -1,28 +1,37 @@
 """From joiner inputs to lattice scores, without ever holding the logits of a whole batch.
 
-B batch, T frames, U labels, J joint features, V labels with the blank (label 0), R rows: (B, t, U+1) of a time chunk.
+B batch, T frames, U labels, J joint features, V labels with the blank (label 0), R rows: the places (b, t, u) of a
+time chunk that matter.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import linear, logsigmoid, pad
+
+from jointst.ops.masks import length_mask
 
 _FLOAT_BYTES = 4
+_HIDDEN_ARRAYS = 5
+"""Arrays of R x J that backward holds besides the logits: tanh over the chunk and at its rows, three gradients."""
 
 
-def frames_for_bytes(budget: int, rows: int, vocabulary: int) -> int:
-    """Frames of a time chunk whose float32 logits fit a budget, at least 1.
+def frames_for_bytes(budget: int, rows: int, vocabulary: int, joint: int, logits: int = 1) -> int:
+    """Frames of a time chunk whose float32 working memory fits a budget, at least 1.
 
     Args:
         budget: bytes.
         rows: B (U+1), rows of logits for each frame.
         vocabulary: V.
+        joint: J.
+        logits: arrays of the logits' size that are held at once.
     """
-    return max(1, budget // (rows * vocabulary * _FLOAT_BYTES))
+    return max(1, budget // (rows * (logits * vocabulary + _HIDDEN_ARRAYS * joint) * _FLOAT_BYTES))
 
 
 class _JointLattice(torch.autograd.Function):
@@ -40,49 +49,103 @@ class _JointLattice(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         labels: Tensor,
+        valid: Tensor,
         hat: bool,
         chunk: int,
+        keep: bool,
     ) -> tuple[Tensor, Tensor]:
         ctx.hat, ctx.chunk = hat, chunk
-        # With a single chunk the softmax is kept for backward; otherwise each chunk is made again.
-        keep = chunk >= encoder.shape[1]
-        blanks, picks, softmax = [], [], None
-        for first in range(0, encoder.shape[1], chunk):
-            logits = _logits(encoder[:, first : first + chunk], predictor, weight, bias)[1]
-            blank, total = _totals(logits, hat)
-            label = _pick(logits, labels) - total[:, :, :-1]
-            blanks.append(logsigmoid(blank) if hat else blank - total)
-            picks.append(logsigmoid(-blank[:, :, :-1]) + label if hat else label)
+        following = pad(labels, (0, 1), value=1)  # (B, U) -> (B, U+1): no matter which after the last
+        blanks = torch.zeros(valid.shape, dtype=_scores(encoder.dtype), device=encoder.device)
+        nexts = torch.zeros_like(blanks)
+        kept: Tensor | None = None
+        for part in _parts(encoder.shape[1], chunk):
+            rows = _Rows(valid[:, part])
+            logits = _logits(rows.take(_hidden(encoder[:, part], predictor)), weight, bias)
+            blank, picked = logits[:, 0].clone(), logits.gather(1, rows.labels(following)).squeeze(1)
+            exponentials, total, log_total = _exponentials_in_place(logits, hat)
+            blanks[:, part] = rows.put(logsigmoid(blank) if hat else blank - log_total)
+            nexts[:, part] = rows.put(picked - log_total + (logsigmoid(-blank) if hat else 0))
             if keep:
-                softmax = _softmax_in_place(logits, blank, total, hat)
-        ctx.save_for_backward(encoder, predictor, weight, bias, labels, softmax)
-        return torch.cat(blanks, dim=1), torch.cat(picks, dim=1)
+                kept = _softmax_in_place(exponentials, total, blank, hat)
+        ctx.save_for_backward(encoder, predictor, weight, bias, following, valid, kept)
+        return blanks, nexts[:, :, :-1]
 
     @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
     def backward(ctx: Any, grad_blank: Tensor, grad_label: Tensor) -> tuple[Tensor | None, ...]:
-        encoder, predictor, weight, bias, labels, kept = ctx.saved_tensors
+        encoder, predictor, weight, bias, following, valid, kept = ctx.saved_tensors
+        dtype = _scores(encoder.dtype)
+        grad_next = pad(grad_label, (0, 1))  # (B, T, U) -> (B, T, U+1), nothing after the last label
+        wanted = _above_rounding(grad_blank.abs() + grad_next.abs()) & valid
         grad_encoder = torch.empty_like(encoder)
-        grad_predictor = torch.zeros_like(predictor, dtype=torch.float32)
-        grad_weight = torch.zeros_like(weight, dtype=torch.float32)
-        grad_bias = torch.zeros_like(bias, dtype=torch.float32)
-        for first in range(0, encoder.shape[1], ctx.chunk):
-            part = slice(first, first + ctx.chunk)
+        grad_predictor, grad_weight, grad_bias = (
+            torch.zeros_like(leaf, dtype=dtype) for leaf in (predictor, weight, bias)
+        )
+        for part in _parts(encoder.shape[1], ctx.chunk):
+            rows = _Rows(wanted[:, part])
+            hidden = rows.take(_hidden(encoder[:, part], predictor))
             if kept is None:
-                hidden, logits = _logits(encoder[:, part], predictor, weight, bias)
-                blank, total = _totals(logits, ctx.hat)
-                softmax = _softmax_in_place(logits, blank, total, ctx.hat)
+                logits = _logits(hidden, weight, bias)
+                blank = logits[:, 0].clone()
+                exponentials, total, _ = _exponentials_in_place(logits, ctx.hat)
+                softmax = _softmax_in_place(exponentials, total, blank, ctx.hat)
             else:  # copied, since a graph may be gone through twice
-                hidden, softmax = _hidden(encoder[:, part], predictor), kept.clone()
-            grad_logits = _grad_in_place(softmax, grad_blank[:, part], grad_label[:, part], labels, ctx.hat)
-            rows = grad_logits.view(-1, grad_logits.shape[-1]).to(hidden.dtype)
-            grad_bias += rows.sum(0)
-            grad_weight += rows.t() @ hidden.view(-1, hidden.shape[-1])
-            grad_hidden = (rows @ weight.to(hidden.dtype)).view_as(hidden)
-            grad_sum = torch.ops.aten.tanh_backward(grad_hidden, hidden)
+                softmax = kept[wanted[valid]]
+            on_blank, on_next = rows.take(grad_blank[:, part, :, None]), rows.take(grad_next[:, part, :, None])
+            grad_logits = _grad_in_place(softmax, on_blank, on_next, rows.labels(following), ctx.hat)
+            grad_bias += grad_logits.sum(0)
+            grad_logits = grad_logits.to(hidden.dtype)
+            grad_weight += grad_logits.t() @ hidden
+            grad_hidden = grad_logits @ weight.to(hidden.dtype)
+            grad_sum = rows.put(torch.ops.aten.tanh_backward(grad_hidden, hidden))  # (B, t, U+1, J)
             grad_encoder[:, part] = grad_sum.sum(2)
             grad_predictor += grad_sum.sum(1)
         gradients = grad_predictor.to(predictor.dtype), grad_weight.to(weight.dtype), grad_bias.to(bias.dtype)
-        return grad_encoder, *gradients, None, None, None
+        return grad_encoder, *gradients, None, None, None, None, None
+
+
+class _Rows:
+    """The places of a chunk that matter, (B, t, U+1) bool, and moves between the chunk and its R rows."""
+
+    def __init__(self, mask: Tensor) -> None:
+        self._shape = mask.shape
+        self._index = mask.flatten().nonzero().squeeze(1)
+        self._all = len(self._index) == mask.numel()
+
+    def take(self, chunk: Tensor) -> Tensor:
+        """(B, t, U+1, X) to (R, X)."""
+        flat = chunk.reshape(-1, chunk.shape[-1])
+        return flat if self._all else flat[self._index]
+
+    def labels(self, following: Tensor) -> Tensor:
+        """The next labels (B, U+1) at each row, (R, 1)."""
+        return self.take(following[:, None, :, None].expand(*self._shape, 1))
+
+    def put(self, rows: Tensor) -> Tensor:
+        """(R, ...) to (B, t, U+1, ...), zeros elsewhere."""
+        shape = (*self._shape, *rows.shape[1:])
+        if self._all:
+            return rows.view(shape)
+        chunk = rows.new_zeros(self._shape.numel(), *rows.shape[1:])
+        chunk[self._index] = rows
+        return chunk.view(shape)
+
+
+def _parts(frames: int, chunk: int) -> Iterator[slice]:
+    return (slice(first, first + chunk) for first in range(0, frames, chunk))
+
+
+def _scores(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _above_rounding(weights: Tensor) -> Tensor:
+    """Where (B, T, U+1) weights are not lost in rounding: those left out add up to less than an utterance's largest
+    times the machine epsilon. Paths of a trained model keep to a narrow band, and the rest costs nothing."""
+    share = torch.finfo(weights.dtype).eps / weights[0].numel()
+    # Not "weights > ...", so that NaN is passed on.
+    return ~(weights <= weights.amax((1, 2), keepdim=True) * share)
 
 
 def _hidden(encoder: Tensor, predictor: Tensor) -> Tensor:
@@ -90,44 +153,42 @@ def _hidden(encoder: Tensor, predictor: Tensor) -> Tensor:
     return (encoder[:, :, None] + predictor[:, None]).tanh_()
 
 
-def _logits(encoder: Tensor, predictor: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    hidden = _hidden(encoder, predictor)
-    logits = torch.nn.functional.linear(hidden, weight.to(hidden.dtype), bias.to(hidden.dtype))
-    return hidden, logits if logits.dtype == torch.float64 else logits.float()
+def _logits(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    logits = linear(hidden, weight.to(hidden.dtype), bias.to(hidden.dtype))
+    return logits.to(_scores(logits.dtype))
 
 
-def _totals(logits: Tensor, hat: bool) -> tuple[Tensor, Tensor]:
-    """The blank's logit, and the log of the softmax's denominator, each (B, t, U+1)."""
-    return logits[..., 0].clone(), (logits[..., 1:] if hat else logits).logsumexp(-1)
+def _exponentials_in_place(logits: Tensor, hat: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """exp(logits - their largest) in place of the logits (R, V), their sums, and log of the sums of exp(logits).
 
-
-def _pick(logits: Tensor, labels: Tensor) -> Tensor:
-    """Logits (B, t, U+1, V) of the next labels (B, U): (B, t, U)."""
-    index = labels[:, None, :, None].expand(-1, logits.shape[1], -1, -1)
-    return logits[:, :, :-1].gather(3, index).squeeze(3)
-
-
-def _softmax_in_place(logits: Tensor, blank: Tensor, total: Tensor, hat: bool) -> Tensor:
-    """Logits to probabilities; for HAT entry 0 becomes P(blank) and the others P(label | not blank)."""
-    softmax = logits.sub_(total[..., None]).exp_()
+    HAT's softmax leaves out the blank, whose entry becomes 0.
+    """
     if hat:
-        softmax[..., 0] = blank.sigmoid()
+        logits[:, 0] = -torch.inf
+    largest = logits.amax(1)
+    exponentials = logits.sub_(largest[:, None]).exp_()
+    total = exponentials.sum(1)
+    return exponentials, total, total.log() + largest
+
+
+def _softmax_in_place(exponentials: Tensor, total: Tensor, blank: Tensor, hat: bool) -> Tensor:
+    """Probabilities; for HAT entry 0 becomes P(blank) and the others P(label | not blank)."""
+    softmax = exponentials.div_(total[:, None])
+    if hat:
+        softmax[:, 0] = blank.sigmoid()
     return softmax
 
 
-def _grad_in_place(softmax: Tensor, grad_blank: Tensor, grad_label: Tensor, labels: Tensor, hat: bool) -> Tensor:
-    """Probabilities to the gradient of the logits."""
-    on_label = torch.nn.functional.pad(grad_label, (0, 1))  # (B, t, U) -> (B, t, U+1), nothing after the last label
+def _grad_in_place(softmax: Tensor, on_blank: Tensor, on_next: Tensor, labels: Tensor, hat: bool) -> Tensor:
+    """Probabilities (R, V) to the gradient of the logits, from gradients (R, 1) of both scores."""
     if hat:
-        blank = softmax[..., 0].clone()
-        grad = softmax.mul_(-on_label[..., None])
-        grad[..., 0] = grad_blank * (1 - blank) - on_label * blank
+        blank = softmax[:, :1].clone()
+        grad = softmax.mul_(-on_next)
+        grad[:, :1] = on_blank * (1 - blank) - on_next * blank
     else:
-        grad = softmax.mul_(-(on_label + grad_blank)[..., None])
-        grad[..., 0] += grad_blank
-    index = labels[:, None, :, None].expand(-1, grad.shape[1], -1, -1)
-    grad[:, :, :-1].scatter_add_(3, index, grad_label[..., None])
-    return grad
+        grad = softmax.mul_(-(on_next + on_blank))
+        grad[:, :1] += on_blank
+    return grad.scatter_add_(1, labels, on_next)
 
 
 def joint_lattice(
@@ -139,11 +200,12 @@ def joint_lattice(
     *,
     hat: bool,
     lattice_bytes: int,
+    lengths: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """log P(blank) and log P(next label) of a joiner: all that a transducer lattice asks for.
 
-    The logits (B, T, U+1, V) are made in chunks of time within a memory budget, and made again in backward; if all
-    of them fit the budget they are kept instead.
+    The logits (B, T, U+1, V) are made in chunks of time within a memory budget, and made again in backward, there
+    only where a path worth mentioning goes; if all of them fit the budget they are kept instead.
 
     Args:
         encoder: (B, T, J), projected.
@@ -152,15 +214,23 @@ def joint_lattice(
         bias: (V,).
         labels: (B, U) int64, each at least 1, padding too.
         hat: P(blank) = sigmoid (arXiv 2003.07705) instead of one softmax over everything (arXiv 1211.3711).
-        lattice_bytes: the budget of a chunk's logits.
+        lattice_bytes: the budget of a chunk, its logits and hidden arrays.
+        lengths: (B,) frames and (B,) labels; padding is then left out, and its scores are 0.
 
     Returns:
         (B, T, U+1) and (B, T, U), float32 (float64 for float64 inputs).
     """
-    chunk = frames_for_bytes(lattice_bytes, predictor.shape[0] * predictor.shape[1], weight.shape[0])
+    frames, rows, states = encoder.shape[1], len(predictor) * predictor.shape[1], predictor.shape[1]
+    sizes = rows, weight.shape[0], weight.shape[1]
+    keep = frames_for_bytes(lattice_bytes, *sizes, logits=2) >= frames  # two: the kept, and the copy backward works in
+    chunk = frames if keep else min(frames, frames_for_bytes(lattice_bytes, *sizes))
+    if lengths is None:
+        valid = torch.ones(len(encoder), frames, states, dtype=torch.bool, device=encoder.device)
+    else:
+        valid = length_mask(lengths[0], frames)[:, :, None] & length_mask(lengths[1] + 1, states)[:, None]
     blank: Tensor
     label: Tensor
     blank, label = _JointLattice.apply(  # type: ignore[no-untyped-call]
-        encoder, predictor, weight, bias, labels, hat, min(chunk, encoder.shape[1])
+        encoder, predictor, weight, bias, labels, valid, hat, chunk, keep
     )
     return blank, label

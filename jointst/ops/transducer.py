@@ -5,11 +5,17 @@ B batch, T frames, U labels.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torchaudio.functional import rnnt_loss
 
 from jointst.errors import JointstError
+from jointst.ops.masks import length_mask
+
+Reduction = Literal["none", "mean", "sum"]
+"""What becomes of the losses of a batch's utterances."""
 
 
 class _ScaleGradient(torch.autograd.Function):
@@ -32,6 +38,7 @@ def lattice_loss(
     target_lengths: Tensor,
     *,
     fastemit: float = 0.0,
+    reduction: Reduction = "none",
 ) -> Tensor:
     """Negative log probability of all alignments of the labels (arXiv 1211.3711).
 
@@ -44,38 +51,62 @@ def lattice_loss(
         logit_lengths: (B,) frames of each utterance, at least 1.
         target_lengths: (B,) labels of each utterance; 0 is allowed, and so are more labels than frames.
         fastemit: scale added to the gradient of labels (arXiv 2010.11148); the loss's value stays as it is.
+        reduction: ``none``, or the mean or sum over utterances.
 
     Returns:
-        (B,) losses in float32.
+        (B,) losses in float32, or their mean or sum, a scalar. Scores beyond the lengths are never looked at: they
+        may be NaN, and their gradient is 0.
 
     Raises:
-        JointstError: shapes or lengths that do not fit.
+        JointstError: shapes or lengths that do not fit, or an unknown reduction.
     """
+    if reduction not in ("none", "mean", "sum"):
+        raise JointstError(f"reduction is {reduction!r}, not none, mean or sum")
+    if fastemit < 0:
+        raise JointstError(f"fastemit is {fastemit}, not at least 0")
+    frames, labels = _longest(log_blank, log_label, logit_lengths, target_lengths)
+    if fastemit > 0:
+        log_label = _ScaleGradient.apply(log_label, 1.0 + fastemit)  # type: ignore[no-untyped-call]
+    in_time = length_mask(logit_lengths, frames)[:, :, None]
+    # rnnt_loss demands that the longest utterance of a batch fills the tensor.
+    log_blank = log_blank[:, :frames, : labels + 1].float()
+    log_blank = log_blank.masked_fill(~(in_time & length_mask(target_lengths + 1, labels + 1)[:, None]), 0.0)
+    if labels == 0:
+        losses = -log_blank.sum((1, 2))  # nothing to emit: the one path is blank in every frame
+    else:
+        log_label = log_label[:, :frames, :labels].float()
+        log_label = log_label.masked_fill(~(in_time & length_mask(target_lengths, labels)[:, None]), 0.0)
+        losses = _two_classes(log_blank, log_label, logit_lengths, target_lengths)
+        if losses.requires_grad:
+            losses = _near_zero(losses.detach(), log_blank, log_label, logit_lengths, target_lengths)
+    if reduction == "none":
+        return losses
+    return losses.mean() if reduction == "mean" else losses.sum()
+
+
+def _longest(log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor) -> tuple[int, int]:
+    """The most frames and the most labels of an utterance, once all shapes and lengths are seen to fit."""
     batch, frames, states = log_blank.shape
     if log_label.shape != (batch, frames, states - 1):
         raise JointstError(f"log_label is {tuple(log_label.shape)}, not {(batch, frames, states - 1)}")
-    if int(logit_lengths.min()) < 1 or int(logit_lengths.max()) > frames or int(target_lengths.max()) > states - 1:
+    for name, lengths in (("logit_lengths", logit_lengths), ("target_lengths", target_lengths)):
+        if lengths.shape != (batch,):
+            raise JointstError(f"{name} is {tuple(lengths.shape)}, not {(batch,)}")
+    bounds = [logit_lengths.min(), logit_lengths.max(), target_lengths.min(), target_lengths.max()]
+    shortest, longest, fewest, most = (int(bound) for bound in torch.stack(bounds).tolist())  # one wait for the GPU
+    if shortest < 1 or longest > frames or fewest < 0 or most > states - 1:
         raise JointstError(
             f"lengths {logit_lengths.tolist()} and {target_lengths.tolist()} do not fit {frames} frames, "
             f"{states - 1} labels, at least 1 frame each"
         )
-    if fastemit > 0:
-        log_label = _ScaleGradient.apply(log_label, 1.0 + fastemit)  # type: ignore[no-untyped-call]
-    # torchaudio's lattice is undefined for a batch without any label: add one that no utterance reaches.
-    padding = log_label.new_zeros(batch, frames, 1 if states > 1 else 2)
-    log_label = torch.cat([log_label, padding], dim=2)
-    if states == 1:
-        log_blank = torch.cat([log_blank, torch.zeros_like(log_blank)], dim=2)
-    # rnnt_loss demands that the longest utterance of a batch fills the tensor.
-    frames, labels = int(logit_lengths.max()), max(1, int(target_lengths.max()))
-    logits = torch.stack([log_blank, log_label], dim=-1)[:, :frames, : labels + 1].float()
-    if int(target_lengths.max()) == 0:
-        # Nothing to emit: the one path is blank in every frame.
-        valid = torch.arange(frames, device=logits.device) < logit_lengths[:, None]
-        return -(logits[:, :, 0, 0] * valid).sum(1)
+    return longest, most
+
+
+def _two_classes(log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor) -> Tensor:
+    batch, _, labels = log_label.shape
     losses: Tensor = rnnt_loss(
-        logits.contiguous(),
-        torch.ones(batch, labels, dtype=torch.int32, device=logits.device),
+        torch.stack([log_blank, torch.nn.functional.pad(log_label, (0, 1))], dim=-1),
+        torch.ones(batch, labels, dtype=torch.int32, device=log_blank.device),
         logit_lengths.to(torch.int32),
         target_lengths.to(torch.int32),
         blank=0,
@@ -83,3 +114,17 @@ def lattice_loss(
         fused_log_softmax=False,
     )
     return losses
+
+
+def _near_zero(
+    losses: Tensor, log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor
+) -> Tensor:
+    """The losses once more, from scores shifted so that they come out near 0.
+
+    Gradients are differences of float32 sums as large as the loss, so a loss of 500 costs them four digits. Every path
+    takes as many steps, so a constant for each step changes no gradient and gives those digits back.
+    """
+    steps = logit_lengths + target_lengths
+    shift = losses / steps
+    shifted = log_blank + shift[:, None, None], log_label + shift[:, None, None]
+    return _two_classes(*shifted, logit_lengths, target_lengths) + shift * steps

@@ -52,3 +52,14 @@ def test_lattice_equals_the_joiners_scores(kind: str, predictor: str) -> None:
     for u in range(3):
         for b in range(2):
             assert torch.allclose(label[b, :, u], log_labels[b, :, u, labels[b, u] - 1], atol=1e-5)
+
+
+@KINDS
+def test_may_emit_wherever_a_label_is_likelier_than_the_blank(kind: str, predictor: str) -> None:
+    decoder = make(kind, predictor)
+    sides = 4 * torch.randn(40, 30, 8), torch.randn(40, 1, 8)
+    blank, labels = decoder.joiner.log_probs(*sides)
+    emits, may = labels.amax(-1) > blank, decoder.joiner.may_emit(*sides)
+    assert 0 < emits.sum() < emits.numel()
+    assert not (emits & ~may).any()
+    assert may.sum() < may.numel()

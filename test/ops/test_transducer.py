@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from reference.transducer import loss_by_enumeration
+from reference.transducer import loss_by_enumeration, loss_by_recursion
 from torchaudio.functional import rnnt_loss
 
 from jointst.errors import JointstError
@@ -90,3 +90,48 @@ def test_refuses_lengths_that_do_not_fit() -> None:
         lattice_loss(blank, label, torch.tensor([5, 4]), torch.tensor([3, 1]))
     with pytest.raises(JointstError, match="log_label is"):
         lattice_loss(blank, label[:, :, :-1], torch.tensor([4, 4]), torch.tensor([3, 1]))
+
+
+def test_padding_is_never_looked_at() -> None:
+    torch.manual_seed(2)
+    clean = [part.float() for part in random_lattice(3, 6, 4)]
+    lengths = torch.tensor([6, 2, 4]), torch.tensor([0, 3, 2])
+    dirty = [part.clone() for part in clean]
+    for b, (t, u) in enumerate(zip(*lengths, strict=True)):
+        for part, places in zip(dirty, (u + 1, u), strict=True):
+            part[b, t:] = torch.nan
+            part[b, :, places:] = torch.nan
+    results = []
+    for parts in (clean, dirty):
+        leaves = [part.requires_grad_() for part in parts]
+        losses = lattice_loss(*leaves, *lengths, fastemit=0.1)
+        results.append([losses, *torch.autograd.grad(losses.sum(), leaves)])
+    for a, b in zip(*results, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_reductions() -> None:
+    blank, label = (part.float() for part in random_lattice(3, 5, 3))
+    arguments = blank, label, torch.tensor([5, 4, 1]), torch.tensor([3, 0, 2])
+    losses = lattice_loss(*arguments)
+    assert torch.equal(lattice_loss(*arguments, reduction="sum"), losses.sum())
+    assert torch.equal(lattice_loss(*arguments, reduction="mean"), losses.mean())
+    with pytest.raises(JointstError, match="reduction is 'max'"):
+        lattice_loss(*arguments, reduction="max")  # type: ignore[arg-type]
+
+
+def test_recursion_equals_enumeration() -> None:
+    blank, label = random_lattice(1, 4, 3)
+    torch.testing.assert_close(loss_by_recursion(blank[0], label[0]), loss_by_enumeration(blank[0], label[0]))
+
+
+def test_the_gradient_of_a_large_loss_keeps_its_digits() -> None:
+    torch.manual_seed(4)
+    blank, label = (part - 8 for part in random_lattice(1, 60, 20))  # a loss of some 700
+    leaves = [part.float().requires_grad_() for part in (blank, label)]
+    exact = [part.detach().double().requires_grad_() for part in leaves]
+    loss = lattice_loss(*leaves, torch.tensor([60]), torch.tensor([20]))
+    expected = loss_by_recursion(exact[0][0], exact[1][0])
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    pairs = zip(torch.autograd.grad(loss.sum(), leaves), torch.autograd.grad(expected, exact), strict=True)
+    assert all((ours - theirs).norm() < 5e-6 * theirs.norm() for ours, theirs in pairs)

@@ -32,3 +32,19 @@ def loss_by_enumeration(log_blank: Tensor, log_label: Tensor) -> Tensor:
                 t += 1
         paths.append(score + log_blank[t, u])
     return -torch.stack(paths).logsumexp(0)
+
+
+def loss_by_recursion(log_blank: Tensor, log_label: Tensor) -> Tensor:
+    """The same, cell by cell, for lattices with too many paths to enumerate."""
+    frames, labels = log_label.shape
+    rows: list[list[Tensor]] = []
+    for t in range(frames):
+        rows.append([])
+        for u in range(labels + 1):
+            ways = []
+            if t > 0:
+                ways.append(rows[t - 1][u] + log_blank[t - 1, u])
+            if u > 0:
+                ways.append(rows[t][u - 1] + log_label[t, u - 1])
+            rows[t].append(torch.stack(ways).logsumexp(0) if ways else log_blank.new_zeros(()))
+    return -(rows[-1][-1] + log_blank[-1, -1])

@@ -6,8 +6,8 @@ from statistics import median
 
 import numpy as np
 import torch
+from bench_report import Report, exponent, milliseconds, time_rounds
 
-from alignment_bench.report import Report, exponent, milliseconds, time_rounds
 from alignment_bench.rivals import naive
 from jointst.losses.consistency import ConsistencyLoss
 from jointst.ops.alignment import KINDS, align

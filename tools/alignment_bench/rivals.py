@@ -8,10 +8,10 @@ from statistics import median
 import numba
 import numpy as np
 import torch
+from bench_report import Report, milliseconds, time_rounds
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from alignment_bench.report import Report, milliseconds, time_rounds
 from jointst.ops.alignment import align
 
 BATCH, FRAMES, POSITIONS = 32, 400, 256

@@ -8,8 +8,8 @@ from statistics import median
 from typing import Any
 
 import torch
+from bench_report import Report, milliseconds, time_rounds
 
-from alignment_bench.report import Report, milliseconds, time_rounds
 from jointst.config import PRESETS, ConsistencyConfig, DecoderConfig, LossConfig, ModelConfig, TextEncoderConfig
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.models.joint import JointModel

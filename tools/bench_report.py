@@ -64,12 +64,13 @@ class Report:
 
     Args:
         folder: written to.
+        title: heading of bench.md.
         head: what the run was made on.
     """
 
-    def __init__(self, folder: Path, head: str) -> None:
+    def __init__(self, folder: Path, title: str, head: str) -> None:
         self._folder = folder
-        self._lines = [f"# Alignment benchmark\n\n{head}\n"]
+        self._lines = [f"# {title}\n\n{head}\n"]
         self._numbers: dict[str, object] = {"machine": head}
         folder.mkdir(parents=True, exist_ok=True)
 
