@@ -169,7 +169,9 @@ def compare(arguments: argparse.Namespace) -> None:
     report.table(title, columns, rows, note)
     report.hold("tensor memory of the full lattice over ours", memory[full] / memory[ours], least=15)
     if arguments.device == "cpu":
-        report.hold("resident memory of the full lattice over ours", resident[full] / resident[ours], least=15)
+        report.hold(
+            "resident memory of the full lattice over ours", resident[full] / max(resident[ours], 4096), least=15
+        )
     ratio = median(seconds[ours]) / median(seconds[full])
     report.hold("time of ours over the full lattice's", ratio, most=1.3)
     report.hold("largest relative difference of a gradient", error, most=1e-4)

@@ -6,6 +6,7 @@ T samples.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,9 @@ UNKNOWN_SIZE = 0x7FFFF000
 """Programs that write to a pipe cannot know the size and claim this much or more."""
 _SIZES = re.compile(r": (\d+) \(should be (\d+)\)")
 _OGG_TAIL = 1 << 17
+_OGG_HEADER = 27
 _OGG_LAST_PAGE = 4  # a bit of the sixth byte of a page
+_MP3_FRAME = 2048
 
 
 def read_blocks(path: Path, sampling_rate: Hertz) -> Iterator[Samples]:
@@ -78,13 +81,41 @@ def _check_whole(path: Path, sound: SoundFile) -> None:
     for declared, actual in _SIZES.findall(sound.extra_info):
         if int(actual) < int(declared) < UNKNOWN_SIZE:
             _refuse(path, f"promises {declared} bytes and holds {actual}")
-    if sound.format == "OGG":
-        with open(path, "rb") as stream:
-            stream.seek(max(0, path.stat().st_size - _OGG_TAIL))
-            tail = stream.read()
-        page = tail.rfind(b"OggS")
-        if page < 0 or page + 5 >= len(tail) or not tail[page + 5] & _OGG_LAST_PAGE:
-            _refuse(path, "has no last page")
+    if sound.format == "OGG" and not _ogg_is_whole(path):
+        _refuse(path, "has no whole last page")
+    if sound.format == "MP3":
+        declared, actual = _mp3_sizes(path)
+        if actual < declared:
+            _refuse(path, f"promises {declared} bytes and holds {actual}")
+
+
+def _ogg_is_whole(path: Path) -> bool:
+    """Whether the last page (RFC 3533, section 6) says that it is the last, and is all there."""
+    with open(path, "rb") as stream:
+        stream.seek(max(0, path.stat().st_size - _OGG_TAIL))
+        tail = stream.read()
+    page = tail[tail.rfind(b"OggS") :] if b"OggS" in tail else b""
+    if len(page) < _OGG_HEADER or not page[5] & _OGG_LAST_PAGE:
+        return False
+    sizes = page[_OGG_HEADER : _OGG_HEADER + page[_OGG_HEADER - 1]]
+    return len(sizes) == page[_OGG_HEADER - 1] and len(page) >= _OGG_HEADER + len(sizes) + sum(sizes)
+
+
+def _mp3_sizes(path: Path) -> tuple[int, int]:
+    """Bytes of the stream as its Xing header has them, 0 where there is none, and as they are."""
+    with open(path, "rb") as stream:
+        head = stream.read(10)
+        tag = 0
+        if head[:3] == b"ID3" and len(head) == 10:  # its size: four bytes of 7 bits
+            tag = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
+        stream.seek(tag)
+        frame = stream.read(_MP3_FRAME)
+    at = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if at < 0 or len(frame) < at + 16:
+        return 0, 0
+    flags, *fields = struct.unpack(">III", frame[at + 4 : at + 16])  # then frames (bit 0), then bytes (bit 1)
+    declared = fields[flags & 1] if flags & 2 else 0
+    return declared, path.stat().st_size - tag
 
 
 def _refuse(path: Path, problem: str) -> None:

@@ -37,6 +37,24 @@ _MAIN = threading.main_thread()
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
+_WORD, _LAST = 1, 0  # espeak_EVENT_TYPE
+
+
+class _Event(ctypes.Structure):
+    """espeak_EVENT of speak_lib.h."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),  # milliseconds
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    )
+
+
 # Unicode's canonical order puts an Arabic vowel before the doubling mark; eSpeak then drops the vowel.
 _VOWEL_BEFORE_SHADDA = re.compile("([\u064b-\u0650])\u0651")
 
@@ -70,6 +88,8 @@ class Synthesiser:
             raise EnvironmentFault(f"eSpeak NG does not start from {data} (it says {rate}); reinstall espeakng-loader")
         self.variants = frozenset(path.name for path in (data / "voices" / "!v").iterdir())
         """Names of the voice variants, such as ``f3``; every voice can have each of them."""
+        self.word_starts: list[Seconds] = []
+        """When each word of the last text begins, in its samples; what counts as a word is eSpeak's own affair."""
         self._blocks: list[npt.NDArray[np.int16]] = []
         self._callback = _Callback(self._collect)  # kept here: the library holds a bare pointer to it
         self._library.espeak_SetSynthCallback(self._callback)
@@ -78,6 +98,12 @@ class Synthesiser:
     def _collect(self, samples: ctypes._Pointer[ctypes.c_short], count: int, events: int | None) -> int:
         if samples and count > 0:
             self._blocks.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        if events:
+            for event in ctypes.cast(events, ctypes.POINTER(_Event)):  # ends with an event of the last type
+                if event.type == _LAST:
+                    break
+                if event.type == _WORD:
+                    self.word_starts.append(event.audio_position / 1000)
         return 0
 
     def _set_voice(self, voice: str, variant: str) -> None:
@@ -119,6 +145,7 @@ class Synthesiser:
         self._c_library.srand(_RANDOM_SEED)  # Klatt voices draw their noise from the C library
         library.espeak_ng_SetRandSeed(ctypes.c_long(_RANDOM_SEED))
         self._blocks.clear()
+        self.word_starts.clear()
         encoded = _readable(text).encode()
         size = ctypes.c_size_t(len(encoded) + 1)
         with _interrupts_held():
