@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Streaming recognition: latency, an hour of audio, real-time factor; Markdown tables, plots and JSON.
 
-    cd egs/mini                                                                        (once it is trained and packed)
-    ../../.venv/bin/python ../../tools/bench_stream.py --out exp/bench_stream --model exp/train/packed --data data/mini_test
+    cd egs/mini    (once it is trained and packed)
+    ../../.venv/bin/python ../../tools/bench_stream.py --out exp/bench --model exp/train/packed --data data/mini_test
 
 - Latency: sentences of the data directory, spoken anew by eSpeak NG, which says when each word ends; how much audio
   has come in when the first partial result is there, and when the first word is there whole.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import re
 import shutil
 import signal
@@ -99,11 +100,9 @@ class Synthesiser:
         if samples and count > 0:
             self._blocks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         if events:
-            for event in ctypes.cast(events, ctypes.POINTER(_Event)):  # ends with an event of the last type
-                if event.type == _LAST:
-                    break
-                if event.type == _WORD:
-                    self.word_starts.append(event.audio_position / 1000)
+            pointer = ctypes.cast(events, ctypes.POINTER(_Event))
+            listed = itertools.takewhile(lambda event: event.type != _LAST, (pointer[i] for i in itertools.count()))
+            self.word_starts += [event.audio_position / 1000 for event in listed if event.type == _WORD]
         return 0
 
     def _set_voice(self, voice: str, variant: str) -> None:
