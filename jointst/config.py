@@ -242,7 +242,8 @@ class ModelConfig:
     left_chunks: int = 8
     """Chunks of the past that streaming attention sees."""
     right_context: int = -1
-    """Positions of the future that full-context attention sees; -1 for all. [JOIST] 900 ms."""
+    """Positions of the future that the full-context encoder sees in all, shared out evenly over its layers (rounded
+    down), whose convolutions are then causal; -1 for the whole utterance. [JOIST] 900 ms."""
     dropout: float = 0.1
     """Dropout in the conformer layers."""
     text_encoder: TextEncoderConfig = field(default_factory=TextEncoderConfig)
@@ -285,7 +286,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "streaming_layers": 3,
         "full_context_layers": 5,
         "heads": 8,
-        "right_context": 15,
+        "right_context": 22,
         "text_encoder": {"layers": 2},
         "decoder": {"embedding_dim": 320, "joint_dim": 640},
     },
@@ -589,7 +590,7 @@ class TuneConfig:
 
     lm_weights: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
     """Values tried for decoding.lm_weight, with every value of the others."""
-    ilm_weights: tuple[float, ...] = (0.1, 0.2, 0.4, 0.6)
+    ilm_weights: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4)
     """Values tried for decoding.ilm_weight, where the internal language model is subtracted."""
     label_bonuses: tuple[float, ...] = (0.0, 0.5, 1.0)
     """Values tried for decoding.label_bonus."""

@@ -83,8 +83,10 @@ class JointModel(nn.Module):
         self.streaming_encoder = _stack(config, config.streaming_layers, config.dim, streaming_pattern, causal=True)
         wide = config.full_context_dim
         self.widening = nn.Identity() if wide == config.dim else nn.Linear(config.dim, wide)
+        limited = config.right_context >= 0  # then attention alone looks ahead, an equal part in each layer
+        ahead = config.right_context // config.full_context_layers if limited else -1
         self.full_context_encoder = _stack(
-            config, config.full_context_layers, wide, full_context(config.right_context), causal=False
+            config, config.full_context_layers, wide, full_context(ahead), causal=limited
         )
         self.streaming_decoder = TransducerDecoder(vocabulary, config.dim, config.decoder)
         self.full_context_decoder = TransducerDecoder(vocabulary, wide, config.decoder)
