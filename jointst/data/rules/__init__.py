@@ -1,0 +1,14 @@
+"""What data directories must satisfy: one function for each rule, by theme.
+
+To add a rule, write the function in the module of its theme, give it an id and a level with ``@rule("id", "ERROR")``
+and a sentence as its docstring, and provoke it in test/data/test_broken_directories.py. If ``jointst fix`` can mend
+it, ``mends`` says how, and jointst/data/repairs.py does it.
+"""
+
+from __future__ import annotations
+
+# In the order in which they are checked: what breaks most comes first.
+from jointst.data.rules import files, keys, audio, segments, transcripts, leaks  # noqa: F401, I001
+from jointst.data.rules.frame import RULES, Everything, Finding, Level, Part, Rule, Set
+
+__all__ = ["RULES", "Everything", "Finding", "Level", "Part", "Rule", "Set"]
