@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
@@ -42,6 +42,7 @@ class TextBatch:
         phone_lengths: (B,).
         labels: (B, U) int64.
         label_lengths: (B,).
+        languages: B language codes, or empty where they are not known.
     """
 
     utterances: list[str]
@@ -49,6 +50,7 @@ class TextBatch:
     phone_lengths: Tensor
     labels: Tensor
     label_lengths: Tensor
+    languages: list[str] = field(default_factory=list)
 
     def to(self, device: torch.device | str) -> TextBatch:
         """The batch on a device."""
