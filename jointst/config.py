@@ -499,7 +499,9 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for key in ("max_updates", "accumulate", "peak_rate", "gradient_clip", "validate_every", "keep_best"):
             _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
-        _require(self.sampling_temperature >= 1, "sampling_temperature", f"is {self.sampling_temperature}", "at least 1")
+        _require(
+            self.sampling_temperature >= 1, "sampling_temperature", f"is {self.sampling_temperature}", "at least 1"
+        )
         for key in ("warmup_updates", "weight_decay", "workers", "collapse_spread"):
             _require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
         for key in ("paired_text_share", "hold_share"):

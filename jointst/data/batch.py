@@ -22,13 +22,13 @@ LABEL_PADDING = 1
 
 def _to(batch: AnyBatch, device: torch.device | str) -> AnyBatch:
     moved: dict[str, Any] = {}
-    for field in dataclasses.fields(batch):
-        value = getattr(batch, field.name)
+    for item in dataclasses.fields(batch):
+        value = getattr(batch, item.name)
         if isinstance(value, Tensor):
             value = value.to(device, non_blocking=True)
         elif hasattr(value, "to"):
             value = value.to(device)
-        moved[field.name] = value
+        moved[item.name] = value
     return dataclasses.replace(batch, **moved)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from jointst.data.audio import OVERSHOOT
-from jointst.data.directory import BOM, MAY_BE_EMPTY, Segment, invert, sort_keys
+from jointst.data.directory import BOM, Segment, invert, sort_keys
 from jointst.data.rules import Everything, Set
 from jointst.data.rules.leaks import Leak, repeated_sentences, shared_sentences, shared_utterances
 from jointst.data.rules.segments import TOLERANCE, past_end

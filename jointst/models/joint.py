@@ -113,7 +113,8 @@ class JointModel(nn.Module):
             lengths: (B,) valid frames.
             languages: B codes, for ``language_embedding``; empty where they are not known.
         """
-        return self.encode_shared(*self.encode_audio(features, lengths), languages)
+        front, lengths = self.encode_audio(features, lengths)
+        return self.encode_shared(front, lengths, languages)
 
     def encode_text(
         self, phones: Tensor, lengths: Tensor, durations: Tensor | None = None, languages: Sequence[str] = ()
@@ -126,11 +127,15 @@ class JointModel(nn.Module):
             durations: (B, P), for ``upsampling: durations`` only.
             languages: as in :meth:`encode_speech`.
         """
-        return self.encode_shared(*self.text_encoder(phones, lengths, durations), languages)
+        front, lengths = self.text_encoder(phones, lengths, durations)
+        return self.encode_shared(front, lengths, languages)
 
     def add_language(self, front: Tensor, languages: Sequence[str] = ()) -> Tensor:
         """What enters the shared encoders, (B, N, D): the output of a front encoder, with ``language_embedding``."""
-        return front if self.language is None else self.language(front, languages)
+        if self.language is None:
+            return front
+        added: Tensor = self.language(front, languages)
+        return added
 
     def encode_shared(self, front: Tensor, lengths: Tensor, languages: Sequence[str] = ()) -> Encoded:
         """The shared encoders over the output of either front encoder, (B, N, D) and (B,), of B languages."""

@@ -35,4 +35,5 @@ class LanguageEmbedding(nn.Module):
         """
         codes = languages or [""] * len(front)
         rows = torch.tensor([self._rows.get(code, 0) for code in codes], device=front.device)
-        return front + self.vectors(rows).unsqueeze(1)  # (B, D) -> (B, 1, D)
+        vectors: Tensor = self.vectors(rows).unsqueeze(1)  # (B, D) -> (B, 1, D)
+        return front + vectors

@@ -15,7 +15,6 @@ from jointst.data.dataset import JointSet, PairedSet, Symbols, TextSet, in_order
 from jointst.data.sampler import BucketSampler
 from jointst.errors import DataError
 
-
 HIDDEN_LANGUAGES = 0.1
 """Share of paired training utterances that a model with a language embedding sees without their language [ours]."""
 

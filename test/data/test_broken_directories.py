@@ -7,7 +7,7 @@ fault is still named afterwards. Commands run in this process, so that an except
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def paired(name: str, count: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def sound_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def sound_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sets without a fault: two of training, one of them with segments, one each of dev, test and unpaired text."""
     folder = tmp_path_factory.mktemp("sound")
     with pytest.MonkeyPatch.context() as patch:
@@ -74,7 +74,7 @@ def sound_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         text = {key: f"text with {word}" for key, word in zip(keys, WORDS)}
         DataDirectory(UNPAIRED, text, utt2lang=dict.fromkeys(keys, "en")).write(UNPAIRED)
         assert main(["validate", "--conf", "conf.yaml", "--nj", "1"]) == 0
-    yield folder
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -174,20 +174,22 @@ BREAKS = {
         lambda: ((TEST / "text").unlink(), (TEST / "text").symlink_to("nowhere")), "unreadable-file", TEST / "text"
     ),
     "empty set": Break(lambda: (TEST / "text").write_text(""), "empty-set", TEST / "text"),
-    "Latin-1": Break(
-        lambda: line(TRAIN / "text", 3, b"anna-train-03 caf\xe9\n"), "encoding", TRAIN / "text", 3
-    ),
+    "Latin-1": Break(lambda: line(TRAIN / "text", 3, b"anna-train-03 caf\xe9\n"), "encoding", TRAIN / "text", 3),
     "UTF-16": Break(
         lambda: (UNPAIRED / "utt2lang").write_bytes("en-01 en\n".encode("utf-16")), "encoding", UNPAIRED / "utt2lang", 1
     ),
     "zero byte": Break(lambda: line(TRAIN / "text", 3, b"anna-train-03 a\0b\n"), "zero-byte", TRAIN / "text", 3),
     "byte order mark": Break(
         lambda: (TRAIN / "text").write_bytes(b"\xef\xbb\xbf" + (TRAIN / "text").read_bytes()),
-        "byte-order-mark", TRAIN / "text", 1,
+        "byte-order-mark",
+        TRAIN / "text",
+        1,
     ),
     "Windows lines": Break(
         lambda: (TRAIN / "utt2spk").write_bytes((TRAIN / "utt2spk").read_bytes().replace(b"\n", b"\r\n")),
-        "carriage-return", TRAIN / "utt2spk", 1,
+        "carriage-return",
+        TRAIN / "utt2spk",
+        1,
     ),
     "one Windows line": Break(
         lambda: line(UNPAIRED / "text", 4, b"en-04 text with four\r\n"), "carriage-return", UNPAIRED / "text", 4
@@ -208,7 +210,7 @@ BREAKS = {
     ),
     "order": Break(unsorted, "sorting", TRAIN / "utt2lang", 2, "anna-train-01"),
     "order of speakers": Break(
-        lambda: (insert(LONG / "spk2utt", 1, b"carl bert-long-11\n")), "sorting", LONG / "spk2utt", 2, "bert"
+        lambda: insert(LONG / "spk2utt", 1, b"carl bert-long-11\n"), "sorting", LONG / "spk2utt", 2, "bert"
     ),
     "no line feed": Break(
         lambda: (TRAIN / "text").write_bytes((TRAIN / "text").read_bytes()[:-1]), "line-feed", TRAIN / "text", 10
@@ -237,9 +239,7 @@ BREAKS = {
     "spk2utt of before": Break(
         lambda: (TRAIN / "spk2utt").write_text("anna anna-train-01\n"), "spk2utt", TRAIN / "spk2utt", 1, "anna"
     ),
-    "spk2utt lacks one": Break(
-        lambda: (TRAIN / "spk2utt").write_text(""), "spk2utt", TRAIN / "spk2utt", 0, "anna"
-    ),
+    "spk2utt lacks one": Break(lambda: (TRAIN / "spk2utt").write_text(""), "spk2utt", TRAIN / "spk2utt", 0, "anna"),
     "language": Break(
         lambda: line(TRAIN / "utt2lang", 3, b"anna-train-03 tlh\n"), "unknown-language", TRAIN / "utt2lang", 3, THIRD
     ),
@@ -250,23 +250,20 @@ BREAKS = {
     "a folder for audio": Break(
         lambda: replace(TRAIN / "wav.scp", AUDIO, "audio"), "audio-missing", TRAIN / "wav.scp", 3, THIRD
     ),
-    "damaged audio": Break(
-        lambda: Path(AUDIO).write_bytes(b"RIFF?"), "audio-unreadable", TRAIN / "wav.scp", 3, THIRD
-    ),
+    "damaged audio": Break(lambda: Path(AUDIO).write_bytes(b"RIFF?"), "audio-unreadable", TRAIN / "wav.scp", 3, THIRD),
     "text for audio": Break(
         lambda: Path(AUDIO).write_text("<html>404</html>"), "audio-unreadable", TRAIN / "wav.scp", 3, THIRD
     ),
     "audio cut short": Break(cut_short, "audio-unreadable", TRAIN / "wav.scp", 3, THIRD),
     "no ark there": Break(
         lambda: (Path("x.ark").write_bytes(b"nothing"), replace(TRAIN / "wav.scp", AUDIO, "x.ark:3")),
-        "audio-unreadable", TRAIN / "wav.scp", 3, THIRD,
+        "audio-unreadable",
+        TRAIN / "wav.scp",
+        3,
+        THIRD,
     ),
-    "no samples": Break(
-        lambda: soundfile.write(AUDIO, np.zeros(0), 16000), "audio-empty", TRAIN / "wav.scp", 3, THIRD
-    ),
-    "pipe": Break(
-        lambda: replace(TRAIN / "wav.scp", AUDIO, f"cat {AUDIO} |"), "pipe", TRAIN / "wav.scp", 3, THIRD
-    ),
+    "no samples": Break(lambda: soundfile.write(AUDIO, np.zeros(0), 16000), "audio-empty", TRAIN / "wav.scp", 3, THIRD),
+    "pipe": Break(lambda: replace(TRAIN / "wav.scp", AUDIO, f"cat {AUDIO} |"), "pipe", TRAIN / "wav.scp", 3, THIRD),
     "NaN": Break(not_finite, "audio-not-finite", TRAIN / "wav.scp", 3, THIRD),
     "silence": Break(
         lambda: soundfile.write(AUDIO, np.zeros(32000), 16000), "audio-silent", TRAIN / "wav.scp", 3, THIRD
@@ -275,7 +272,10 @@ BREAKS = {
     "clipped": Break(clipped, "audio-clipped", TRAIN / "wav.scp", 3, THIRD),
     "a blink": Break(
         lambda: (sound(AUDIO, seconds=0.05), line(TRAIN / "text", 3, b"anna-train-03 a\n")),
-        "audio-short", TRAIN / "wav.scp", 3, THIRD,
+        "audio-short",
+        TRAIN / "wav.scp",
+        3,
+        THIRD,
     ),
     "telephone": Break(lambda: sound(AUDIO, rate=8000), "audio-rate", TRAIN / "wav.scp", 3, THIRD),
     "stereo": Break(lambda: sound(AUDIO, channels=2), "audio-channels", TRAIN / "wav.scp", 3, THIRD),
@@ -306,12 +306,13 @@ BREAKS = {
     "segment a little long": Break(
         lambda: segment(5, "tape1 8 10.3"), "segment-overshoot", LONG / "segments", 5, "bert-long-05"
     ),
-    "segments overlap": Break(
-        lambda: segment(3, "tape1 3 6"), "segment-overlap", LONG / "segments", 3, "bert-long-03"
-    ),
+    "segments overlap": Break(lambda: segment(3, "tape1 3 6"), "segment-overlap", LONG / "segments", 3, "bert-long-03"),
     "tape of nothing": Break(
         lambda: (sound("audio/tape3.wav"), insert(LONG / "wav.scp", 3, b"tape3 audio/tape3.wav\n")),
-        "unused-recording", LONG / "wav.scp", 3, "tape3",
+        "unused-recording",
+        LONG / "wav.scp",
+        3,
+        "tape3",
     ),
     "empty transcript": Break(
         lambda: line(TRAIN / "text", 3, b"anna-train-03\n"), "empty-transcript", TRAIN / "text", 3, THIRD
@@ -327,11 +328,17 @@ BREAKS = {
     ),
     "line separator": Break(
         lambda: line(UNPAIRED / "text", 3, "en-03 one\u2028two\n".encode()),
-        "control-character", UNPAIRED / "text", 3, "en-03",
+        "control-character",
+        UNPAIRED / "text",
+        3,
+        "en-03",
     ),
     "replacement": Break(
         lambda: line(TRAIN / "text", 3, "anna-train-03 caf\ufffd\n".encode()),
-        "damaged-character", TRAIN / "text", 3, THIRD,
+        "damaged-character",
+        TRAIN / "text",
+        3,
+        THIRD,
     ),
     "UTF-8 as Latin-1": Break(
         lambda: line(TRAIN / "text", 3, "anna-train-03 cafÃ©\n".encode()), "damaged-character", TRAIN / "text", 3, THIRD
@@ -344,15 +351,24 @@ BREAKS = {
     ),
     "a book in two seconds": Break(
         lambda: line(TRAIN / "text", 3, b"anna-train-03 " + b"many words " * 20 + b"\n"),
-        "labels-per-second", TRAIN / "text", 3, THIRD,
+        "labels-per-second",
+        TRAIN / "text",
+        3,
+        THIRD,
     ),
     "fast speech": Break(
         lambda: line(TRAIN / "text", 3, b"anna-train-03 " + b"many words " * 6 + b"\n"),
-        "more-labels-than-frames", TRAIN / "text", 3, THIRD,
+        "more-labels-than-frames",
+        TRAIN / "text",
+        3,
+        THIRD,
     ),
     "another language": Break(
         lambda: line(TEST / "text", 3, "anna-test-03 это по русски\n".encode()),
-        "all-unheard", TEST / "text", 3, "anna-test-03",
+        "all-unheard",
+        TEST / "text",
+        3,
+        "anna-test-03",
     ),
     "test sentence in training": Break(
         lambda: line(TRAIN / "text", 3, b"anna-train-03 test has two\n"), "sentence-overlap", TRAIN / "text", 3, THIRD
@@ -362,14 +378,24 @@ BREAKS = {
     ),
     "test utterance in training": Break(
         lambda: (sound("audio/other.wav"), everywhere_utterance("audio/other.wav")),
-        "utterance-overlap", TRAIN / "text", 1, "anna-test-01",
+        "utterance-overlap",
+        TRAIN / "text",
+        1,
+        "anna-test-01",
     ),
     "test audio in training": Break(
         lambda: replace(TRAIN / "wav.scp", AUDIO, "audio/anna-test-03.wav"),
-        "audio-overlap", TRAIN / "wav.scp", 3, THIRD,
+        "audio-overlap",
+        TRAIN / "wav.scp",
+        3,
+        THIRD,
     ),
     "dev sentence in test": Break(
-        lambda: line(TEST / "text", 3, b"anna-test-03 dev has two\n"), "dev-test-overlap", TEST / "text", 3, "anna-test-03"
+        lambda: line(TEST / "text", 3, b"anna-test-03 dev has two\n"),
+        "dev-test-overlap",
+        TEST / "text",
+        3,
+        "anna-test-03",
     ),
     "sentence twice": Break(
         lambda: line(UNPAIRED / "text", 3, b"en-03 text with two\n"), "repeated-sentence", UNPAIRED / "text", 3, "en-03"

@@ -142,7 +142,7 @@ def test_more_labels_than_the_audio_can_carry(
     write_table(TEXT, {**read_table(TEXT), utterance: "a" * round(35 * seconds)})
     assert stage("validate") == 0
     shown = capsys.readouterr().out
-    assert f"WARNING labels-per-second data/mini_train/text:1 {utterance}: " in shown
+    assert f"WARNING more-labels-than-frames data/mini_train/text:1 {utterance}: " in shown
     write_table(TEXT, {**read_table(TEXT), utterance: "a" * round(90 * seconds)})
     said = complaint("validate")
     assert f"ERROR labels-per-second data/mini_train/text:1 {utterance}: " in said

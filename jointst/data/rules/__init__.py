@@ -7,8 +7,14 @@ it, ``mends`` says how, and jointst/data/repairs.py does it.
 
 from __future__ import annotations
 
-# In the order in which they are checked: what breaks most comes first.
-from jointst.data.rules import files, keys, audio, segments, transcripts, leaks  # noqa: F401, I001
-from jointst.data.rules.frame import RULES, Everything, Finding, Level, Part, Rule, Set
+from jointst.data.rules import audio, files, keys, leaks, segments, transcripts
+from jointst.data.rules.frame import REGISTERED, Everything, Finding, Level, Part, Rule, Set
 
 __all__ = ["RULES", "Everything", "Finding", "Level", "Part", "Rule", "Set"]
+
+THEMES = (files, keys, audio, segments, transcripts, leaks)
+"""In the order in which they are checked: what breaks most comes first."""
+RULES: dict[str, Rule] = {
+    name: item for theme in THEMES for name, item in REGISTERED.items() if item.check.__module__ == theme.__name__
+}
+"""Every rule by its id, in the order in which they are checked."""

@@ -164,16 +164,16 @@ class Rule:
         return (inspect.getdoc(self.check) or "").partition("\n")[0]
 
 
-RULES: dict[str, Rule] = {}
-"""Every rule by its id, in the order in which they are checked."""
+REGISTERED: dict[str, Rule] = {}
+"""Every rule by its id."""
 
 
 def rule(name: str, level: Level, mends: str = "") -> Callable[[Check], Check]:
     """Register a rule under an id."""
 
     def register(check: Check) -> Check:
-        assert name not in RULES, f"two rules are called {name}"
-        RULES[name] = Rule(name=name, level=level, check=check, mends=mends)
+        assert name not in REGISTERED, f"two rules are called {name}"
+        REGISTERED[name] = Rule(name=name, level=level, check=check, mends=mends)
         return check
 
     return register

@@ -82,7 +82,9 @@ def labels_per_second(everything: Everything) -> Iterator[Finding]:
     most = everything.config.max_tokens_per_second
     for item, key, labels, seconds in _rates(everything):
         if labels / seconds > most:
-            message = f"{labels} characters in {seconds:.2f} s are {labels / seconds:.0f} a second, the most is {most:g}"
+            message = (
+                f"{labels} characters in {seconds:.2f} s are {labels / seconds:.0f} a second, the most is {most:g}"
+            )
             fix = "audio and transcript may not belong together; or raise data.max_tokens_per_second"
             yield item.at("text", key, message, fix)
 
@@ -122,4 +124,6 @@ def all_unheard(everything: Everything) -> Iterator[Finding]:
 
 def _words(value: str, lang: str) -> list[str]:
     known = LANGUAGES.get(lang)
-    return value.split() if known is None or known.has_spaces else [character for character in value if character != " "]
+    return (
+        value.split() if known is None or known.has_spaces else [character for character in value if character != " "]
+    )
