@@ -83,11 +83,7 @@ class Draft:
 
     def unclear(self) -> set[str]:
         """Keys of lines that only a person can mend: they are missing nowhere."""
-        return {
-            re.split(rb"[ \t]", line, maxsplit=1)[0].decode(errors="replace")
-            for lines in self.kept.values()
-            for line in lines
-        }
+        return {_key(line).decode(errors="replace") for lines in self.kept.values() for line in lines}
 
     def content(self, file: str) -> bytes:
         """The file as it should be."""
@@ -95,7 +91,11 @@ class Draft:
         if not self.kept.get(file):
             return "".join(f"{key} {table[key]}".rstrip(" ") + "\n" for key in sort_keys(table)).encode()
         lines = [f"{key} {value}".rstrip(" ").encode() for key, value in table.items()] + self.kept[file]
-        return b"".join(line + b"\n" for line in sorted(lines, key=lambda line: re.split(rb"[ \t]", line, maxsplit=1)))
+        return b"".join(line + b"\n" for line in sorted(lines, key=_key))
+
+
+def _key(line: bytes) -> bytes:
+    return re.split(rb"[ \t]", line, maxsplit=1)[0]
 
 
 def _read_faulty_lines(draft: Draft, file: str) -> None:
