@@ -246,6 +246,8 @@ class ModelConfig:
     down), whose convolutions are then causal; -1 for the whole utterance. [JOIST] 900 ms."""
     dropout: float = 0.1
     """Dropout in the conformer layers."""
+    language_embedding: bool = False
+    """Add a learned vector of the utterance's language to what enters the shared encoders, for speech and text."""
     text_encoder: TextEncoderConfig = field(default_factory=TextEncoderConfig)
     """The text encoder."""
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
@@ -460,6 +462,9 @@ class TrainingConfig:
     """Bounds of an unpaired text batch."""
     paired_text_share: float = 0.5
     """Share of the paired batch whose transcripts also go through the text branch ([JOIST] half and half)."""
+    sampling_temperature: float = 1.0
+    """A language with n utterances (or unpaired sentences) is drawn in proportion to n^(1/this): 1 is as the data are,
+    more evens the languages out."""
     accumulate: int = 1
     """Batches for each update."""
     peak_rate: float = 2e-3
@@ -495,6 +500,9 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for key in ("max_updates", "accumulate", "peak_rate", "gradient_clip", "validate_every", "keep_best"):
             _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+        _require(
+            self.sampling_temperature >= 1, "sampling_temperature", f"is {self.sampling_temperature}", "at least 1"
+        )
         for key in ("warmup_updates", "weight_decay", "workers", "collapse_spread"):
             _require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
         for key in ("paired_text_share", "hold_share"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import kaldiio
@@ -102,6 +102,7 @@ class TextSet:
             phone_lengths=phone_lengths,
             labels=labels,
             label_lengths=label_lengths,
+            languages=[self.languages[i] for i in indices],
         )
 
 
@@ -156,7 +157,7 @@ class PairedSet(TextSet):
         text = self.batch(indices)
         return PairedBatch(
             utterances=text.utterances,
-            languages=[self.languages[i] for i in indices],
+            languages=text.languages,
             features=torch.nn.utils.rnn.pad_sequence(features, batch_first=True),
             feature_lengths=torch.tensor([len(matrix) for matrix in features], dtype=torch.int64),
             phones=text.phones,
@@ -176,6 +177,8 @@ class JointSet:
         unpaired_sampler: their batches, or None.
         paired_text_share: share of each paired batch whose transcripts go through the text branch.
         use_text: whether there is a text branch at all.
+        hidden_languages: share of paired utterances that are without their language, in speech and transcript alike,
+            so that a model with a language embedding also learns to do without.
     """
 
     def __init__(
@@ -187,6 +190,7 @@ class JointSet:
         *,
         paired_text_share: float,
         use_text: bool,
+        hidden_languages: float = 0.0,
     ) -> None:
         self._paired = paired
         self._paired_sampler = paired_sampler
@@ -194,22 +198,24 @@ class JointSet:
         self._unpaired_sampler = unpaired_sampler
         self._share = paired_text_share
         self._use_text = use_text
+        self._hidden_languages = hidden_languages
 
     def batch(self, step: int) -> JointBatch:
         """The batch of a step: the same whenever it is asked for."""
         indices = self._paired_sampler.batch(step).tolist()
         paired = self._paired.paired_batch(indices)
+        if self._hidden_languages:
+            hidden = np.random.default_rng(step).random(len(indices)) < self._hidden_languages
+            shown = ["" if hide else lang for hide, lang in zip(hidden, paired.languages, strict=True)]
+            paired = replace(paired, languages=shown)
         if not self._use_text:
             return JointBatch(paired=paired, transcripts=None, unpaired=None)
         shared = indices[: round(self._share * len(indices))]
         unpaired = None
         if self._unpaired is not None and self._unpaired_sampler is not None:
             unpaired = self._unpaired.batch(self._unpaired_sampler.batch(step).tolist())
-        return JointBatch(
-            paired=paired,
-            transcripts=self._paired.batch(shared) if shared else None,
-            unpaired=unpaired,
-        )
+        transcripts = replace(self._paired.batch(shared), languages=paired.languages[: len(shared)]) if shared else None
+        return JointBatch(paired=paired, transcripts=transcripts, unpaired=unpaired)
 
 
 def _with_features(directory: DataDirectory, may_lack: bool) -> DataDirectory:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from jointst.units import Seconds
 
 MAY_BE_EMPTY = ("text", "phones")
 """Files in which a key may stand alone on its line."""
+BOM = b"\xef\xbb\xbf"
 MAKERS = {
     "phones": "run stage 3, lexicon",
     "feats.scp": "run stage 4, features",
@@ -56,19 +60,32 @@ class Segment:
         return f"{self.recording} {self.start:.12g} {self.end:.12g}"
 
 
+class LineError(DataError):
+    """A line of a table that is not as it must be; ``rule`` is the id of the rule that it breaks."""
+
+    rule: str = ""
+
+
 @dataclass(frozen=True)
 class Table:
     """A file of ``key value`` lines as it was found.
 
     Attributes:
         entries: value of each key, in the order of the file; of keys that occur twice, the first.
-        lines: 1-based line number of each key.
-        faults: every line that could not be read.
+        numbers: 1-based line number of each entry, in the same order.
+        faults: every line that is not as it must be; of a fault of all lines (carriage returns), the first.
+        terminated: whether the last line ends with a line feed.
     """
 
     entries: dict[str, str]
-    lines: dict[str, int]
-    faults: list[DataError]
+    numbers: array[int]
+    faults: list[LineError]
+    terminated: bool
+
+    @cached_property
+    def lines(self) -> dict[str, int]:
+        """1-based line number of each key."""
+        return dict(zip(self.entries, self.numbers, strict=True))
 
 
 def scan_table(path: Path, *, allow_empty: bool = False) -> Table:
@@ -83,43 +100,71 @@ def scan_table(path: Path, *, allow_empty: bool = False) -> Table:
     """
     if not path.is_file():
         raise DataError("is missing", path=path, fix=MAKERS.get(path.name, "make it, or run stage 1, corpus"))
-    table = Table({}, {}, [])
-    content = path.read_bytes()
-    # splitlines() would also break lines at U+2028 and the like
-    for number, raw in enumerate(content.removesuffix(b"\n").split(b"\n") if content else [], start=1):
-        try:
-            key, value = _parse_line(raw, first=number == 1, allow_empty=allow_empty)
-            if key in table.entries:
-                raise DataError(f"is on line {table.lines[key]} already", utterance=key, fix="keep one of the lines")
-        except DataError as fault:
-            table.faults.append(
-                DataError(fault.problem, path=path, line=number, utterance=fault.utterance, fix=fault.fix)
-            )
-            continue
-        table.entries[key] = value
-        table.lines[key] = number
-    return table
+    entries: dict[str, str] = {}
+    numbers, faults, raw = array("Q"), _Faults(path), b"\n"
+    lines: dict[str, int] = {}  # only once there is a key that occurs twice
+    with open(path, "rb") as stream:  # its lines end at line feeds alone, not at U+2028 and the like
+        for number, raw in enumerate(stream, start=1):
+            pair = _parse_line(raw, number, allow_empty, faults)
+            if pair is None:
+                continue
+            key, value = pair
+            if key in entries:
+                lines = lines or dict(zip(entries, numbers, strict=True))
+                same = "repeated-line" if entries[key] == value else "repeated-key"
+                faults.add(same, number, f"is on line {lines[key]} already", "keep one of the lines", key)
+                continue
+            if lines:
+                lines[key] = number
+            entries[key] = sys.intern(value) if len(value) < SHORT else value
+            numbers.append(number)
+    return Table(entries, numbers, faults.found, raw.endswith(b"\n"))
 
 
-def _parse_line(raw: bytes, *, first: bool, allow_empty: bool) -> tuple[str, str]:
-    if first and raw.startswith(b"\xef\xbb\xbf"):
-        raise DataError("begins with a byte order mark", fix="save it as UTF-8 without BOM")
+SHORT = 40
+"""Shorter values (languages, speakers) occur again and again, and are kept in memory once."""
+
+
+class _Faults:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.found: list[LineError] = []
+
+    def add(self, rule: str, line: int, problem: str, fix: str, utterance: str | None = None) -> None:
+        fault = LineError(problem, path=self.path, line=line, utterance=utterance, fix=fix)
+        fault.rule = rule
+        self.found.append(fault)
+
+
+def _parse_line(raw: bytes, number: int, allow_empty: bool, faults: _Faults) -> tuple[str, str] | None:
+    """Key and value of a line, also where its fault leaves no doubt about them."""
+    raw = raw.removesuffix(b"\n")
+    if number == 1 and raw.startswith(BOM):
+        faults.add("byte-order-mark", 1, "begins with a byte order mark", "save it as UTF-8 without BOM")
+        raw = raw.removeprefix(BOM)
     if raw.endswith(b"\r"):
-        raise DataError("ends with a carriage return", fix="sed -i 's/\\r$//' on the file")
+        if not any(fault.rule == "carriage-return" for fault in faults.found):
+            faults.add("carriage-return", number, "ends with a carriage return", "sed -i 's/\\r$//' on the file")
+        raw = raw.rstrip(b"\r")
     try:
         line = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(f"is not UTF-8 at byte {error.start}", fix="iconv the file to UTF-8") from None
+        faults.add("encoding", number, f"is not UTF-8 at byte {error.start}", "iconv the file to UTF-8")
+        return None
     if "\0" in line:
-        raise DataError("holds a zero byte", fix="the file is damaged: make it again")
+        faults.add("zero-byte", number, "holds a zero byte", "the file is damaged: make it again")
+        return None
     if not line.strip(" \t"):
-        raise DataError("is empty", fix="remove the line")
+        faults.add("blank-line", number, "is empty", "remove the line")
+        return None
     if line[0] in " \t":
-        raise DataError("begins with a space", fix="a line is: key, one space, value")
+        faults.add("leading-space", number, "begins with a space", "a line is: key, one space, value")
+        line = line.lstrip(" \t")
     key, _, value = line.replace("\t", " ", 1 if "\t" in line.split(" ", 1)[0] else 0).partition(" ")
     value = value.strip(" \t")
     if not value and not allow_empty:
-        raise DataError("has a key and no value", utterance=key, fix="a line is: key, one space, value")
+        faults.add("missing-value", number, "has a key and no value", "a line is: key, one space, value", key)
+        return None
     return key, value
 
 

@@ -41,6 +41,9 @@ class BucketSampler:
         seed: of the order.
         rank: this process among ``world``; processes take turns on an epoch's batches.
         world: number of processes.
+        languages: of the utterances, for ``temperature``.
+        temperature: an epoch has as many utterances as there are, of a language with n of them in proportion to
+            n^(1/temperature): 1 takes each once, more evens the languages out.
 
     Raises:
         DataError: an empty set, or an utterance that alone is over the bounds, by name.
@@ -55,9 +58,12 @@ class BucketSampler:
         seed: int,
         rank: int = 0,
         world: int = 1,
+        languages: Sequence[str] = (),
+        temperature: float = 1.0,
     ) -> None:
         if not names:
             raise DataError("no utterance to sample from")
+        self._shares = _shares(languages, temperature) if temperature != 1.0 else []
         self._positions = np.array([size.positions for size in sizes], dtype=np.int64)
         self._encoded = np.array([size.encoded for size in sizes], dtype=np.int64)
         self._states = np.array([size.labels + 1 for size in sizes], dtype=np.int64)
@@ -80,11 +86,22 @@ class BucketSampler:
         self._epoch = -1
         self._batches: list[NDArray[np.int64]] = []
 
+    def _choose(self, generator: np.random.Generator) -> NDArray[np.int64]:
+        """The utterances of an epoch, in their order: each as often as its language's share wants."""
+        if not self._shares:
+            return np.arange(len(self._positions))
+        chosen = []
+        for members, wanted in self._shares:
+            whole, rest = divmod(wanted, len(members))
+            chosen += [members] * whole + [generator.choice(members, rest, replace=False)]
+        return np.sort(np.concatenate(chosen))
+
     def _make_epoch(self, epoch: int) -> list[NDArray[np.int64]]:
         generator = np.random.default_rng((self._seed, epoch))
+        chosen = self._choose(generator)
         # Jitter mixes utterances of like length anew in every epoch.
-        jitter = generator.uniform(0.85, 1.15, len(self._positions))
-        order = np.argsort(self._positions * jitter, kind="stable")
+        jitter = generator.uniform(0.85, 1.15, len(chosen))
+        order = chosen[np.argsort(self._positions[chosen] * jitter, kind="stable")]
         batches: list[NDArray[np.int64]] = []
         current: list[int] = []
         longest = widest = tallest = 0
@@ -127,3 +144,12 @@ class BucketSampler:
             for batch in self._make_epoch(0)
         ]
         return self._make_epoch(0)[int(np.argmax(cost))]
+
+
+def _shares(languages: Sequence[str], temperature: float) -> list[tuple[NDArray[np.int64], int]]:
+    """The utterances of each language, and how many of them an epoch has."""
+    of = np.array(languages)
+    members = [np.flatnonzero(of == lang) for lang in sorted(set(languages))]
+    weights = np.array([len(own) for own in members]) ** (1.0 / temperature)
+    wanted = np.maximum(1, np.round(weights / weights.sum() * len(languages)).astype(int))
+    return list(zip(members, wanted.tolist(), strict=True))

@@ -71,3 +71,24 @@ def test_an_utterance_larger_than_a_batch_is_refused_by_name() -> None:
 def test_an_empty_set_is_refused() -> None:
     with pytest.raises(DataError, match="no utterance"):
         BucketSampler([], [], BOUNDS, seed=0)
+
+
+def test_temperature_evens_languages_out() -> None:
+    """160 Russian and 40 Hindi utterances: 4 to 1 as they are, 2 to 1 at temperature 2, even where it is high."""
+    languages = ["ru"] * 160 + ["hi"] * 40
+    for temperature, hindi in ((1.0, 40), (2.0, 67), (1e9, 100)):
+        sampler = BucketSampler(NAMES, SIZES, BOUNDS, seed=0, languages=languages, temperature=temperature)
+        drawn = [item for batch in epoch(sampler) for item in batch]
+        assert len(drawn) == 200
+        assert sum(item >= 160 for item in drawn) == hindi
+        counts = [drawn.count(item) for item in range(160, 200)]
+        assert max(counts) - min(counts) <= 1, "utterances of a language are drawn evenly"
+        assert epoch(sampler) == epoch(
+            BucketSampler(NAMES, SIZES, BOUNDS, seed=0, languages=languages, temperature=temperature)
+        )
+
+
+def test_utterances_left_out_of_one_epoch_come_in_another() -> None:
+    sampler = BucketSampler(NAMES, SIZES, BOUNDS, seed=0, languages=["ru"] * 160 + ["hi"] * 40, temperature=1e9)
+    seen = {item for step in range(400) for item in sampler.batch(step).tolist()}
+    assert seen == set(range(200))
