@@ -44,6 +44,7 @@ setup(
         "bench": ["dtaidistance>=2.3", "dtw-python>=1.5", "librosa>=0.11", "tslearn>=0.6"],
         "cuda": ["numba-cuda[cu13]>=0.20; sys_platform == 'linux'"],
         "corpora": ["lhotse>=1.30"],
+        "lm": ["kenlm>=0.3"],
         "export": ["onnx>=1.17", "onnxruntime>=1.20", "sherpa-onnx>=1.11"],
         "dev": [
             "pytest>=8",

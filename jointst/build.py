@@ -56,6 +56,11 @@ def digest_symbols(data: Path) -> str:
     return digest.hexdigest()
 
 
+def digest_tokenizer(data: Path) -> str:
+    """A hash of the tokenizer alone, what a language model depends on."""
+    return hashlib.sha256((data / "tokenizer" / "tokenizer.model").read_bytes()).hexdigest()
+
+
 def build_model(config: Config, symbols: Symbols) -> JointModel:
     """A model with fresh weights, drawn from torch's random state."""
     return JointModel(

@@ -6,7 +6,7 @@ import errno
 import sys
 import time
 
-from jointst.commands import COMMANDS, Command
+from jointst.commands import COMMANDS, RECIPE_COMMANDS, Command
 from jointst.errors import JointstError
 from jointst.load_config import parse
 from jointst.stage import Stage
@@ -18,6 +18,7 @@ def usage() -> str:
     """The help text: the stages in order, then the other commands."""
     lines = ["usage: jointst <command> [--conf FILE] [--nj N] [--ngpu N] [--force] [--<section>.<key> VALUE ...]", ""]
     lines += [f"  {stage.number:2d}  {stage.name:10s} {stage.help}" for stage in STAGES]
+    lines += [f"      {command.name:10s} {command.help}" for command in RECIPE_COMMANDS]
     lines += ["", "usage: jointst <command> ARGUMENT ...", ""]
     lines += [f"      {command.name:10s} {command.help}" for command in COMMANDS]
     lines += [
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else 1
-    known: list[Stage | Command] = [*STAGES, *COMMANDS]
+    known: list[Stage | Command] = [*STAGES, *RECIPE_COMMANDS, *COMMANDS]
     command = next((command for command in known if command.name == arguments[0]), None)
     if command is None:
         print(f"jointst: error: no command {arguments[0]!r}\n\n{usage()}", file=sys.stderr)
@@ -65,13 +66,13 @@ def _run(stage: Stage, arguments: list[str]) -> int:
     set_threads(None)
     reason = stage.reason_to_run(context)
     if not reason:
-        print(f"stage {stage.number} {stage.name}: up to date")
+        print(f"{stage.title}: up to date")
         return 0
-    print(f"stage {stage.number} {stage.name}: {reason}", flush=True)
+    print(f"{stage.title}: {reason}", flush=True)
     started = time.monotonic()
     made = stage.run(context)
     seconds = time.monotonic() - started
-    print(f"stage {stage.number} {stage.name}: {made.what} -> {made.where} ({seconds:.1f} s)", flush=True)
+    print(f"{stage.title}: {made.what} -> {made.where} ({seconds:.1f} s)", flush=True)
     return 0
 
 

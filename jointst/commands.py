@@ -1,14 +1,18 @@
-"""The commands that are no stages: they use what a recipe made, wherever it was copied to."""
+"""The commands that are no stages: those of a recipe, run and skipped like a stage, and those that need no recipe."""
 
 from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from pathlib import Path
+
+from jointst.stage import Context, Stage
+from jointst.stages import language_model
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One command.
+    """A command with arguments of its own.
 
     Attributes:
         name: ``jointst <name>``.
@@ -27,6 +31,35 @@ class Command:
         return status
 
 
+def _sentences(context: Context) -> list[Path]:
+    data = context.config.data
+    return [context.data / name / "text" for name in (*data.train, *data.unpaired, *data.dev)]
+
+
+RECIPE_COMMANDS: tuple[Stage, ...] = (
+    Stage(
+        number=-1,
+        name="lm",
+        help="train the neural language model on paired and unpaired text; continues from the last checkpoint",
+        function="jointst.training.language_model:run",
+        sections=("data", "tokenizer", "lm"),
+        inputs=lambda context: [*_sentences(context), context.data / "tokenizer" / "tokenizer.model"],
+        outputs=lambda context: [context.exp / "lm" / "model.safetensors"],
+        per_experiment=True,
+    ),
+    Stage(
+        number=-1,
+        name="tune",
+        help="find the weights of the language models on the dev sets",
+        function="jointst.decoding.tune:run",
+        sections=("data", "decoding", "tune"),
+        inputs=lambda context: [context.exp / "model.safetensors", *language_model(context)],
+        outputs=lambda context: [context.exp / "tune.json"],
+        per_experiment=True,
+    ),
+)
+"""What a recipe's experiment may have beside its stages, with the settings of the recipe."""
+
 COMMANDS: tuple[Command, ...] = (
     Command(
         name="transcribe",
@@ -34,4 +67,4 @@ COMMANDS: tuple[Command, ...] = (
         function="jointst.transcription.command:run",
     ),
 )
-"""Every command that is no stage."""
+"""What works wherever a packed model was copied to."""

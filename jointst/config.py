@@ -518,6 +518,45 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LmConfig:
+    """The neural language model over labels, trained on paired and unpaired text by ``jointst lm``."""
+
+    dim: int = 256
+    """Width of its embeddings and LSTM [ours]."""
+    dropout: float = 0.2
+    """Dropout on the LSTM's output."""
+    seed: int = 0
+    """Seed of weights, order and dropout."""
+    max_updates: int = 1500
+    """Updates of the weights."""
+    batch: BatchConfig = field(default_factory=lambda: BatchConfig(max_utterances=64))
+    """Bounds of a batch of sentences; max_positions counts labels."""
+    peak_rate: float = 2e-3
+    """Highest learning rate of AdamW."""
+    warmup_updates: int = 100
+    """Updates of linear warm-up."""
+    hold_share: float = 0.5
+    """Share of the updates at the peak rate; cosine decay to 1 % of it follows."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay."""
+    gradient_clip: float = 5.0
+    """Largest norm of the gradient."""
+    validate_every: int = 250
+    """Updates between validations on the text of the dev sets, each followed by a checkpoint."""
+    keep_best: int = 3
+    """Checkpoints with the lowest dev loss that are kept and averaged."""
+
+    def __post_init__(self) -> None:
+        for key in ("dim", "max_updates", "peak_rate", "gradient_clip", "validate_every", "keep_best"):
+            _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+        for key in ("warmup_updates", "weight_decay"):
+            _require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+        _require(0.0 <= self.dropout < 1.0, "dropout", f"is {self.dropout}", "0 <= dropout < 1")
+        _require(0.0 <= self.hold_share <= 1.0, "hold_share", f"is {self.hold_share}", "0 to 1")
+        _require(0 <= self.seed < 2**31, "seed", f"is {self.seed}", "0 to 2147483647")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DecodingConfig:
     """Search."""
 
@@ -525,10 +564,55 @@ class DecodingConfig:
     """Utterances decoded together."""
     max_labels_per_position: int = 5
     """Labels that one encoder position may emit."""
+    search: Literal["greedy", "beam"] = "greedy"
+    """The best choice at every step, or a beam of label sequences; a beam of 1 is greedy search with fusion."""
+    beam: int = 8
+    """Hypotheses of an utterance that a beam search keeps."""
+    nbest: int = 5
+    """Hypotheses of an utterance that a beam search writes, at most beam."""
+    lm: Literal["none", "neural", "ngram"] = "none"
+    """Language model added in a beam search: the neural one of ``jointst lm``, or the n-grams of ``arpa``."""
+    arpa: str | None = None
+    """ARPA or kenlm file of n-grams over label pieces (those of tokens.txt), for lm: ngram; needs the extra [lm]."""
+    weights: Literal["stated", "tuned"] = "stated"
+    """Whether the three weights below hold, or those that ``jointst tune`` found for each decoder."""
+    lm_weight: float = 0.3
+    """Weight of log P of the language model [ours]."""
+    ilm_weight: float = 0.0
+    """Weight of log P of the internal language model, which is subtracted (arXiv 2003.07705, section 3.3)."""
+    label_bonus: float = 0.0
+    """Added to the score for each label; more than 0 makes hypotheses longer."""
 
     def __post_init__(self) -> None:
-        for key in ("batch_utterances", "max_labels_per_position"):
+        for key in ("batch_utterances", "max_labels_per_position", "beam", "nbest"):
             _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+        for key in ("lm_weight", "ilm_weight"):
+            _require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+        beam = self.search == "beam"
+        _require(not beam or self.nbest <= self.beam, "nbest", f"is {self.nbest} with a beam of {self.beam}")
+        for key, idle in (("lm", "none"), ("weights", "stated"), ("ilm_weight", 0.0), ("label_bonus", 0.0)):
+            used = getattr(self, key) != idle
+            _require(beam or not used, key, f"is {getattr(self, key)} in greedy search", "search: beam")
+        _require(self.lm != "ngram" or self.arpa is not None, "arpa", "is missing", "name the file of n-grams")
+        _require(self.lm == "ngram" or self.arpa is None, "arpa", f"is stated with lm: {self.lm}", "lm: ngram")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneConfig:
+    """Tuning of the language models' weights on the dev sets, by ``jointst tune``."""
+
+    lm_weights: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
+    """Values tried for decoding.lm_weight, with every value of the others."""
+    ilm_weights: tuple[float, ...] = (0.1, 0.2, 0.4, 0.6)
+    """Values tried for decoding.ilm_weight, where the internal language model is subtracted."""
+    label_bonuses: tuple[float, ...] = (0.0, 0.5, 1.0)
+    """Values tried for decoding.label_bonus."""
+
+    def __post_init__(self) -> None:
+        for key in ("lm_weights", "ilm_weights"):
+            values = getattr(self, key)
+            _require(bool(values) and min(values) > 0, key, f"is {list(values)}", "values above 0")
+        _require(bool(self.label_bonuses), "label_bonuses", "is empty", "[0.0] for none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -577,6 +661,10 @@ class Config:
     """Stage 6: the optimisation."""
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     """Stage 7."""
+    lm: LmConfig = field(default_factory=LmConfig)
+    """``jointst lm``."""
+    tune: TuneConfig = field(default_factory=TuneConfig)
+    """``jointst tune``."""
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
     """Stage 8."""
     align: AlignConfig = field(default_factory=AlignConfig)

@@ -75,7 +75,7 @@ class Stage:
     """One stage.
 
     Attributes:
-        number: its place in a recipe.
+        number: its place in a recipe; -1 for a command that no recipe needs.
         name: its command, ``jointst <name>``.
         help: one sentence.
         function: ``module:function`` taking a :class:`Context` and returning :class:`Made`; imported when run.
@@ -96,10 +96,16 @@ class Stage:
     per_experiment: bool = False
     always: bool = False
 
+    @property
+    def title(self) -> str:
+        """What its lines of output begin with."""
+        return self.name if self.number < 0 else f"stage {self.number} {self.name}"
+
     def stamp(self, context: Context) -> Path:
         """The file that says the stage was finished, and with which settings."""
         folder = context.exp if self.per_experiment else context.data
-        return folder / ".stages" / f"{self.number:02d}_{self.name}.json"
+        place = "" if self.number < 0 else f"{self.number:02d}_"
+        return folder / ".stages" / f"{place}{self.name}.json"
 
     def digest(self, context: Context) -> str:
         """A hash of the settings this stage depends on."""

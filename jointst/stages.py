@@ -43,6 +43,20 @@ def _model(context: Context) -> list[Path]:
     return [context.exp / "model.safetensors"]
 
 
+def language_model(context: Context) -> list[Path]:
+    """The files of the language model that decoding uses."""
+    decoding = context.config.decoding
+    if decoding.lm == "neural":
+        return [context.exp / "lm" / "model.safetensors"]
+    return [Path(decoding.arpa)] if decoding.arpa is not None else []
+
+
+def fusion_files(context: Context) -> list[Path]:
+    """All that decoding reads beside the model."""
+    tuned = context.config.decoding.weights == "tuned"
+    return language_model(context) + ([context.exp / "tune.json"] if tuned else [])
+
+
 def _hypotheses(context: Context) -> list[Path]:
     folders = [context.exp / "decode" / name for name in context.config.data.test]
     return [folder / decoder / "hyp.text" for folder in folders for decoder in ("streaming", "full_context")]
@@ -127,10 +141,10 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         number=7,
         name="decode",
-        help="hypotheses of both decoders with time stamps and confidence",
+        help="hypotheses of both decoders with time stamps, confidence and n-best",
         function="jointst.decoding.decode:run",
         sections=("data", "decoding"),
-        inputs=_model,
+        inputs=lambda context: _model(context) + fusion_files(context),
         outputs=_hypotheses,
         per_experiment=True,
     ),

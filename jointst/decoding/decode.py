@@ -13,15 +13,12 @@ from tqdm import tqdm
 from jointst.build import Trained, load_trained
 from jointst.data.dataset import PairedSet, in_order, read_directories
 from jointst.data.directory import write_table
-from jointst.decoding.greedy import greedy_search
-from jointst.decoding.hypothesis import Hypothesis
+from jointst.decoding.hypothesis import Hypothesis, words_of_pieces
+from jointst.decoding.search import DECODERS, Search, build_search
 from jointst.progress import progress
 from jointst.stage import Context, Made, write_atomically
 from jointst.threads import set_threads
 from jointst.units import frames_to_seconds
-
-DECODERS = ("streaming", "full_context")
-"""Both decoders, by the folder their hypotheses go to."""
 
 
 class _Clock:
@@ -43,16 +40,26 @@ class _Clock:
         self._last = now
 
 
-def _record(trained: Trained, utterance: str, hypothesis: Hypothesis) -> dict[str, object]:
+def _one(trained: Trained, hypothesis: Hypothesis) -> dict[str, object]:
     features, tokenizer = trained.config.features, trained.symbols.tokenizer
-    step = frames_to_seconds(trained.config.model.subsampling, features.hop)
-    return {
-        "utterance": utterance,
+    times = hypothesis.times(frames_to_seconds(trained.config.model.subsampling, features.hop))
+    pieces = tokenizer.pieces(hypothesis.labels)
+    words = words_of_pieces(pieces, times, hypothesis.confidence)
+    record: dict[str, object] = {
         "text": tokenizer.decode(hypothesis.labels),
-        "tokens": tokenizer.pieces(hypothesis.labels),
-        "times": hypothesis.times(step),
+        "tokens": pieces,
+        "times": times,
         "confidence": [round(value, 4) for value in hypothesis.confidence],
+        "words": [{"word": w.word, "time": w.time, "confidence": round(w.confidence, 4)} for w in words],
     }
+    return record if hypothesis.score is None else {**record, "score": round(hypothesis.score, 4)}
+
+
+def _record(trained: Trained, utterance: str, hypotheses: list[Hypothesis]) -> dict[str, object]:
+    """The best hypothesis of an utterance; those of a beam search follow under ``nbest``, the best among them."""
+    found = [_one(trained, hypothesis) for hypothesis in hypotheses]
+    record = {"utterance": utterance, **found[0]}
+    return record if hypotheses[0].score is None else {**record, "nbest": found}
 
 
 def _write(records: list[dict[str, object]], folder: Path) -> None:
@@ -63,14 +70,14 @@ def _write(records: list[dict[str, object]], folder: Path) -> None:
 
 
 @torch.inference_mode()
-def decode_set(trained: Trained, paired: PairedSet, folder: Path, batch_utterances: int, max_labels: int) -> None:
+def decode_set(trained: Trained, paired: PairedSet, folder: Path, search: Search) -> None:
     """Decode one test set into ``folder``: ``<decoder>/hyp.text``, ``<decoder>/hyp.jsonl`` and ``timing.json``."""
     model, clock = trained.model, _Clock(trained.device)
     records: dict[str, list[dict[str, object]]] = {name: [] for name in DECODERS}
     frames = 0
     bar: tqdm[None] = progress(total=len(paired.utterances), desc=f"decode {folder.name}", unit="utterance")
     with bar:
-        for batch in in_order(paired, batch_utterances):
+        for batch in in_order(paired, search.settings.batch_utterances):
             moved = batch.to(trained.device)
             clock.start()
             encoded = model.encode_speech(moved.features, moved.feature_lengths)
@@ -78,10 +85,10 @@ def decode_set(trained: Trained, paired: PairedSet, folder: Path, batch_utteranc
             sides: list[tuple[str, Tensor]] = [("streaming", encoded.streaming), ("full_context", encoded.full_context)]
             for name, states in sides:
                 decoder = model.streaming_decoder if name == "streaming" else model.full_context_decoder
-                hypotheses = greedy_search(decoder, states, encoded.lengths, max_labels)
+                hypotheses = search(name, decoder, states, encoded.lengths)
                 clock.stop(f"{name}_seconds")
                 pairs = zip(batch.utterances, hypotheses, strict=True)
-                records[name] += [_record(trained, utterance, hypothesis) for utterance, hypothesis in pairs]
+                records[name] += [_record(trained, utterance, found) for utterance, found in pairs]
                 clock.start()
             frames += int(batch.feature_lengths.sum())
             bar.update(len(batch.utterances))
@@ -96,21 +103,16 @@ def run(context: Context) -> Made:
     """Decode every test set.
 
     Raises:
-        DataError: no trained model, or a set without features.
+        DataError: no trained model, language model or tuned weights, or a set without features.
+        EnvironmentFault: a package is missing.
     """
     set_threads(None)
     trained = load_trained(context)
-    decoding = context.config.decoding
+    search = build_search(context, trained)
     count = 0
     for name in context.config.data.test:
         may_lack = context.config.features.max_failures > 0
         paired = PairedSet(read_directories(context.data, [name]), trained.symbols, may_lack=may_lack)
-        decode_set(
-            trained,
-            paired,
-            context.exp / "decode" / name,
-            decoding.batch_utterances,
-            decoding.max_labels_per_position,
-        )
+        decode_set(trained, paired, context.exp / "decode" / name, search)
         count += len(paired.utterances)
     return Made(what=f"hypotheses of {count} utterances, both decoders", where=context.exp / "decode")

@@ -49,6 +49,13 @@ class Joiner(nn.Module):
         Never false where a label is likelier, but for rounding.
         """
 
+    def internal_lm(self, predictor: Tensor) -> Tensor:
+        """log P(label) of the internal language model, (..., V-1), from the predictor's side (..., J) alone.
+
+        The labels' softmax with the encoder's output set to zero (arXiv 2003.07705, section 3.3).
+        """
+        return self.logits(self.project_encoder.bias, predictor)[..., 1:].log_softmax(-1)
+
     def lattice(
         self,
         encoder: Tensor,

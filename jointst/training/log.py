@@ -19,7 +19,6 @@ from jointst.errors import CollapseError
 from jointst.progress import progress
 from jointst.stage import write_atomically
 from jointst.training.checkpoints import Checkpoints
-from jointst.training.module import JointModule
 from jointst.units import Seconds
 
 LOG_EVERY = 10
@@ -45,6 +44,16 @@ def _named(path: Path) -> Iterator[None]:
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
+
+
+class Logged(LightningModule):
+    """A module whose training is logged.
+
+    Attributes:
+        latest: named losses of the last update.
+    """
+
+    latest: dict[str, float]
 
 
 class Log(Callback):
@@ -114,7 +123,7 @@ class Log(Callback):
         self._bar.update(1)
         if update % LOG_EVERY == 0 or update == 1:
             rate = trainer.optimizers[0].param_groups[0]["lr"]
-            assert isinstance(module, JointModule)
+            assert isinstance(module, Logged)
             self._write({"update": update, "seconds": round(self.seconds, 2), "rate": rate, **module.latest})
             self._bar.set_postfix_str(f"loss {module.latest['loss']:.3f}", refresh=False)
         late = False

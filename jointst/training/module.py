@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from lightning import LightningModule
 from torch import Tensor
 
 from jointst.config import Config
@@ -19,7 +18,8 @@ from jointst.losses.transducer import transducer_loss
 from jointst.models.joint import JointModel
 from jointst.models.objective import JointLoss, joint_loss
 from jointst.training.collapse import check_ratios, check_spreads, spreads, true_to_mismatched
-from jointst.training.schedule import rate_factor
+from jointst.training.log import Logged
+from jointst.training.schedule import optimisation
 
 WATCH_EVERY = 50
 """Updates between looks at the states for a collapse."""
@@ -27,7 +27,7 @@ GRACE = 200
 """Updates that the transducer, and then the consistency loss, may train before its alarm is armed."""
 
 
-class JointModule(LightningModule):
+class JointModule(Logged):
     """The joint model in training.
 
     Args:
@@ -39,7 +39,7 @@ class JointModule(LightningModule):
         super().__init__()
         self.model = model
         self.config = config
-        self.latest: dict[str, float] = {}
+        self.latest = {}
 
     def training_step(self, batch: JointBatch, batch_idx: int) -> Tensor:
         """The loss of one batch.
@@ -133,11 +133,5 @@ class JointModule(LightningModule):
         return {**losses, "labels": float(labels)}
 
     def configure_optimizers(self) -> Any:
-        """AdamW under :func:`rate_factor`; norms, biases and the mask embedding are not decayed."""
-        training = self.config.training
-        decayed = [parameter for parameter in self.model.parameters() if parameter.dim() >= 2]
-        plain = [parameter for parameter in self.model.parameters() if parameter.dim() < 2]
-        groups = [{"params": decayed, "weight_decay": training.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=training.peak_rate, betas=(0.9, 0.98))
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: rate_factor(update, training))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        """See :func:`jointst.training.schedule.optimisation`."""
+        return optimisation(self.model, self.config.training)

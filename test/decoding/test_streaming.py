@@ -87,7 +87,8 @@ def test_segments_say_what_they_say_alone(packed: Path, decoder: str, rate: int,
     recogniser = Recogniser.load(packed, decoder=decoder, chunk=chunk, segmentation=segmentation)  # type: ignore[arg-type]
     silence = np.zeros(RATE, np.float32)
     samples = np.concatenate([silence, speechlike(2.0), silence, speechlike(4.5, seed=1)])
-    given = samples if rate == RATE else np.interp(np.arange(0, len(samples), RATE / rate), np.arange(len(samples)), samples)
+    grid = np.arange(0, len(samples), RATE / rate)
+    given = samples if rate == RATE else np.interp(grid, np.arange(len(samples)), samples)
     said = recognise(recogniser.stream(rate), given.astype(np.float32))
     finals = [transcript for transcript in said if transcript.final]
     assert len(finals) == 3

@@ -20,7 +20,10 @@ FIRST = Transcript(
     start=0.0, end=2.0,
 )  # fmt: skip
 SECOND = Transcript(
-    text="今天", words=(word("今", 3725.5, 3725.54, False), word("天", 3726.0, 3726.04, False)), start=3725.0, end=3726.5
+    text="今天",
+    words=(word("今", 3725.5, 3725.54, False), word("天", 3726.0, 3726.04, False)),
+    start=3725.0,
+    end=3726.5,
 )
 EMPTY = Transcript(text="", words=(), start=4000.0, end=4001.0)
 WHOLE = Transcription(name="dir/a b.wav", seconds=4001.0, segments=(FIRST, SECOND, EMPTY))

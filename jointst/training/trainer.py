@@ -1,0 +1,119 @@
+"""Lightning's trainer with this toolkit's checkpoints and log, for the joint model and for language models."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+
+from jointst.errors import DataError, EnvironmentFault
+from jointst.training.checkpoints import WholeFiles
+from jointst.training.log import Log
+
+
+def set_aside(folder: Path) -> None:
+    """Move an earlier training to the first free ``<folder>.old-N``: nothing already written is lost."""
+    if not any(folder.glob("checkpoints/*.ckpt")) and not (folder / "model.safetensors").exists():
+        return  # it broke off before there was anything to keep
+    number = next(i for i in range(1, 10_000) if not Path(f"{folder}.old-{i}").exists())
+    kept = folder.rename(f"{folder}.old-{number}")
+    print(f"settings or data differ from the training in {folder}: it is kept as {kept}, a new one starts", flush=True)
+
+
+def _precision(wanted: str, ngpu: int) -> str:
+    if wanted != "auto":
+        return wanted
+    return "bf16-mixed" if ngpu > 0 and torch.cuda.is_bf16_supported() else "32-true"
+
+
+def make_trainer(
+    log: Log,
+    *,
+    ngpu: int,
+    precision: str,
+    max_updates: int,
+    validate_every: int,
+    gradient_clip: float,
+    accumulate: int = 1,
+) -> lightning.Trainer:
+    """A trainer.
+
+    Args:
+        log: writes losses and checkpoints.
+        ngpu: GPUs; 0 for the CPU.
+        precision: lightning's name, or auto.
+        max_updates: updates to train for.
+        validate_every: updates between validations.
+        gradient_clip: largest norm of the gradient.
+        accumulate: batches for each update.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning", message=".*(num_workers|IterableDataset|isinstance).*")
+    return lightning.Trainer(
+        accelerator="gpu" if ngpu > 0 else "cpu",
+        devices=max(1, ngpu),
+        # CTC alone is trained first: the rest of the model has no gradient then.
+        strategy="ddp_find_unused_parameters_true" if ngpu > 1 else "auto",
+        precision=_precision(precision, ngpu),  # type: ignore[arg-type]
+        max_steps=max_updates,
+        max_epochs=-1,
+        accumulate_grad_batches=accumulate,
+        gradient_clip_val=gradient_clip,
+        val_check_interval=validate_every * accumulate,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        callbacks=[log],
+        plugins=[WholeFiles()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _plain(error: DataError) -> DataError:
+    """A loader process's error without its traceback, which torch puts into the message."""
+    before, mark, message = str(error).rpartition(f"{DataError.__module__}.{DataError.__name__}: ")
+    return DataError(message.strip()) if mark and "Traceback" in before else error
+
+
+def fit(
+    trainer: lightning.Trainer,
+    log: Log,
+    module: lightning.LightningModule,
+    data: lightning.LightningDataModule,
+    resumed: Path | None,
+) -> None:
+    """Train, and close the log.
+
+    Args:
+        trainer: the trainer.
+        log: its log.
+        module: what is trained.
+        data: its batches.
+        resumed: full checkpoint to go on from.
+
+    Raises:
+        EnvironmentFault: out of GPU memory.
+        KeyboardInterrupt: interrupted.
+    """
+    kwargs: dict[str, Any] = {"ckpt_path": resumed}
+    try:
+        trainer.fit(module, data, **kwargs)
+    except torch.cuda.OutOfMemoryError as error:
+        raise EnvironmentFault(
+            f"out of GPU memory ({error}); lower training.speech_batch.max_lattice or max_positions"
+        ) from None
+    except DataError as error:
+        raise _plain(error) from None
+    except SystemExit:
+        if trainer.interrupted:  # lightning turns Ctrl-C into an exit with status 1
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        log.close()

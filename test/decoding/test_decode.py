@@ -1,0 +1,145 @@
+"""Decoding and tuning on disk: what is written, which weights hold, what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jointst.build import load_trained
+from jointst.config import DecodingConfig, LmConfig, TuneConfig
+from jointst.data.dataset import read_directories
+from jointst.data.directory import read_table
+from jointst.decoding import decode, tune
+from jointst.decoding.search import DECODERS, build_search
+from jointst.errors import ConfigError, DataError
+from jointst.stage import Context
+from jointst.training import language_model
+
+GRID = TuneConfig(lm_weights=(0.5,), ilm_weights=(0.2,), label_bonuses=(0.0, 2.0))
+
+
+def changed(context: Context, **decoding: Any) -> Context:
+    config = dataclasses.replace(context.config, decoding=DecodingConfig(**decoding), tune=GRID)
+    return dataclasses.replace(context, config=config)
+
+
+def records(context: Context, decoder: str) -> dict[str, dict[str, Any]]:
+    lines = (context.exp / "decode/t_test" / decoder / "hyp.jsonl").read_text().splitlines()
+    return {record["utterance"]: record for record in map(json.loads, lines)}
+
+
+@pytest.fixture
+def with_lm(toy: Context) -> Context:
+    """The toy experiment with a language model of a few updates."""
+    config = dataclasses.replace(toy.config, lm=LmConfig(dim=8, max_updates=4, validate_every=2))
+    toy = dataclasses.replace(toy, config=config)
+    language_model.run(toy)
+    return toy
+
+
+def test_a_beam_of_one_writes_what_greedy_search_writes(toy: Context) -> None:
+    decode.run(toy)
+    greedy = {decoder: records(toy, decoder) for decoder in DECODERS}
+    decode.run(changed(toy, search="beam", beam=1, nbest=1))
+    for decoder in DECODERS:
+        beam = records(toy, decoder)
+        assert beam.keys() == greedy[decoder].keys()
+        for utterance, record in beam.items():
+            expected = greedy[decoder][utterance]
+            assert "nbest" not in expected
+            assert all(record[key] == expected[key] for key in ("text", "tokens", "times"))
+            assert len(record["nbest"]) == 1
+
+
+def test_nbest_is_written_best_first(toy: Context) -> None:
+    decode.run(changed(toy, search="beam", beam=4, nbest=3, label_bonus=3.0))
+    for decoder in DECODERS:
+        found = records(toy, decoder)
+        texts = read_table(toy.exp / "decode/t_test" / decoder / "hyp.text", allow_empty=True)
+        for utterance, record in found.items():
+            scores = [item["score"] for item in record["nbest"]]
+            assert len(scores) == 3
+            assert scores == sorted(scores, reverse=True)
+            assert record["score"] == scores[0]
+            assert texts[utterance] == " ".join(record["text"].split()) or texts[utterance] == record["text"]
+            assert len(record["tokens"]) == len(record["times"]) == len(record["confidence"])
+            spoken = "".join(word["word"] for word in record["words"])
+            assert spoken == record["text"].replace(" ", "").replace("⁇", "<unk>")
+
+
+def test_tuned_weights_are_of_dev_alone_and_are_used(
+    with_lm: Context, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def spy(root: Path, names: Any, *rest: Any) -> Any:
+        read.extend(names)
+        return read_directories(root, names, *rest)
+
+    monkeypatch.setattr(tune, "read_directories", spy)
+    context = changed(with_lm, search="beam", beam=2, nbest=1, lm="neural", weights="tuned")
+    tune.run(context)
+    assert read == ["t_dev"]
+    shown = capsys.readouterr().out
+    record = json.loads((context.exp / "tune.json").read_text())
+    for row in ("greedy, no LM", "beam, no LM", "beam, LM", "beam, LM - ILM"):
+        assert row in shown
+        assert row in record["decoders"]["streaming"]["rows"]
+    for name in DECODERS:
+        rows = record["decoders"][name]["rows"]
+        beams = [rows[row] for row in rows if row.startswith("beam")]
+        chosen = rows[record["decoders"][name]["best"]]
+        assert chosen["error_rate"] == min(row["error_rate"] for row in beams)
+        assert record["chosen"][name] == {key: chosen[key] for key in ("lm", "ilm", "bonus")}
+        assert rows["beam, LM - ILM"]["ilm"] > 0
+        assert rows["beam, LM"]["ilm"] == 0
+    search = build_search(context, load_trained(context))
+    assert {name: dataclasses.asdict(search.weights[name]) for name in DECODERS} == record["chosen"]
+    assert "tuned" in capsys.readouterr().out
+    decode.run(context)
+
+
+def test_tuned_weights_that_do_not_hold(with_lm: Context) -> None:
+    context = changed(with_lm, search="beam", lm="neural", weights="tuned")
+    with pytest.raises(DataError, match=r"no tuned weights.*jointst tune"):
+        decode.run(context)
+    path = context.exp / "tune.json"
+    chosen = {name: {"lm": 0.1, "ilm": 0.0, "bonus": 0.0} for name in DECODERS}
+    path.write_text(json.dumps({"lm": "ngram", "arpa": "a.arpa", "chosen": chosen}))
+    with pytest.raises(DataError, match="was tuned for decoding.lm ngram, decoding.arpa a.arpa"):
+        decode.run(context)
+    path.write_text("{}")
+    with pytest.raises(DataError, match="is damaged"):
+        decode.run(context)
+
+
+def test_nothing_to_tune(toy: Context) -> None:
+    with pytest.raises(ConfigError, match="nothing to tune"):
+        tune.run(changed(toy, search="beam"))
+
+
+def test_a_missing_language_model_is_named(toy: Context) -> None:
+    with pytest.raises(DataError, match=r"no language model.*run jointst lm"):
+        decode.run(changed(toy, search="beam", lm="neural"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"lm": "neural"}, "lm"),
+        ({"ilm_weight": 0.1}, "ilm_weight"),
+        ({"weights": "tuned"}, "weights"),
+        ({"search": "beam", "beam": 2, "nbest": 3}, "nbest"),
+        ({"search": "beam", "lm": "ngram"}, "arpa"),
+        ({"search": "beam", "lm": "neural", "arpa": "x"}, "arpa"),
+        ({"search": "beam", "lm_weight": -1.0}, "lm_weight"),
+    ],
+)
+def test_settings_that_cannot_work(settings: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        DecodingConfig(**settings)
+    assert raised.value.key == key
