@@ -94,6 +94,9 @@ class Sequences:
         """Sequence ``i``, (length,) int64."""
         return torch.from_numpy(self._ids[self._ends[i] : self._ends[i + 1]].astype(np.int64))
 
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Length of each, (N,)."""

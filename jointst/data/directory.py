@@ -216,8 +216,12 @@ class DataDirectory:
     phones: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> DataDirectory:
+    def read(cls, path: Path, only: Collection[str] | None = None) -> DataDirectory:
         """Read the folder ``path``.
+
+        Args:
+            path: the folder.
+            only: tables to read, by the names of the attributes; by default all.
 
         Raises:
             DataError: the folder or its ``text`` is missing, the set is empty, or a line is malformed.
@@ -230,7 +234,10 @@ class DataDirectory:
         text = read_table(path / "text")
         if not text:
             raise DataError("an empty set", path=path / "text", fix="at least one utterance is needed")
-        tables = {name: _read_if_there(path / file) for name, file in FILES.items() if name != "text"}
+        wanted = FILES.keys() if only is None else set(only)
+        tables = {
+            name: _read_if_there(path / file) if name in wanted else {} for name, file in FILES.items() if name != "text"
+        }
         return cls(
             path=path,
             text=text,
