@@ -236,7 +236,9 @@ class DataDirectory:
             raise DataError("an empty set", path=path / "text", fix="at least one utterance is needed")
         wanted = FILES.keys() if only is None else set(only)
         tables = {
-            name: _read_if_there(path / file) if name in wanted else {} for name, file in FILES.items() if name != "text"
+            name: _read_if_there(path / file) if name in wanted else {}
+            for name, file in FILES.items()
+            if name != "text"
         }
         return cls(
             path=path,

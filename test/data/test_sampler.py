@@ -8,7 +8,6 @@ from jointst.data.sampler import BucketSampler, Sizes
 from jointst.errors import DataError
 
 
-
 class Size(NamedTuple):
     positions: int
     encoded: int

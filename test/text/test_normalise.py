@@ -88,7 +88,7 @@ def test_scoring_folds_spellings(lang: str, written: str, scored: str) -> None:
 
 
 def test_the_scoring_normaliser_names_its_versions() -> None:
-    assert SCORING == f"jointst-scoring-1 over jointst-text-{VERSION}"
+    assert f"jointst-scoring-1 over jointst-text-{VERSION}" == SCORING
 
 
 def test_every_language_has_rules() -> None:

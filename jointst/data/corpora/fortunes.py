@@ -36,6 +36,13 @@ _ENTRY = re.compile(r"^%.*$", re.MULTILINE)
 _HAN = re.compile("(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])")
 
 
+# Italian ones are typed without accents, with an apostrophe after the letter.
+_TYPED_ACCENT = re.compile(r"(?<=\w)([aeiou])'(?!\w)|\b(e|E)'(?!\w)")
+_ACCENTS = dict(zip("aeiouE", "àèìòùÈ", strict=True))
+_ACUTE = re.compile(r"(?i)(?:ch|n|s|tr)e'$")
+_CUT_SHORT = re.compile(r"(?i)\b(?:po|mo|va|fa|da|sta|di|be|to|ca)'$|(?<!\w)'\w+'$")
+
+
 def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
     """Make the text-only set, at most ``config.unpaired_sentences`` a language, chosen by a hash of the sentence.
 
@@ -53,7 +60,20 @@ def read_package(folder: Path, lang: str) -> list[str]:
         topic = {part.removesuffix(".fortunes") for part in path.relative_to(root).parts}
         if path.is_file() and path.suffix not in _INDEX and not topic & set(UNWANTED):
             sentences += read_sayings(path.read_text(encoding="utf-8", errors="replace"))
-    return sentences
+    return [restore_accents(sentence) for sentence in sentences] if lang == "it" else sentences
+
+
+def restore_accents(sentence: str) -> str:
+    """Italian with accents (``città``) for Italian with apostrophes in their place (``citta'``)."""
+
+    def accented(match: re.Match[str]) -> str:
+        before = sentence[: match.end()]
+        if _CUT_SHORT.search(before):
+            return match.group()
+        letter = match.group(1) or match.group(2)
+        return "é" if letter == "e" and _ACUTE.search(before) else _ACCENTS[letter]
+
+    return _TYPED_ACCENT.sub(accented, sentence)
 
 
 def read_sayings(content: str) -> list[str]:

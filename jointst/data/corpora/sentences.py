@@ -68,7 +68,9 @@ class Selection:
     def line(self) -> str:
         """The counts in words."""
         reasons = ", ".join(f"{reason} {self.left_out[reason]}" for reason in REASONS if self.left_out[reason])
-        return f"{self.lang}: {len(self.sentences)} of {self.found} sentences" + (f"; left out: {reasons}" * bool(reasons))
+        return f"{self.lang}: {len(self.sentences)} of {self.found} sentences" + (
+            f"; left out: {reasons}" * bool(reasons)
+        )
 
 
 def split_sentences(text: str) -> list[str]:
@@ -121,7 +123,9 @@ def held_out_sentences(data: Path) -> set[str]:
     return sentences
 
 
-def write_set(name: str, selections: Mapping[str, Selection], data: Path, languages: Collection[str], most: int) -> Path:
+def write_set(
+    name: str, selections: Mapping[str, Selection], data: Path, languages: Collection[str], most: int
+) -> Path:
     """Make ``data/<name>_unpaired`` of what sources found, and say what was left out.
 
     Args:
@@ -140,7 +144,9 @@ def write_set(name: str, selections: Mapping[str, Selection], data: Path, langua
     utt2lang: dict[str, str] = {}
     report = ["\t".join(("language", "found", "kept", *REASONS)) + "\n"]
     for lang in sorted(languages):
-        chosen = _distinct(selections[lang], (("english", english if lang != "en" else set()), ("held_out", held)), most)
+        chosen = _distinct(
+            selections[lang], (("english", english if lang != "en" else set()), ("held_out", held)), most
+        )
         print(f"{name}: {chosen.line()}", flush=True)
         counts = [chosen.found, len(chosen.sentences), *(chosen.left_out[reason] for reason in REASONS)]
         report.append("\t".join((lang, *map(str, counts))) + "\n")

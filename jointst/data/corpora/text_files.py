@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import glob
 import gzip
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
@@ -93,7 +94,9 @@ def _size(path: Path) -> int:
         with _open(path) as stream:
             return sum(len(block) for block in iter(lambda: stream.read(1 << 20), b""))
     except (OSError, EOFError) as error:
-        raise DataError(f"is not whole gzip: {error}", path=path, fix="fetch it again, or drop its suffix .gz") from None
+        raise DataError(
+            f"is not whole gzip: {error}", path=path, fix="fetch it again, or drop its suffix .gz"
+        ) from None
 
 
 def _select(job: _Job) -> Selection:
@@ -105,7 +108,8 @@ def _select(job: _Job) -> Selection:
         sentence = normalise(line, job.lang)
         if not 0 < len(sentence) <= job.longest:
             chosen.left_out["length"] += 1
-        elif not is_written_in(sentence, job.lang):
+        # by what was written, since the normaliser of English transliterates
+        elif not is_written_in("".join(filter(str.isalpha, unicodedata.normalize("NFKC", line))) or sentence, job.lang):
             chosen.left_out["script"] += 1
         else:
             chosen.sentences.append(sentence)
