@@ -29,14 +29,16 @@ LETTERS = {
 }  # fmt: skip
 KANA = "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろ"
 HAN = (0x4E00, 0x5FFF)
-VOCABULARY = 30_000
+VOCABULARY = {"ar": 5_000}
+"""Words of a language; Arabic ones take forty times as long to pronounce, and what text there is has about so many."""
+USUAL_VOCABULARY = 20_000
 STEPS = ("corpus", "validate", "lexicon", "lexicon (warm)", "tokenizer", "read for training")
 
 
 def vocabulary(lang: str, generator: random.Random) -> list[str]:
     """Made-up words of a language, distinct, in a random order."""
     words: set[str] = set()
-    while len(words) < VOCABULARY:
+    while len(words) < VOCABULARY.get(lang, USUAL_VOCABULARY):
         if lang == "zh":
             words.add("".join(chr(generator.randint(*HAN)) for _ in range(generator.randint(1, 2))))
         elif lang == "ja":

@@ -136,8 +136,7 @@ def normalise(text: str, lang: str) -> str:
     text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).translate(_APOSTROPHES)
     if lang == "en":
         text = _clean_english(text)
-    if rules.respelled:
-        text = text.translate(str.maketrans(dict(rules.respelled)))
+    text = _replace(text, rules.respelled)
     if rules.ordinal:
         text = _compiled(rules.ordinal).sub(lambda match: _ordinal(match["number"], match["ending"], lang), text)
     text = _NUMBER.sub(lambda match: f" {_read_number(match, lang)} ", text)
@@ -158,9 +157,13 @@ def for_scoring(text: str, lang: str) -> str:
     Raises:
         JointstError: the language is unknown.
     """
-    text = normalise(text, lang)
-    folded = RULES[lang].folded
-    return text.translate(str.maketrans(dict(folded))) if folded else text
+    return _replace(normalise(text, lang), RULES[language(lang).code].folded)
+
+
+def _replace(text: str, letters: Mapping[str, str]) -> str:
+    for old, new in letters.items():
+        text = text.replace(old, new)
+    return text
 
 
 def _letters_only(text: str, apostrophes: bool) -> str:

@@ -24,7 +24,7 @@ from jointst.languages import LANGUAGES, language
 from jointst.text.front_ends import SEGMENTERS, SPOKEN
 from jointst.text.scripts import SCRIPTS, script_of
 
-VERSION = "2"
+VERSION = "3"
 """Changes whenever a word may be pronounced differently: lexicons made by another version are made again."""
 
 Phones = tuple[str, ...]
