@@ -28,6 +28,7 @@ setup(
         "pypinyin>=0.53",
         "mishkal>=0.4.1",
         "num2words>=0.5.13",
+        "indic-numtowords>=1.1",
         "pyyaml>=6",
         "ruamel.yaml>=0.18",
         "jsonargparse[ruamel,signatures]>=4.40",

@@ -58,11 +58,25 @@ class CorpusConfig:
     """Folder for downloaded archives."""
     unpaired_sentences: int = 5000
     """At most this many unpaired sentences per language from a text source."""
+    text_files: tuple[str, ...] = ()
+    """For the source text_files: plain or gzip files, one sentence a line; {lang} in a path stands for the language;
+    a path without it needs a single language; * and ** match many files."""
+    longest_sentence: int = 300
+    """Sentences of text_files with more characters are left out."""
     mini: MiniConfig = field(default_factory=MiniConfig)
     """Settings of the synthetic corpus."""
 
     def __post_init__(self) -> None:
         _require(bool(self.languages), "languages", "is empty", "name at least one language")
+        _require(self.unpaired_sentences > 0, "unpaired_sentences", f"is {self.unpaired_sentences}", "at least 1")
+        _require(self.longest_sentence > 0, "longest_sentence", f"is {self.longest_sentence}", "at least 1")
+        for path in self.text_files:
+            _require(
+                "{lang}" in path or len(self.languages) == 1,
+                "text_files",
+                f"{path!r} does not say its language",
+                "put {lang} into the path, or name one language in languages",
+            )
         for code in self.languages:
             _require(code in LANGUAGES, "languages", f"{code!r} is unknown", f"known: {' '.join(sorted(LANGUAGES))}")
 

@@ -25,6 +25,12 @@ def _user_lexicons(context: Context) -> list[Path]:
     return [] if user is None else present(Path(user.replace("{lang}", code)) for code in LANGUAGES)
 
 
+def _text_files(context: Context) -> list[Path]:
+    from jointst.data.corpora.text_files import inputs
+
+    return inputs(context.config.corpus) if "text_files" in context.config.corpus.sources else []
+
+
 def _lexicon(context: Context) -> list[Path]:
     return [context.data / "lang" / "phones.txt"]
 
@@ -82,6 +88,7 @@ STAGES: tuple[Stage, ...] = (
         help="make data directories: train, dev, test without shared sentences, and unpaired text",
         function="jointst.data.corpora:run",
         sections=("corpus",),
+        inputs=_text_files,
         outputs=_texts,
     ),
     Stage(

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import kaldiio
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from jointst.data.batch import LABEL_PADDING, JointBatch, PairedBatch, TextBatch, pad_ids
 from jointst.data.directory import DataDirectory
 from jointst.data.features import speed_directory
-from jointst.data.sampler import BucketSampler, Size
+from jointst.data.sampler import BucketSampler, Sizes
 from jointst.errors import DataError
+from jointst.progress import progress
 from jointst.text.lexicon import PhoneTable
 from jointst.text.tokenizer import Tokenizer
 from jointst.units import positions_in
@@ -45,29 +49,58 @@ class Symbols:
         """Symbols that the text encoder knows."""
         return self.phones.size if self.text_input == "phones" else self.tokenizer.size
 
-    def inputs(self, directory: DataDirectory, utterance: str) -> Tensor:
-        """Input of the text encoder for an utterance, (P,) int64, at least one symbol.
+    def inputs(self, directory: DataDirectory, utterance: str) -> list[int]:
+        """Input of the text encoder for an utterance, P ids, at least one.
 
         Raises:
             DataError: it has no phones.
         """
         if self.text_input == "pieces":
-            ids = self.tokenizer.encode(directory.text[utterance])
-        else:
-            phones = directory.phones.get(utterance, "")
-            if not phones:
-                raise DataError(
-                    "has no phones",
-                    path=directory.path / "phones",
-                    utterance=utterance,
-                    fix="run stage 3, lexicon, and look at unknown_<language>.txt",
-                )
-            ids = self.phones.encode(phones)
-        return torch.tensor(ids, dtype=torch.int64)
+            return self.tokenizer.encode(directory.text[utterance])
+        phones = directory.phones.get(utterance, "")
+        if not phones:
+            raise DataError(
+                "has no phones",
+                path=directory.path / "phones",
+                utterance=utterance,
+                fix="run stage 3, lexicon, and look at unknown_<language>.txt",
+            )
+        return self.phones.encode(phones)
 
-    def labels(self, directory: DataDirectory, utterance: str) -> Tensor:
-        """Labels of an utterance, (U,) int64."""
-        return torch.tensor(self.tokenizer.encode(directory.text[utterance]), dtype=torch.int64)
+    def labels(self, directory: DataDirectory, utterance: str) -> list[int]:
+        """Labels of an utterance, U ids."""
+        return self.tokenizer.encode(directory.text[utterance])
+
+
+class Sequences:
+    """Many sequences of ids in one array of 32-bit numbers: a list of tensors would take ten times the memory.
+
+    Args:
+        sequences: ids of each.
+    """
+
+    def __init__(self, sequences: Iterable[Sequence[int]]) -> None:
+        ids, ends = array("i"), array("q", [0])
+        for sequence in sequences:
+            ids.extend(sequence)
+            ends.append(len(ids))
+        self._ids = np.frombuffer(ids, dtype=np.int32) if ids else np.empty(0, dtype=np.int32)
+        self._ends = np.frombuffer(ends, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, i: int) -> Tensor:
+        """Sequence ``i``, (length,) int64."""
+        return torch.from_numpy(self._ids[self._ends[i] : self._ends[i + 1]].astype(np.int64))
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Length of each, (N,)."""
+        return np.diff(self._ends)
 
 
 class TextSet:
@@ -81,16 +114,16 @@ class TextSet:
     def __init__(self, directories: Sequence[DataDirectory], symbols: Symbols) -> None:
         keys = [(directory, utterance) for directory in directories for utterance in directory.utterances]
         self.utterances = [utterance for _, utterance in keys]
-        self.languages = [directory.utt2lang.get(utterance, "") for directory, utterance in keys]
-        self.phones = [symbols.inputs(directory, utterance) for directory, utterance in keys]
-        self.labels = [symbols.labels(directory, utterance) for directory, utterance in keys]
+        # interned, since each line read gave a string of its own
+        self.languages = [sys.intern(directory.utt2lang.get(utterance, "")) for directory, utterance in keys]
+        bar = progress(keys, desc=f"read {' '.join(directory.path.name for directory in directories)}", unit="text")
+        self.phones = Sequences(symbols.inputs(directory, utterance) for directory, utterance in bar)
+        self.labels = Sequences(symbols.labels(directory, utterance) for directory, utterance in keys)
 
-    def sizes(self, repeats: int) -> list[Size]:
+    def sizes(self, repeats: int) -> Sizes:
         """What each sentence costs when phones are repeated so often."""
-        pairs = zip(self.phones, self.labels, strict=True)
-        return [
-            Size(positions=len(phones), encoded=repeats * len(phones), labels=len(labels)) for phones, labels in pairs
-        ]
+        positions = self.phones.lengths
+        return Sizes(positions=positions, encoded=repeats * positions, labels=self.labels.lengths)
 
     def batch(self, indices: Sequence[int]) -> TextBatch:
         """The sentences at ``indices``."""
@@ -126,13 +159,14 @@ class PairedSet(TextSet):
         self._scp = [directory.feats_scp[utterance] for directory, utterance in keys]
         self.frames = [directory.utt2num_frames[utterance] for directory, utterance in keys]
 
-    def paired_sizes(self, subsampling: int) -> list[Size]:
+    def paired_sizes(self, subsampling: int) -> Sizes:
         """What each utterance costs at a subsampling factor."""
-        pairs = zip(self.frames, self.labels, strict=True)
-        return [
-            Size(positions=frames, encoded=positions_in(frames, subsampling), labels=len(labels))
-            for frames, labels in pairs
-        ]
+        encoded = [positions_in(frames, subsampling) for frames in self.frames]
+        return Sizes(
+            positions=np.array(self.frames, dtype=np.int64),
+            encoded=np.array(encoded, dtype=np.int64),
+            labels=self.labels.lengths,
+        )
 
     def features(self, i: int) -> Tensor:
         """Features of utterance ``i``, (T, F) float32.

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from array import array
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from jointst.errors import DataError
-from jointst.stage import write_atomically
+from jointst.stage import write_lines_atomically
 from jointst.units import Seconds
 
+_SPACE = re.compile(r"\s")
 MAY_BE_EMPTY = ("text", "phones")
 """Files in which a key may stand alone on its line."""
 BOM = b"\xef\xbb\xbf"
@@ -193,15 +195,30 @@ def write_table(path: Path, mapping: Mapping[str, object]) -> None:
     Raises:
         DataError: a key or value that a line cannot hold.
     """
-    lines = []
-    for key in sort_keys(mapping):
-        value = str(mapping[key])
-        if not key or any(character.isspace() for character in key):
-            raise DataError(f"the key {key!r} is empty or holds a space", path=path, fix="rename it")
-        if "\n" in value or "\r" in value:
-            raise DataError(f"the value {value!r} holds a line break", path=path, utterance=key, fix="remove it")
-        lines.append(f"{key} {value}".rstrip(" ") + "\n")
-    write_atomically(path, "".join(lines))
+    write_sorted(path, ((key, str(mapping[key])) for key in sort_keys(mapping)))
+
+
+def write_sorted(path: Path, entries: Iterable[tuple[str, str]]) -> None:
+    """Write keys and values that come in C order, without holding the file in memory; whole or not at all.
+
+    Raises:
+        DataError: a key or value that a line cannot hold.
+    """
+    write_lines_atomically(path, (_line(path, key, value) for key, value in entries))
+
+
+def _line(path: Path, key: str, value: str) -> str:
+    if not key or _SPACE.search(key):
+        raise DataError(f"the key {key!r} is empty or holds a space", path=path, fix="rename it")
+    if "\n" in value or "\r" in value:
+        raise DataError(f"the value {value!r} holds a line break", path=path, utterance=key, fix="remove it")
+    return f"{key} {value}".rstrip(" ") + "\n"
+
+
+def count_lines(path: Path) -> int:
+    """Number of entries of a table, without reading them."""
+    with open(path, "rb") as stream:
+        return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
 
 
 def sort_keys(keys: Collection[str]) -> list[str]:
@@ -244,8 +261,12 @@ class DataDirectory:
     phones: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> DataDirectory:
+    def read(cls, path: Path, only: Collection[str] | None = None) -> DataDirectory:
         """Read the folder ``path``.
+
+        Args:
+            path: the folder.
+            only: tables to read, by the names of the attributes; by default all.
 
         Raises:
             DataError: the folder or its ``text`` is missing, the set is empty, or a line is malformed.
@@ -258,7 +279,12 @@ class DataDirectory:
         text = read_table(path / "text")
         if not text:
             raise DataError("an empty set", path=path / "text", fix="at least one utterance is needed")
-        tables = {name: _read_if_there(path / file) for name, file in FILES.items() if name != "text"}
+        wanted = FILES.keys() if only is None else set(only)
+        tables = {
+            name: _read_if_there(path / file) if name in wanted else {}
+            for name, file in FILES.items()
+            if name != "text"
+        }
         return cls(
             path=path,
             text=text,

@@ -17,18 +17,18 @@ from jointst.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Size:
-    """What an utterance costs.
+class Sizes:
+    """What each of N utterances costs.
 
     Attributes:
-        positions: frames of speech, or phones of text.
-        encoded: encoder positions.
-        labels: labels.
+        positions: (N,) int64, frames of speech, or phones of text.
+        encoded: (N,) int64, encoder positions.
+        labels: (N,) int64.
     """
 
-    positions: int
-    encoded: int
-    labels: int
+    positions: NDArray[np.int64]
+    encoded: NDArray[np.int64]
+    labels: NDArray[np.int64]
 
 
 class BucketSampler:
@@ -36,7 +36,7 @@ class BucketSampler:
 
     Args:
         names: utterance ids, for messages.
-        sizes: one for each utterance.
+        sizes: of each utterance.
         bounds: of a padded batch.
         seed: of the order.
         rank: this process among ``world``; processes take turns on an epoch's batches.
@@ -52,7 +52,7 @@ class BucketSampler:
     def __init__(
         self,
         names: Sequence[str],
-        sizes: Sequence[Size],
+        sizes: Sizes,
         bounds: BatchConfig,
         *,
         seed: int,
@@ -64,9 +64,9 @@ class BucketSampler:
         if not names:
             raise DataError("no utterance to sample from")
         self._shares = _shares(languages, temperature) if temperature != 1.0 else []
-        self._positions = np.array([size.positions for size in sizes], dtype=np.int64)
-        self._encoded = np.array([size.encoded for size in sizes], dtype=np.int64)
-        self._states = np.array([size.labels + 1 for size in sizes], dtype=np.int64)
+        self._positions = sizes.positions
+        self._encoded = sizes.encoded
+        self._states = sizes.labels + 1
         self._bounds = bounds
         self._seed = seed
         self._rank = rank
