@@ -27,7 +27,7 @@ def _require(holds: bool, key: str, problem: str, fix: str = "") -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class MiniConfig:
-    """Size of the synthetic ``mini`` corpus."""
+    """Size of the ``mini`` corpus."""
 
     train_utterances: int = 200
     """Training utterances per language."""
@@ -46,6 +46,36 @@ class MiniConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SyntheticConfig:
+    """The ``synthetic`` corpus: any sentences, spoken by speech synthesisers."""
+
+    sentences: tuple[str, ...] = ("grammar",)
+    """Where sentences come from: grammar (those of mini), libreoffice_help, or files of one sentence a line (plain or
+    .gz), with {lang} for the language in their paths."""
+    engines: tuple[str, ...] = ("espeak",)
+    """Synthesisers, which take turns in the languages that they speak: espeak, pico (the extra tts)."""
+    test_engines: tuple[str, ...] = ()
+    """Synthesisers heard in the set synthetic_test_engine alone."""
+    train_hours: float = 0.1
+    """Hours of training speech per language."""
+    dev_utterances: int = 20
+    """Development utterances per language, in voices of their own."""
+    test_utterances: int = 50
+    """Test utterances per language, in voices of their own; the same sentences are spoken by each of test_engines."""
+    seed: int = 0
+    """Seed of voices, rates, pitches and the choice of sentences."""
+
+    def __post_init__(self) -> None:
+        _require(self.train_hours > 0, "train_hours", f"is {self.train_hours}", "> 0")
+        for key in ("dev_utterances", "test_utterances"):
+            _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "at least 1")
+        for key in ("sentences", "engines"):
+            _require(bool(getattr(self, key)), key, "is empty", "name at least one")
+        shared = set(self.engines) & set(self.test_engines)
+        _require(not shared, "test_engines", f"also in engines: {' '.join(sorted(shared))}", "hold them out, or not")
+
+
+@dataclass(frozen=True, kw_only=True)
 class CorpusConfig:
     """Which corpora stage 1 prepares."""
 
@@ -59,7 +89,9 @@ class CorpusConfig:
     unpaired_sentences: int = 5000
     """At most this many unpaired sentences per language from a text source."""
     mini: MiniConfig = field(default_factory=MiniConfig)
-    """Settings of the synthetic corpus."""
+    """Settings of the ``mini`` corpus."""
+    synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
+    """Settings of the ``synthetic`` corpus."""
 
     def __post_init__(self) -> None:
         _require(bool(self.languages), "languages", "is empty", "name at least one language")

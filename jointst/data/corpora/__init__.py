@@ -22,6 +22,7 @@ from jointst.stage import Context, Made, write_atomically
 
 SOURCES = {
     "mini": "jointst.data.corpora.mini",
+    "synthetic": "jointst.data.corpora.synthetic",
     "prompts": "jointst.data.corpora.prompts",
     "festvox_ru": "jointst.data.corpora.festvox_ru",
     "libreoffice_help": "jointst.data.corpora.libreoffice_help",
@@ -96,8 +97,9 @@ def _digest(name: str, module: ModuleType, config: CorpusConfig, data: Path) -> 
 
     settings = dataclasses.asdict(config)
     del settings["sources"], settings["downloads"]
-    if name != "mini":
-        del settings["mini"]
+    for other in SOURCES:  # a section of one corpus does not concern another
+        if other != name:
+            settings.pop(other, None)
     parts = [VERSION, getattr(module, "VERSION", 1), settings]
     if name in TEXT_SOURCES:
         parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in held_out(data)]

@@ -18,6 +18,7 @@ import html
 import re
 import struct
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,8 +73,7 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         EnvironmentFault: a package cannot be had.
     """
     names = {lang: _packages(lang) for lang in sorted(config.languages)}
-    wanted = {package for packages in names.values() for package in packages} | {_help_package("en")}
-    unpacked = fetch(sorted(wanted), Path(config.downloads))
+    unpacked = fetch_packages(config.languages, Path(config.downloads))
     excluded = frozenset(sentence for path in held_out(data) for sentence in read_table(path).values())
     tasks = [
         _Task(
@@ -121,7 +121,7 @@ def choose(task: _Task) -> list[str]:
     if task.lang != "en":
         found -= set(_read(task.english, "en"))
     chosen: dict[str, None] = {}  # as an ordered set
-    for sentence in sorted(found, key=_hash):
+    for sentence in in_order(found):
         if len(chosen) == task.wanted:
             break
         if is_readable(sentence, task.lang):
@@ -129,6 +129,33 @@ def choose(task: _Task) -> list[str]:
             if has_right_length(normalised, task.lang) and normalised not in task.excluded:
                 chosen.setdefault(normalised)
     return list(chosen)
+
+
+def fetch_packages(languages: Iterable[str], downloads: Path) -> dict[str, Path]:
+    """The folder of each package that these languages need, English always among them.
+
+    Raises:
+        EnvironmentFault: a package cannot be had.
+    """
+    wanted = {package for lang in languages for package in _packages(lang)} | {_help_package("en")}
+    return fetch(sorted(wanted), downloads)
+
+
+def read_sentences(lang: str, downloads: Path) -> set[str]:
+    """Every sentence of a language as it is written, what is left in English not among them.
+
+    Raises:
+        DataError: the packages are not as expected.
+        EnvironmentFault: a package cannot be had.
+    """
+    unpacked = fetch_packages([lang], downloads)
+    found = {sentence for package in _packages(lang) for sentence in _read(unpacked[package], lang)}
+    return found if lang == "en" else found - set(_read(unpacked[_help_package("en")], "en"))
+
+
+def in_order(sentences: Iterable[str]) -> list[str]:
+    """Sentences in the order of their hashes, in which they are chosen."""
+    return sorted(sentences, key=_hash)
 
 
 def _hash(sentence: str) -> bytes:
