@@ -76,6 +76,17 @@ class SyntheticConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableConfig:
+    """The ``table`` corpus: your own list of recordings."""
+
+    files: tuple[str, ...] = ()
+    """CSV (.csv), TSV (.tsv) or JSON lines (.jsonl) files with path, text, speaker, language and, if you like, split;
+    audio paths are relative to the file."""
+    normalise: bool = True
+    """Bring text into the form that is trained on and scored; false where it is in that form already."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CorpusConfig:
     """Which corpora stage 1 prepares."""
 
@@ -92,6 +103,8 @@ class CorpusConfig:
     """Settings of the ``mini`` corpus."""
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
     """Settings of the ``synthetic`` corpus."""
+    table: TableConfig = field(default_factory=TableConfig)
+    """Settings of the ``table`` corpus."""
 
     def __post_init__(self) -> None:
         _require(bool(self.languages), "languages", "is empty", "name at least one language")

@@ -3,7 +3,8 @@
 Such a module has ``prepare(config, data, nj) -> list[Path]``: it makes the folders ``data/<corpus>_<set>`` and
 returns them; it is safe to call again, also after a kill; it draws nothing from other corpora, except that a source
 of unpaired text leaves out every sentence of the development and test sets it finds in ``data``. ``VERSION``, an
-integer, is raised when the same settings give other data.
+integer, is raised when the same settings give other data. A corpus made from files of the user's has
+``input_files(config) -> list[Path]``: when one of them changes, it is prepared again.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ SOURCES = {
     "synthetic": "jointst.data.corpora.synthetic",
     "prompts": "jointst.data.corpora.prompts",
     "festvox_ru": "jointst.data.corpora.festvox_ru",
+    "tuxpaint_stamps": "jointst.data.corpora.tuxpaint_stamps",
+    "gcin_voice": "jointst.data.corpora.gcin_voice",
+    "table": "jointst.data.corpora.table",
     "libreoffice_help": "jointst.data.corpora.libreoffice_help",
 }
 """Module of each corpus."""
@@ -101,6 +105,8 @@ def _digest(name: str, module: ModuleType, config: CorpusConfig, data: Path) -> 
         if other != name:
             settings.pop(other, None)
     parts = [VERSION, getattr(module, "VERSION", 1), settings]
+    if hasattr(module, "input_files"):
+        parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in module.input_files(config) if path.is_file()]
     if name in TEXT_SOURCES:
         parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in held_out(data)]
     else:
