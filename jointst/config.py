@@ -87,6 +87,58 @@ class TableConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LibrispeechConfig:
+    """The ``librispeech`` corpus."""
+
+    root: str | None = None
+    """Folder LibriSpeech of the corpus on disk; without it, the corpus is downloaded."""
+    train: tuple[str, ...] = ("train-clean-100",)
+    """Parts to train on, such as train-clean-360, train-other-500, train-clean-5."""
+    dev: tuple[str, ...] = ("dev-clean", "dev-other")
+    """Development parts."""
+    test: tuple[str, ...] = ("test-clean", "test-other")
+    """Test parts, each a set of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleursConfig:
+    """The ``fleurs`` corpus."""
+
+    root: str | None = None
+    """Folder of the corpus on disk, which holds en_us and so on; without it, the corpus is downloaded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonVoiceConfig:
+    """The ``common_voice`` corpus."""
+
+    root: str | None = None
+    """Folder of a release on disk, which holds de, en and so on; without it, the release is downloaded."""
+    release: str = "cv-corpus-13.0-2023-03-09"
+    """Release to download."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlsConfig:
+    """The ``mls`` corpus, Multilingual LibriSpeech."""
+
+    root: str | None = None
+    """Folder of the corpus on disk, which holds mls_german and so on; without it, the corpus is downloaded."""
+    opus: bool = True
+    """The smaller release in Opus (mls_german_opus), not the one in FLAC."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoxpopuliConfig:
+    """The ``voxpopuli`` corpus."""
+
+    root: str | None = None
+    """Folder of the corpus on disk, which holds raw_audios; without it, the corpus is downloaded."""
+    years: tuple[int, ...] = tuple(range(2009, 2021))
+    """Years whose sessions are downloaded."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CorpusConfig:
     """Which corpora stage 1 prepares."""
 
@@ -105,6 +157,16 @@ class CorpusConfig:
     """Settings of the ``synthetic`` corpus."""
     table: TableConfig = field(default_factory=TableConfig)
     """Settings of the ``table`` corpus."""
+    librispeech: LibrispeechConfig = field(default_factory=LibrispeechConfig)
+    """Settings of the ``librispeech`` corpus."""
+    fleurs: FleursConfig = field(default_factory=FleursConfig)
+    """Settings of the ``fleurs`` corpus."""
+    common_voice: CommonVoiceConfig = field(default_factory=CommonVoiceConfig)
+    """Settings of the ``common_voice`` corpus."""
+    mls: MlsConfig = field(default_factory=MlsConfig)
+    """Settings of the ``mls`` corpus."""
+    voxpopuli: VoxpopuliConfig = field(default_factory=VoxpopuliConfig)
+    """Settings of the ``voxpopuli`` corpus."""
 
     def __post_init__(self) -> None:
         _require(bool(self.languages), "languages", "is empty", "name at least one language")

@@ -25,6 +25,13 @@ def _user_lexicons(context: Context) -> list[Path]:
     return [] if user is None else present(Path(user.replace("{lang}", code)) for code in LANGUAGES)
 
 
+def _corpus_files(context: Context) -> list[Path]:
+    """Files of the user's own that corpora are made from."""
+    config = context.config.corpus
+    sentences = [name.replace("{lang}", code) for name in config.synthetic.sentences for code in config.languages]
+    return [path for path in map(Path, (*config.table.files, *sentences)) if path.is_file()]
+
+
 def _lexicon(context: Context) -> list[Path]:
     return [context.data / "lang" / "phones.txt"]
 
@@ -68,6 +75,7 @@ STAGES: tuple[Stage, ...] = (
         help="make data directories: train, dev, test without shared sentences, and unpaired text",
         function="jointst.data.corpora:run",
         sections=("corpus",),
+        inputs=_corpus_files,
         outputs=_texts,
     ),
     Stage(

@@ -28,6 +28,11 @@ SOURCES = {
     "festvox_ru": "jointst.data.corpora.festvox_ru",
     "tuxpaint_stamps": "jointst.data.corpora.tuxpaint_stamps",
     "gcin_voice": "jointst.data.corpora.gcin_voice",
+    "librispeech": "jointst.data.corpora.librispeech",
+    "fleurs": "jointst.data.corpora.fleurs",
+    "common_voice": "jointst.data.corpora.common_voice",
+    "mls": "jointst.data.corpora.mls",
+    "voxpopuli": "jointst.data.corpora.voxpopuli",
     "table": "jointst.data.corpora.table",
     "libreoffice_help": "jointst.data.corpora.libreoffice_help",
 }

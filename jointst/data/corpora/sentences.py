@@ -78,6 +78,12 @@ def read_pools(config: CorpusConfig, wanted: int, nj: int) -> dict[str, list[Spo
     return {lang: list(pool.values()) for lang, pool in pools.items()}
 
 
+def sentence_files(config: CorpusConfig) -> list[Path]:
+    """The user's own files of sentences."""
+    named = [source for source in config.synthetic.sentences if source not in (GRAMMAR, LIBREOFFICE)]
+    return [Path(source.replace("{lang}", lang)) for source in named for lang in config.languages]
+
+
 def _check_path(key: str, source: str, languages: Iterable[str]) -> None:
     languages = list(languages)
     if len(languages) > 1 and "{lang}" not in source:

@@ -33,7 +33,7 @@ import numpy.typing as npt
 from jointst.config import CorpusConfig, LexiconConfig, SyntheticConfig
 from jointst.data.corpora.engines import Engine, engine_class
 from jointst.data.corpora.espeak import trim
-from jointst.data.corpora.sentences import Spoken, read_pools
+from jointst.data.corpora.sentences import Spoken, read_pools, sentence_files
 from jointst.data.directory import DataDirectory, Segment
 from jointst.errors import ConfigError, DataError
 from jointst.parallel import run_jobs
@@ -128,6 +128,11 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         if path not in wanted and path.suffix in (".flac", ".json"):
             path.unlink()
     return [_directory(data / f"synthetic_{name}", jobs[name]) for name in jobs]
+
+
+def input_files(config: CorpusConfig) -> list[Path]:
+    """The user's files that the sets depend on."""
+    return sentence_files(config)
 
 
 def plan(config: CorpusConfig, data: Path, nj: int) -> dict[str, list[Job]]:
