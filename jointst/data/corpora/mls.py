@@ -11,6 +11,7 @@ smaller release, whose folders end in ``_opus``::
 from __future__ import annotations
 
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,36 +55,43 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         if may_download and (unfinished or not (root / name).is_dir()):
             url = f"{URL}/{name}.tar.gz"
             download(name, root, lambda url=url: fetch_archive(url, root), TREE)
-        parts += [_part(root / name, lang, split, config.mls.opus, nj) for split in SPLITS]
+        parts += _parts(root / name, lang, config.mls.opus, nj)
     return make_sets("mls", parts, data)
 
 
-def _part(folder: Path, lang: str, split: str, opus: bool, nj: int) -> Part:
-    transcripts = folder / split / "transcripts.txt"
-    for path in (transcripts, folder / "metainfo.txt"):
+def _parts(folder: Path, lang: str, opus: bool, nj: int) -> list[Part]:
+    for path in (folder / "metainfo.txt", *(folder / split / "transcripts.txt" for split in SPLITS)):
         if not path.is_file():
             raise missing_part(path, TREE)
 
-    def read(output: Path) -> tuple[Any, Any]:
-        return _read(folder, NAMES[lang], split, opus, nj)
+    @cache
+    def read_all() -> dict[str, tuple[Any, Any]]:
+        return _read(folder, NAMES[lang], opus, nj)
 
-    expected = count_lines([transcripts])
-    return Part(name=f"{lang}/{split}", set=split, lang=lang, source=folder / split, expected=expected, read=read)
+    return [
+        Part(
+            name=f"{lang}/{split}",
+            set=split,
+            lang=lang,
+            source=folder / split,
+            expected=count_lines([folder / split / "transcripts.txt"]),
+            read=lambda output, split=split: read_all()[split],  # type: ignore[misc]
+        )
+        for split in SPLITS
+    ]
 
 
-def _read(folder: Path, name: str, split: str, opus: bool, nj: int) -> tuple[Any, Any]:
-    """lhotse reads every language of a corpus and every split of it, so it is shown one of each."""
+def _read(folder: Path, name: str, opus: bool, nj: int) -> dict[str, tuple[Any, Any]]:
+    """lhotse reads every language of a corpus, so it is shown one."""
     from lhotse.recipes.mls import prepare_mls
 
     with tempfile.TemporaryDirectory(prefix="mls-") as view:
         shown = Path(view) / f"mls_{name}"
         shown.mkdir()
         (shown / "metainfo.txt").symlink_to((folder / "metainfo.txt").absolute())
-        for other in SPLITS:
-            if other == split:
-                (shown / other).symlink_to((folder / split).absolute(), target_is_directory=True)
-            else:
-                (shown / other).mkdir()
-                (shown / other / "transcripts.txt").touch()
-        made = prepare_mls(view, opus=opus, num_jobs=nj)[name][split]
-        return at_home(made["recordings"], shown / split, folder / split), made["supervisions"]
+        for split in SPLITS:
+            (shown / split).symlink_to((folder / split).absolute(), target_is_directory=True)
+        made = prepare_mls(view, opus=opus, num_jobs=nj)[name]
+        return {
+            split: (at_home(made[split]["recordings"], shown, folder), made[split]["supervisions"]) for split in SPLITS
+        }
