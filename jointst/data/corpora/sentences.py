@@ -109,6 +109,8 @@ def _read(task: _Task) -> list[str]:
         for sentence in raw:
             if len(found) == task.wanted:
                 break
+            if _is_foreign(sentence, task.lang):
+                continue
             normalised = normalise(sentence, task.lang)
             if has_right_length(normalised, task.lang) and _has_own_script(normalised, task.lang):
                 found.setdefault(normalised)
@@ -132,6 +134,11 @@ def read_lines(path: Path) -> list[str]:
         except UnicodeDecodeError as error:
             raise DataError(f"is not UTF-8: {error}", path=path, line=number, fix="save it as UTF-8") from None
     return lines
+
+
+def _is_foreign(sentence: str, lang: str) -> bool:
+    """Whether a language in Latin letters has others, which its normaliser may spell in Latin ones."""
+    return SCRIPTS[lang].startswith("a-z") and any(letter.isalpha() and letter > "\u036f" for letter in sentence)
 
 
 def _has_own_script(sentence: str, lang: str) -> bool:
