@@ -18,7 +18,7 @@ setup(
         "numba>=0.60",
         "numpy>=1.26",
         "kaldiio>=2.18",
-        "soundfile>=0.12",
+        "soundfile>=0.13",
         "av>=14",
         "sentencepiece>=0.2",
         "espnet_tts_frontend>=0.0.4",
@@ -44,6 +44,7 @@ setup(
         "bench": ["dtaidistance>=2.3", "dtw-python>=1.5", "librosa>=0.11", "tslearn>=0.6"],
         "cuda": ["numba-cuda[cu13]>=0.20; sys_platform == 'linux'"],
         "corpora": ["lhotse>=1.30"],
+        "tts": ["py-nanotts>=0.1.1"],
         "export": ["onnx>=1.17", "onnxruntime>=1.20", "sherpa-onnx>=1.11"],
         "dev": [
             "pytest>=8",

@@ -111,7 +111,8 @@ def _digest(name: str, module: ModuleType, config: CorpusConfig, data: Path) -> 
             settings.pop(other, None)
     parts = [VERSION, getattr(module, "VERSION", 1), settings]
     if hasattr(module, "input_files"):
-        parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in module.input_files(config) if path.is_file()]
+        present = [path for path in module.input_files(config) if path.is_file()]
+        parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in present]
     if name in TEXT_SOURCES:
         parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in held_out(data)]
     else:

@@ -3,7 +3,7 @@
 ``data/common_voice_{train,dev,test}`` from the folder ``corpus.common_voice.root`` or
 ``<downloads>/common_voice/<release>``; the clips are the official splits, without shared speakers::
 
-    de/train.tsv          client_id <tab> path <tab> sentence <tab> ... gender, age, accents, variant
+    de/train.tsv          client_id <tab> path <tab> sentence <tab> and more, by release
     de/dev.tsv            the same
     de/test.tsv           the same
     de/clips/*.mp3        48 kHz or 32 kHz
@@ -14,19 +14,21 @@ Most releases can only be had from Mozilla's own site, after a login: unpack the
 from __future__ import annotations
 
 import csv
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jointst.config import CorpusConfig
-from jointst.data.corpora.manifests import Part, at_home, count_lines, download, find_root, make_sets, missing_part
+from jointst.data.corpora.manifests import Part, download, find_root, make_sets, missing_part
 from jointst.errors import DataError
 
 VERSION = 1
 NAMES = {"zh": "zh-CN"}
 """What the corpus calls a language, where that is not its ISO 639-1 code."""
 SPLITS = ("train", "dev", "test")
-COLUMNS = ("client_id", "path", "sentence", "gender", "age", "accents", "variant")
-"""Columns that lhotse reads."""
+COLUMNS = ("client_id", "path", "sentence")
+"""Columns that every release has; others are not needed."""
 TREE = "  de/train.tsv, de/dev.tsv, de/test.tsv\n  de/clips/common_voice_de_17298952.mp3"
 
 
@@ -47,7 +49,7 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         if may_download and (unfinished or not (folder / name).is_dir()):
             what = f"Common Voice {name} of {release}"
             hint = f"  {release}/{name} from https://commonvoice.mozilla.org, with\n{TREE}"
-            download(what, root, lambda name=name: _download(root, name, release), hint)
+            download(what, root, partial(_download, root, name, release), hint)
         parts += [_part(folder, name, lang, split, nj) for split in SPLITS]
     return make_sets("common_voice", parts, data)
 
@@ -62,33 +64,50 @@ def _part(folder: Path, name: str, lang: str, split: str, nj: int) -> Part:
     table = folder / name / f"{split}.tsv"
     if not table.is_file():
         raise missing_part(table, TREE)
-    with open(table, encoding="utf-8") as stream:
-        heading = stream.readline().rstrip("\n").split("\t")
-    missing = [column for column in COLUMNS if column not in heading]
-
-    def read(output: Path) -> tuple[Any, Any]:
-        from lhotse.recipes.commonvoice import prepare_commonvoice
-
-        shown = _with_columns(folder, name, split, output / "view") if missing else folder
-        made = prepare_commonvoice(shown, output, languages=[name], splits=[split], num_jobs=nj)[name][split]
-        return at_home(made["recordings"], shown, folder), made["supervisions"]
-
-    needed = [column for column in missing if column in ("client_id", "path", "sentence")]
-    if needed:
-        raise DataError(f"no column {' '.join(needed)}", path=table, line=1, fix=f"expected: {' '.join(COLUMNS)}")
-    expected = count_lines([table], heading=1)
-    return Part(name=f"{lang}/{split}", set=split, lang=lang, source=table, expected=expected, read=read)
+    rows = read_rows(table)
+    return Part(
+        name=f"{lang}/{split}",
+        set=split,
+        lang=lang,
+        source=table,
+        expected=len(rows),
+        read=lambda output: _read(folder / name / "clips", rows, nj),
+    )
 
 
-def _with_columns(folder: Path, name: str, split: str, view: Path) -> Path:
-    """The corpus as lhotse expects it: old and new releases lack columns that it reads and we do not."""
-    (view / name).mkdir(parents=True)
-    (view / name / "clips").symlink_to((folder / name / "clips").absolute(), target_is_directory=True)
-    with (
-        open(folder / name / f"{split}.tsv", encoding="utf-8", newline="") as source,
-        open(view / name / f"{split}.tsv", "w", encoding="utf-8", newline="") as target,
-    ):
-        target.write("\t".join(COLUMNS) + "\n")
-        for row in csv.DictReader(source, delimiter="\t", quoting=csv.QUOTE_NONE):
-            target.write("\t".join(row.get(column) or "" for column in COLUMNS) + "\n")
-    return view
+def read_rows(table: Path) -> list[dict[str, str]]:
+    """The fields of each clip; quotes are part of the text.
+
+    Raises:
+        DataError: the file is not UTF-8, or lacks a column.
+    """
+    try:
+        with open(table, encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+            if missing:
+                raise DataError(f"no column {' '.join(missing)}", path=table, line=1, fix="unpack the corpus again")
+            return [{column: row[column] or "" for column in COLUMNS} for row in reader]
+    except UnicodeDecodeError as error:
+        raise DataError(f"is not UTF-8: {error.reason}", path=table, fix="unpack the corpus again") from None
+
+
+def _read(clips: Path, rows: list[dict[str, str]], nj: int) -> tuple[Any, Any]:
+    """lhotse's recordings; its own reading of the tables knows the columns of some releases only."""
+    from lhotse import Recording, RecordingSet, SupervisionSegment, SupervisionSet
+
+    there = [row for row in rows if (clips / row["path"]).is_file()]
+    with ThreadPoolExecutor(nj) as pool:
+        recordings = list(pool.map(Recording.from_file, [clips / row["path"] for row in there]))
+    supervisions = [
+        SupervisionSegment(
+            id=recording.id,
+            recording_id=recording.id,
+            start=0.0,
+            duration=recording.duration,
+            text=row["sentence"],
+            speaker=row["client_id"],
+        )
+        for row, recording in zip(there, recordings, strict=True)
+    ]
+    return RecordingSet.from_recordings(recordings), SupervisionSet.from_segments(supervisions)

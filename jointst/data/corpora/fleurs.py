@@ -13,6 +13,7 @@ are not in dev and test.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,8 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         for split in SPLITS:
             unfinished = (folder / "audio" / f"{split}.tar.gz").is_file()
             if may_download and (unfinished or not (folder / "audio" / split).is_dir()):
-                audio = folder / "audio"
-                download(
-                    f"FLEURS {folder.name} {split}",
-                    audio,
-                    lambda folder=folder, split=split: _download(folder, split),
-                    TREE,
-                )
+                what = f"FLEURS {folder.name} {split}"
+                download(what, folder / "audio", partial(_download, folder, split), TREE)
             parts.append(_part(folder, lang, split, nj))
     return make_sets("fleurs", parts, data)
 

@@ -11,6 +11,7 @@ The first test part makes ``librispeech_test``; each other one is a set of its o
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
     for name in sets:
         unfinished = (root / f"{name}.tar.gz").is_file() and not (folder / name / ".completed").is_file()
         if may_download and (unfinished or not (folder / name).is_dir()):
-            download(f"LibriSpeech {name}", root, lambda name=name: _download(root, name), TREE)
+            download(f"LibriSpeech {name}", root, partial(_download, root, name), TREE)
     return make_sets("librispeech", [_part(folder, name, chosen, nj) for name, chosen in sets.items()], data)
 
 

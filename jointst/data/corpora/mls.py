@@ -11,7 +11,7 @@ smaller release, whose folders end in ``_opus``::
 from __future__ import annotations
 
 import tempfile
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         unfinished = (root / f"{name}.tar.gz").is_file()
         if may_download and (unfinished or not (root / name).is_dir()):
             url = f"{URL}/{name}.tar.gz"
-            download(name, root, lambda url=url: fetch_archive(url, root), TREE)
+            download(name, root, partial(fetch_archive, url, root), TREE)
         parts += _parts(root / name, lang, config.mls.opus, nj)
     return make_sets("mls", parts, data)
 

@@ -219,7 +219,11 @@ def _speak(job: Job) -> None:
     settings = {"format": "FLAC", "subtype": "PCM_16", "compression_level": COMPRESSION}
     soundfile.write(flac, np.concatenate(blocks), int(OUTPUT_RATE), **settings)
     write_atomically(job.audio, flac.getbuffer())
-    record = {"digest": job.digest(), "bytes": flac.getbuffer().nbytes, "rows": [dataclasses.astuple(row) for row in rows]}
+    record = {
+        "digest": job.digest(),
+        "bytes": flac.getbuffer().nbytes,
+        "rows": [dataclasses.astuple(row) for row in rows],
+    }
     write_atomically(job.rows, json.dumps(record, ensure_ascii=False))
 
 

@@ -121,12 +121,13 @@ def _read_columns(path: Path, content: str) -> Iterator[Record]:
             elif row and any(field.strip() for field in row):
                 if len(row) != len(heading):
                     problem = f"{len(row)} fields, the heading has {len(heading)}"
-                    fix = "quote fields that hold commas" if path.suffix == ".csv" else "fields are separated by one tab"
+                    fix = "quote fields that hold commas" if path.suffix == ".csv" else "one tab between fields"
                     raise DataError(problem, path=path, line=begin, fix=fix)
                 yield Record({name: field.strip() for name, field in zip(heading, row)}, path, begin)
             begin = rows.line_num + 1
     except csv.Error as error:
-        raise DataError(f"is not CSV: {error}", path=path, line=begin, fix='quotes inside quotes are doubled: ""') from None
+        fix = 'quotes inside quotes are doubled: ""'
+        raise DataError(f"is not CSV: {error}", path=path, line=begin, fix=fix) from None
 
 
 def _check_heading(heading: list[str], path: Path) -> None:

@@ -123,9 +123,7 @@ def _rows(annotations: Path, sessions: set[str]) -> list[dict[str, str]]:
         raise DataError(f"cannot be read: {error}", path=annotations, fix=fix) from None
 
 
-def _read(
-    audio: Path, lang: str, split: str, rows: list[dict[str, str]], output: Path, nj: int
-) -> tuple[Any, Any]:
+def _read(audio: Path, lang: str, split: str, rows: list[dict[str, str]], output: Path, nj: int) -> tuple[Any, Any]:
     """lhotse wants the audio in a folder of the language, and looks for the annotations where it is to write."""
     from lhotse.recipes.voxpopuli import prepare_voxpopuli
 

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from jointst.config import CorpusConfig
+from jointst.config import CorpusConfig, LexiconConfig
 from jointst.data.corpora import gcin_voice, tuxpaint_stamps
 from jointst.data.directory import DataDirectory
 from jointst.errors import ConfigError, DataError
 from jointst.text.pronounce import phonemizer
-from jointst.config import LexiconConfig
 
 
 @pytest.fixture(autouse=True)

@@ -196,7 +196,13 @@ def common_voice_tree(root: Path, lang: str, sentence: str, columns: str) -> Non
     ("lang", "name", "written", "expected", "columns"),
     [
         ("de", "de", '"Öffne die Tür.', "öffne die tür", "client_id path sentence age gender accents variant locale"),
-        ("zh", "zh-CN", "天气很好。", "天气很好", "client_id path sentence up_votes age gender accent"),  # an old release
+        (
+            "zh",
+            "zh-CN",
+            "天气很好。",
+            "天气很好",
+            "client_id path sentence up_votes age gender accent",
+        ),  # an old release
     ],
 )
 def test_common_voice(lang: str, name: str, written: str, expected: str, columns: str) -> None:
@@ -239,7 +245,9 @@ def test_fleurs() -> None:
 
 
 def voxpopuli_tree(root: Path, channel: str) -> None:
-    header = "session_id|id_|original_text|normed_text|speaker_id|split|gender|is_gold_transcript|vad|start_time|end_time"
+    header = (
+        "session_id|id_|original_text|normed_text|speaker_id|split|gender|is_gold_transcript|vad|start_time|end_time"
+    )
     lines = [header]
     for index, split in enumerate(("train", "dev", "test")):
         session = f"2019011{index}-0900-PLENARY"

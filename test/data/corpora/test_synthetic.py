@@ -76,7 +76,9 @@ def test_processes_and_interruptions_change_nothing() -> None:
 
 
 def test_sentences_come_again_where_there_are_too_few() -> None:
-    Path("en.txt").write_text("\n".join(f"we met {word} of them" for word in "one two four five six ten".split()) + "\n")
+    Path("en.txt").write_text(
+        "\n".join(f"we met {word} of them" for word in "one two four five six ten".split()) + "\n"
+    )
     made = prepare("en", sentences=("{lang}.txt",), dev_utterances=1, test_utterances=1)
     train = made["synthetic_train"]
     assert len(set(train.text.values())) == 4
@@ -99,7 +101,13 @@ def test_text_of_every_language_can_be_read() -> None:
 
 
 def test_files_of_sentences() -> None:
-    lines = ["This is fine, I think.", "This is fine, I think!", "Too short", "Это другой язык совсем", "We saw 3 cats there"]
+    lines = [
+        "This is fine, I think.",
+        "This is fine, I think!",
+        "Too short",
+        "Это другой язык совсем",
+        "We saw 3 cats there",
+    ]
     with gzip.open("text.en.gz", "wt", encoding="utf-8") as stream:
         stream.write("\n".join(lines))
     settings = SyntheticConfig(sentences=("text.{lang}.gz",))

@@ -38,8 +38,6 @@ def prepare(content: str, name: str = "corpus/list.csv", **settings: bool) -> di
     return {path.name: DataDirectory.read(path) for path in table.prepare(config, Path("data"), nj=1)}
 
 
-
-
 def as_csv() -> str:
     return "\ufeffpath,text,speaker,language,split\n" + "".join(
         ",".join('"{}"'.format(field.replace('"', '""')) for field in row) + "\n" for row in ROWS
