@@ -13,7 +13,8 @@ are not in dev and test.
 
 from __future__ import annotations
 
-from functools import partial
+import tempfile
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         EnvironmentFault: lhotse is missing, or the download fails.
     """
     root, may_download = find_root("fleurs", config.fleurs.root, config, TREE)
-    parts = []
+    parts: list[Part] = []
     for lang in config.languages:
         folder = root / NAMES[lang]
         for split in SPLITS:
@@ -57,7 +58,7 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
             if may_download and (unfinished or not (folder / "audio" / split).is_dir()):
                 what = f"FLEURS {folder.name} {split}"
                 download(what, folder / "audio", partial(_download, folder, split), TREE)
-            parts.append(_part(folder, lang, split, nj))
+        parts += _parts(folder, lang, nj)
     return make_sets("fleurs", parts, data)
 
 
@@ -68,38 +69,48 @@ def _download(folder: Path, split: str) -> None:
     fetch_archive(f"{URL}/{folder.name}/audio/{split}.tar.gz", folder / "audio")
 
 
-def _part(folder: Path, lang: str, split: str, nj: int) -> Part:
-    table, audio = folder / f"{split}.tsv", folder / "audio" / split
-    for path in (table, audio):
-        if not path.exists():
-            raise missing_part(path, TREE)
+def _parts(folder: Path, lang: str, nj: int) -> list[Part]:
+    for split in SPLITS:
+        for path in (folder / f"{split}.tsv", folder / "audio" / split):
+            if not path.exists():
+                raise missing_part(path, TREE)
 
-    def read(output: Path) -> tuple[Any, Any]:
-        return _read(folder, split, output, nj)
+    @cache
+    def read_all() -> dict[str, tuple[Any, Any]]:
+        return _read(folder, nj)
 
-    return Part(
-        name=f"{lang}/{split}",
-        set=split,
-        lang=lang,
-        source=table,
-        expected=count_lines([table]),
-        read=read,
-        prefix=f"{lang}_{split}_",
-    )
+    return [
+        Part(
+            name=f"{lang}/{split}",
+            set=split,
+            lang=lang,
+            source=folder / f"{split}.tsv",
+            expected=count_lines([folder / f"{split}.tsv"]),
+            read=lambda output, split=split: read_all()[split],  # type: ignore[misc]
+            prefix=f"{lang}_{split}_",
+        )
+        for split in SPLITS
+    ]
 
 
-def _read(folder: Path, split: str, view: Path, nj: int) -> tuple[Any, Any]:
-    """lhotse's own download puts tables elsewhere, and it reads all splits at once: it is shown one, in its layout."""
+def _read(folder: Path, nj: int) -> dict[str, tuple[Any, Any]]:
+    """lhotse expects the layout of its own download, and every line to be whole and every file there."""
     from lhotse.recipes.fleurs import prepare_single_fleurs_language
 
-    shown, metadata, audio = view / folder.name, view / "metadata" / folder.name, folder / "audio" / split
-    shown.mkdir()
-    metadata.mkdir(parents=True)
-    for other in SPLITS:
-        (metadata / f"{other}.tsv").touch()
-    (shown / split).symlink_to(audio.absolute(), target_is_directory=True)
-    lines = (folder / f"{split}.tsv").read_text(encoding="utf-8").splitlines()
-    whole = [line for line in lines if len(line.split("\t")) == FIELDS and (audio / line.split("\t")[1]).is_file()]
-    (metadata / f"{split}.tsv").write_text("".join(f"{line}\n" for line in whole), encoding="utf-8")
-    made = prepare_single_fleurs_language(shown, language=folder.name, num_jobs=nj)[split]
-    return at_home(made["recordings"], shown / split, audio), made["supervisions"]
+    with tempfile.TemporaryDirectory(prefix="fleurs-") as view:
+        shown, metadata = Path(view) / folder.name, Path(view) / "metadata" / folder.name
+        shown.mkdir()
+        metadata.mkdir(parents=True)
+        for split in SPLITS:
+            audio = folder / "audio" / split
+            (shown / split).symlink_to(audio.absolute(), target_is_directory=True)
+            lines = (folder / f"{split}.tsv").read_text(encoding="utf-8").split("\n")
+            fields = [line.split("\t") for line in lines]
+            whole = [row for row in fields if len(row) == FIELDS and (audio / row[1]).is_file()]
+            (metadata / f"{split}.tsv").write_text("".join("\t".join(row) + "\n" for row in whole), encoding="utf-8")
+        made = prepare_single_fleurs_language(shown, language=folder.name, num_jobs=nj)
+        pairs = {}
+        for split in SPLITS:
+            recordings = at_home(made[split]["recordings"], shown / split, folder / "audio" / split)
+            pairs[split] = (recordings, made[split]["supervisions"])
+        return pairs
