@@ -25,10 +25,10 @@ def _user_lexicons(context: Context) -> list[Path]:
     return [] if user is None else present(Path(user.replace("{lang}", code)) for code in LANGUAGES)
 
 
-def _text_files(context: Context) -> list[Path]:
-    from jointst.data.corpora.text_files import inputs
+def _corpus_files(context: Context) -> list[Path]:
+    from jointst.data.corpora import user_files
 
-    return inputs(context.config.corpus) if "text_files" in context.config.corpus.sources else []
+    return present(user_files(context.config.corpus))
 
 
 def _lexicon(context: Context) -> list[Path]:
@@ -88,7 +88,7 @@ STAGES: tuple[Stage, ...] = (
         help="make data directories: train, dev, test without shared sentences, and unpaired text",
         function="jointst.data.corpora:run",
         sections=("corpus",),
-        inputs=_text_files,
+        inputs=_corpus_files,
         outputs=_texts,
     ),
     Stage(

@@ -16,9 +16,11 @@ from __future__ import annotations
 import html
 import re
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 from jointst.config import CorpusConfig
+from jointst.data.corpora.debian import fetch
 from jointst.data.corpora.sentences import prepare_packages, split_sentences
 from jointst.errors import DataError
 
@@ -50,6 +52,30 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
 def _packages(lang: str) -> list[str]:
     pages = [f"libreoffice-help-{HELP[lang]}"] if lang in HELP else []
     return pages + ([f"libreoffice-l10n-{lang}"] if lang in MESSAGES else [])
+
+
+def fetch_packages(languages: Iterable[str], downloads: Path) -> dict[str, Path]:
+    """The folder of each package that these languages need, English always among them.
+
+    Raises:
+        EnvironmentFault: a package cannot be had.
+    """
+    return fetch(sorted({package for lang in {*languages, "en"} for package in _packages(lang)}), downloads)
+
+
+def read_sentences(lang: str, downloads: Path) -> set[str]:
+    """Every sentence of a language as it is written, what is left in English not among them.
+
+    Raises:
+        DataError: the packages are not as expected.
+        EnvironmentFault: a package cannot be had.
+    """
+    unpacked = fetch_packages([lang], downloads)
+
+    def read(code: str) -> set[str]:
+        return {sentence for package in _packages(code) for sentence in read_package(unpacked[package], code)}
+
+    return read(lang) if lang == "en" else read(lang) - read("en")
 
 
 def read_package(folder: Path, lang: str) -> list[str]:

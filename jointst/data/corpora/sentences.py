@@ -165,7 +165,7 @@ def _distinct(found: Selection, unwanted: Iterable[tuple[str, Collection[str]]],
     """Each sentence once, none of the unwanted ones, in the order of their hashes: any beginning is a fair sample."""
     left_out = found.left_out.copy()
     kept: dict[str, None] = {}  # as an ordered set
-    for sentence in sorted(found.sentences, key=_hash):
+    for sentence in sorted(found.sentences, key=hash_of):
         reason = next((name for name, sentences in unwanted if sentence in sentences), "")
         reason = reason or ("duplicate" if sentence in kept else "surplus" if len(kept) == most else "")
         if reason:
@@ -175,7 +175,8 @@ def _distinct(found: Selection, unwanted: Iterable[tuple[str, Collection[str]]],
     return Selection(found.lang, list(kept), left_out)
 
 
-def _hash(sentence: str) -> bytes:
+def hash_of(sentence: str) -> bytes:
+    """Sentences in the order of their hashes are a fair sample from any point on."""
     return hashlib.blake2b(sentence.encode(), digest_size=8).digest()
 
 

@@ -35,7 +35,7 @@ class _Job(NamedTuple):
     longest: int
 
 
-def inputs(config: CorpusConfig) -> list[Path]:
+def input_files(config: CorpusConfig) -> list[Path]:
     """All files, for every language.
 
     Raises:
