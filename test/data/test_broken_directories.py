@@ -1,7 +1,8 @@
 """Ways to break a data directory: each is found with its rule, file, line and utterance, by the real command.
 
 Where the rule says that ``jointst fix`` mends it, it does, and a second time changes nothing; where it does not, the
-fault is still named afterwards. Commands run in this process, so that an exception that they do not know fails.
+fault is still named afterwards. Commands run in this process, so that an exception that they do not know fails; how
+jointst fix reads its command line is in test_fix.py.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ import pytest
 import soundfile
 
 from jointst.cli import main
+from jointst.config import Config, DataConfig
 from jointst.data.directory import DataDirectory, Segment, read_table, write_table
+from jointst.data.fix import fix
 from jointst.data.rules import RULES
+from jointst.stage import Context
 
 CONF = """
 data: {train: [x_train, x_long], dev: [x_dev], test: [x_test], unpaired: [x_unpaired]}
 """
+SETS = DataConfig(train=("x_train", "x_long"), dev=("x_dev",), test=("x_test",), unpaired=("x_unpaired",))
+CONTEXT = Context(config=Config(data=SETS), name="conf", nj=1)
 WORDS = "one two three four five six seven eight nine ten eleven twelve".split()
 DATA = Path("data")
 TRAIN, LONG, DEV, TEST, UNPAIRED = (DATA / f"x_{name}" for name in ("train", "long", "dev", "test", "unpaired"))
@@ -430,7 +436,7 @@ def test_break_is_found_and_mended_or_left(name: str, capsys: pytest.CaptureFixt
     assert "Traceback" not in shown.err
     if rule.level == "ERROR":
         assert case.rule in shown.err.strip().splitlines()[-1]
-    broken, status = files(), run("fix")
+    broken, status = files(), fix(CONTEXT)
     if rule.mends:
         assert status == 0, capsys.readouterr().out
         assert case.rule not in {finding[1] for finding in found()}
@@ -439,7 +445,7 @@ def test_break_is_found_and_mended_or_left(name: str, capsys: pytest.CaptureFixt
             assert path.read_bytes() == broken[str(DATA / path.relative_to(backup))]
         assert f"\t{case.path}\t" in (backup / "changes.tsv").read_text()
         mended = files()
-        assert run("fix") == 0
+        assert fix(CONTEXT) == 0
         assert files() == mended
         assert "nothing to mend" in capsys.readouterr().out
     else:
