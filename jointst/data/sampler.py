@@ -122,7 +122,8 @@ class BucketSampler:
             current.append(int(item))
             longest, widest, tallest = longest_with, widest_with, tallest_with
         batches.append(np.array(current))
-        return [batches[i] for i in generator.permutation(len(batches))]
+        # Mixed within a batch too: its first utterances, whose transcripts are also read, must not be the shortest ones.
+        return [generator.permutation(batches[i]) for i in generator.permutation(len(batches))]
 
     def batch(self, step: int) -> NDArray[np.int64]:
         """Indices of the utterances of this process's batch number ``step``, counted from 0 over all epochs."""
@@ -136,14 +137,6 @@ class BucketSampler:
             if wanted < self._first_batch[epoch + 1]:
                 return self._batches[wanted - self._first_batch[epoch]]
             epoch += 1
-
-    def worst(self) -> NDArray[np.int64]:
-        """The batch of the first epoch whose lattice is largest: what memory must be tried with."""
-        cost = [
-            len(batch) * int(self._encoded[batch].max()) * int(self._states[batch].max())
-            for batch in self._make_epoch(0)
-        ]
-        return self._make_epoch(0)[int(np.argmax(cost))]
 
 
 def _shares(languages: Sequence[str], temperature: float) -> list[tuple[NDArray[np.int64], int]]:
