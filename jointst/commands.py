@@ -66,5 +66,15 @@ COMMANDS: tuple[Command, ...] = (
         help="recognise sound files, a pipe or a microphone with the model that stage 10 packed",
         function="jointst.transcription.command:run",
     ),
+    Command(
+        name="compare",
+        help="train, decode and score a grid of systems and seeds in a recipe's folder, and lay them side by side",
+        function="jointst.comparison.command:run",
+    ),
+    Command(
+        name="results",
+        help="make RESULTS.md from the comparisons that recipes have stored: claim by claim, with a verdict",
+        function="jointst.comparison.results:run",
+    ),
 )
 """What works wherever a packed model was copied to."""

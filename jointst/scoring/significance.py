@@ -62,26 +62,51 @@ class Errors:
         return found
 
 
-def _drawn(system: Errors, utterances: NDArray[np.int64], generator: np.random.Generator) -> tuple[Array, Array]:
-    """Macro and pooled rates of bootstrap samples, (R,) each.
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Bootstrap samples of the error rates of one system, (R,) each; NaN where a sample has no reference tokens."""
 
-    Args:
-        system: the errors.
-        utterances: (R, U) how often each sample has each utterance.
-        generator: draws the seeds.
+    macro: Array
+    pooled: Array
+
+    def change(self, baseline: Samples) -> Samples:
+        """Samples of the relative change, rate / baseline - 1."""
+        ours, theirs = (self.macro, self.pooled), (baseline.macro, baseline.pooled)
+        macro, pooled = (a / np.where(b > 0, b, np.nan) - 1 for a, b in zip(ours, theirs))
+        return Samples(macro=macro, pooled=pooled)
+
+    def intervals(self) -> dict[str, Interval | None]:
+        """Of both."""
+        return {"macro": interval(self.macro), "pooled": interval(self.pooled)}
+
+
+def bootstrap(systems: Sequence[Errors], *, draws: int = DRAWS) -> list[Samples]:
+    """Samples of several systems: the same utterances for all of them, seeds for each alone.
+
+    Raises:
+        ValueError: the systems were scored on different utterances.
     """
+    for system in systems[1:]:
+        _check_matched(system, systems[0])
+    generator = np.random.default_rng(_SEED)
+    utterances = _utterance_draws(systems[0].languages, draws, generator).astype(np.float64) if systems else None
+    return [_samples(system, utterances, generator) for system in systems] if utterances is not None else []
+
+
+def _samples(system: Errors, utterances: Array, generator: np.random.Generator) -> Samples:
+    """Args: ``utterances`` (R, U), how often each sample has each of them; ``generator`` draws the seeds."""
     seeds = len(system.errors)
     weights = generator.multinomial(seeds, np.full(seeds, 1 / seeds), len(utterances)) / seeds  # (R, K)
     errors, lengths, rates = np.zeros(len(utterances)), np.zeros(len(utterances)), []
     for code in sorted(set(system.languages.tolist())):
         rows = system.languages == code
-        counts = utterances[:, rows].astype(np.float64)
-        own_errors = ((counts @ system.errors[:, rows].T) * weights).sum(1)  # (R, U) (U, K) -> (R, K) -> (R,)
-        own_lengths = counts @ system.lengths[rows]
+        own_errors = ((utterances[:, rows] @ system.errors[:, rows].T) * weights).sum(1)  # (R, U) (U, K) -> (R,)
+        own_lengths = utterances[:, rows] @ system.lengths[rows]
         if own_lengths.any():
             rates.append(own_errors / np.where(own_lengths > 0, own_lengths, np.nan))
         errors, lengths = errors + own_errors, lengths + own_lengths
-    return np.mean(rates, axis=0), errors / np.where(lengths > 0, lengths, np.nan)
+    macro = np.mean(rates, axis=0) if rates else np.full(len(utterances), np.nan)
+    return Samples(macro=macro, pooled=errors / np.where(lengths > 0, lengths, np.nan))
 
 
 def _utterance_draws(languages: NDArray[np.str_], draws: int, generator: np.random.Generator) -> NDArray[np.int64]:
@@ -102,32 +127,9 @@ def interval(samples: Array, level: float = LEVEL) -> Interval | None:
     return float(low), float(high)
 
 
-def rate_intervals(system: Errors, *, draws: int = DRAWS) -> dict[str, Interval | None]:
-    """Intervals of the ``macro`` and ``pooled`` error rate, over utterances and seeds."""
-    generator = np.random.default_rng(_SEED)
-    macro, pooled = _drawn(system, _utterance_draws(system.languages, draws, generator), generator)
-    return {"macro": interval(macro), "pooled": interval(pooled)}
-
-
 def _check_matched(system: Errors, baseline: Errors) -> None:
     if not (np.array_equal(system.lengths, baseline.lengths) and np.array_equal(system.languages, baseline.languages)):
         raise ValueError("both systems must have the same utterances")
-
-
-def change_intervals(system: Errors, baseline: Errors, *, draws: int = DRAWS) -> dict[str, Interval | None]:
-    """Intervals of the relative change of the ``macro`` and ``pooled`` rate, rate / baseline - 1.
-
-    Raises:
-        ValueError: the systems were scored on different utterances.
-    """
-    _check_matched(system, baseline)
-    generator = np.random.default_rng(_SEED)
-    utterances = _utterance_draws(system.languages, draws, generator)
-    ours, theirs = _drawn(system, utterances, generator), _drawn(baseline, utterances, generator)
-    found = {}
-    for name, rate, other in zip(("macro", "pooled"), ours, theirs):
-        found[name] = interval(rate / np.where(other > 0, other, np.nan) - 1)
-    return found
 
 
 def relative_change(rate: float, baseline: float) -> float | None:

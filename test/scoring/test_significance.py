@@ -8,11 +8,11 @@ from reference.significance import bootstrap_changes, exact_sign_flips, mapsswe
 
 from jointst.scoring.significance import (
     Errors,
-    change_intervals,
+    Interval,
+    bootstrap,
     holm,
     interval,
     matched_pairs,
-    rate_intervals,
     relative_change,
     share_interval,
 )
@@ -24,6 +24,15 @@ def made(errors: object, languages: list[str] | None = None, length: float = 10)
     return Errors(
         errors=array, lengths=np.full(count, length), languages=np.array(languages or ["en"] * count, dtype=np.str_)
     )
+
+
+def rate_intervals(system: Errors) -> dict[str, Interval | None]:
+    return bootstrap([system])[0].intervals()
+
+
+def change_intervals(system: Errors, baseline: Errors, draws: int = 2000) -> dict[str, Interval | None]:
+    ours, theirs = bootstrap([system, baseline], draws=draws)
+    return ours.change(theirs).intervals()
 
 
 def test_rates_are_means_over_seeds_of_summed_counts() -> None:

@@ -68,7 +68,9 @@ def test_conf_files_are_layered_and_the_last_names_the_report(recipe: Path) -> N
     done = run(recipe, *options, "--stage", "9", "--stop-stage", "9", "--dry-run")
     assert done.stdout.splitlines()[1].endswith(" align --conf conf/train.yaml --conf conf/other.yaml")
     failed = run(recipe, *options, "--stage", "2", "--stop-stage", "2")
-    assert "go on with: ./run.sh --stage 2 --stop-stage 2 --conf conf/train.yaml --conf conf/other.yaml" in failed.stderr
+    assert (
+        "go on with: ./run.sh --stage 2 --stop-stage 2 --conf conf/train.yaml --conf conf/other.yaml" in failed.stderr
+    )
 
 
 def test_conf_beside_the_caller_is_found(recipe: Path, tmp_path: Path) -> None:
