@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import platform
-import shlex
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from jointst.comparison.grid import Cell
-from jointst.errors import JointstError
+from jointst.comparison.worker import MARK
 from jointst.stage import write_atomically
 from jointst.threads import available_cpus
 from jointst.units import Seconds
@@ -96,7 +95,7 @@ def run_cell(
     options: list[str],
     *,
     until: Seconds | None = None,
-    watch: Callable[[str], None] = lambda stage: None,
+    watch: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Run the stages of a cell that are not up to date.
 
@@ -104,7 +103,7 @@ def run_cell(
         cell: the cell.
         options: of every stage that change no result, as ``--nj 2``.
         until: by ``time.monotonic``; then the running stage is interrupted as by Ctrl-C, to be continued.
-        watch: is called with the name of the running stage, again and again.
+        watch: is called again and again while a stage runs.
 
     Raises:
         KeyboardInterrupt: interrupted; what was finished is kept.
@@ -114,17 +113,17 @@ def run_cell(
         if lock is None:
             return Outcome(status="elsewhere", message="another process runs it", log=log)
         machine = hardware(int(options[options.index("--ngpu") + 1]) if "--ngpu" in options else 0)
-        for stage in cell.left():
-            words = ["-m", "jointst", stage.name, *cell.arguments, *options]
+        left = ",".join(stage.name for stage in cell.left())
+        if left:
+            words = [sys.executable, "-m", "jointst.comparison.worker", left, *cell.arguments, *options]
             with cell.log.open("a", encoding="utf-8") as stream:
-                stream.write(f"$ jointst {shlex.join(words[2:])}\n")
-                stream.flush()
-                status = _run([sys.executable, *words], stream.fileno(), lock, until, lambda: watch(stage.name))
+                begun = stream.tell()
+                status = _run(words, stream.fileno(), lock, until, watch)
+            stage, reason = _last_words(cell.log, begun, status)
             if status == INTERRUPTED or (until is not None and time.monotonic() >= until and status != 0):
-                return Outcome(status="interrupted", message=f"in {stage.name}", log=log)
+                return Outcome(status="interrupted", message=f"in {stage}", log=log)
             if status != 0:
-                failed = f"{stage.name}: {_reason(cell.log, stage.name, status)}"
-                return _note(cell, Outcome(status="failed", message=failed, log=log, hardware=machine))
+                return _note(cell, Outcome(status="failed", message=f"{stage}: {reason}", log=log, hardware=machine))
         note = note_of(cell)
         if note.status == "finished":  # nothing was left to do; keep what it was measured on
             return note
@@ -164,17 +163,15 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _reason(log: Path, stage: str, status: int) -> str:
-    """The last word of a stage that failed."""
+def _last_words(log: Path, begun: int, status: int) -> tuple[str, str]:
+    """The stage that a cell was in when it ended, and why it did, from what was logged from byte ``begun``."""
+    text = log.read_bytes()[begun:].decode("utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    stages = [line.removeprefix(MARK).split()[0] for line in lines if line.startswith(MARK)]
+    stage = stages[-1] if stages else "start"
     if status < 0:
-        return f"killed by signal {-status}" + (" (most often for want of memory)" if status == -signal.SIGKILL else "")
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        cause = " (most often for want of memory)" if status == -signal.SIGKILL else ""
+        return stage, f"killed by signal {-status}{cause}"
     mark = f"jointst {stage}: error: "
     told = [line.removeprefix(mark) for line in lines if line.startswith(mark)]
-    return (told or lines or [f"status {status}"])[-1]
-
-
-def require_finished(cells: list[Cell]) -> None:
-    """Raise where nothing is finished, so that there is nothing to compare."""
-    if all(cell.left() for cell in cells):
-        raise JointstError("no cell is finished: there is nothing to compare yet (run it again to go on)")
+    return stage, (told or lines or [f"status {status}"])[-1]

@@ -188,6 +188,6 @@ def _words(budget: EqualTime) -> str:
     found = dataclasses.asdict(budget)
     others = ", ".join(f"{name} {updates}" for name, updates in found["updates"].items())
     return (
-        f"{budget.seconds / 60:.1f} minutes of training, those of {budget.system} for {budget.full} updates; updates in "
-        f"that time as measured at equal updates: {others or 'none'}"
+        f"{budget.seconds / 60:.1f} minutes of training, those of {budget.system} for {budget.full} updates; updates "
+        f"in that time, as measured at equal updates: {others or 'none'}"
     )

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from jointst.comparison.cell import Outcome, note_of, run_cell
 from jointst.comparison.grid import Cell
 from jointst.errors import JointstError
@@ -30,7 +32,7 @@ def run_here(cells: Sequence[Cell], options: list[str], until: Seconds | None = 
         KeyboardInterrupt: interrupted.
     """
     outcomes = []
-    bar = progress(total=len(cells), desc="compare", unit="cell")
+    bar: tqdm[None] = progress(total=len(cells), desc="compare", unit="cell")
     with bar:
         for number, cell in enumerate(cells, start=1):
             if until is not None and time.monotonic() >= until:
@@ -47,19 +49,18 @@ def run_here(cells: Sequence[Cell], options: list[str], until: Seconds | None = 
     return outcomes
 
 
-def _watcher(cell: Cell, bar: Any) -> Callable[[str], None]:
+def _watcher(cell: Cell, bar: Any) -> Callable[[], None]:
     """Shows on the bar how far the training of a cell is."""
     interval = TERMINAL_INTERVAL if bar.leave else LOG_INTERVAL
     seen = time.monotonic()
 
-    def watch(stage: str) -> None:
+    def watch() -> None:
         nonlocal seen
         if time.monotonic() - seen < max(interval, ASK_EVERY):
             return
         seen = time.monotonic()
-        update = _last_update(cell.context.exp / "log.jsonl") if stage == "train" else None
-        done = "" if update is None else f" {update}/{cell.context.config.training.max_updates}"
-        bar.set_postfix_str(f"{cell.title}: {stage}{done}")
+        update = _last_update(cell.context.exp / "log.jsonl") or 0
+        bar.set_postfix_str(f"{cell.title}: update {update}/{cell.context.config.training.max_updates}")
 
     return watch
 
@@ -100,7 +101,8 @@ def run_array(
         jobs = executor.map_array(_job, todo, [options] * len(todo)) if todo else []
     except (RuntimeError, NameError, AssertionError, submitit.core.utils.FailedJobError) as error:
         raise JointstError(f"{cluster}: {error}") from None
-    with progress(total=len(jobs), desc="compare", unit="cell") as bar:
+    bar: tqdm[None] = progress(total=len(jobs), desc="compare", unit="cell")
+    with bar:
         waiting = list(jobs)
         while waiting:
             ended = [job for job in waiting if job.done()]

@@ -31,7 +31,7 @@ def rates_figure(found: Mapping[str, Any]) -> Figure:
     with styled():
         drawn = Figure(figsize=(9.6, 0.9 + 0.36 * len(names)), layout="constrained")
         axis = drawn.subplots()
-        for place, (name, row) in enumerate(found["systems"].items()):
+        for place, row in enumerate(found["systems"].values()):
             colour, rate = SERIES[place % len(SERIES)], row["rates"].get("macro")
             if rate is None:
                 continue

@@ -84,10 +84,10 @@ def language_rows(found: Mapping[str, Any]) -> list[list[Cell]]:
 def legend(baseline: str) -> str:
     """What the columns mean."""
     return (
-        "Error rates in %: words, or characters where the language writes no spaces; macro: mean over languages; pooled: "
-        "summed counts. Brackets: 95 % bootstrap intervals over utterances and seeds (Bisani and Ney 2004). "
-        f"Change: of the macro rate, relative to {baseline}. P: matched-pair test over utterances (MAPSSWE, Gillick and "
-        "Cox 1989), adjusted for the number of systems (Holm 1979). Recall: of words that no paired training text "
+        "Error rates in %: words, or characters where the language writes no spaces; macro: mean over languages; "
+        "pooled: summed counts. Brackets: 95 % bootstrap intervals over utterances and seeds (Bisani and Ney 2004). "
+        f"Change: of the macro rate, relative to {baseline}. P: matched-pair test over utterances (MAPSSWE, Gillick "
+        "and Cox 1989), adjusted for the number of systems (Holm 1979). Recall: of words that no paired training text "
         "holds, in %. Updates and hours: of training, medians over seeds. RTFx: seconds of audio decoded in a second."
     )
 
