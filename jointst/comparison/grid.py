@@ -38,6 +38,7 @@ class Grid:
         time_of: the system whose training time all get under ``time``.
         overrides: settings for all cells, as on a command line.
         folder: where the systems' files are.
+        align: whether every cell runs the stage align, too.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Grid:
     time_of: str
     overrides: tuple[str, ...] = ()
     folder: str = "../systems"
+    align: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.+-]+", self.name) or self.name.startswith("."):
@@ -111,7 +113,11 @@ class Grid:
             training = dataclasses.replace(training, max_updates=updates)
         context = dataclasses.replace(base, name=name, config=dataclasses.replace(base.config, training=training))
         words += ["--name", name]
-        return Cell(system=system, seed=seed, control=control, key=key, arguments=tuple(words), context=context)
+        stages = (*CELL_STAGES, "align") if self.align else CELL_STAGES
+        arguments = tuple(words)
+        return Cell(
+            system=system, seed=seed, control=control, key=key, arguments=arguments, context=context, stages=stages
+        )
 
     def write(self) -> None:
         """Remember the grid, so that its name is enough to go on with it."""
@@ -148,8 +154,9 @@ class Cell:
         seed: seed.
         control: what is equal to other cells.
         key: name of its folder and log.
-        arguments: of the three stages' commands.
+        arguments: of its stages' commands.
         context: the same, parsed.
+        stages: which ones.
     """
 
     system: str
@@ -158,6 +165,7 @@ class Cell:
     key: str
     arguments: tuple[str, ...]
     context: Context
+    stages: tuple[str, ...] = CELL_STAGES
 
     @property
     def title(self) -> str:
@@ -171,7 +179,7 @@ class Cell:
 
     def left(self) -> list[Stage]:
         """Stages that are not up to date, and those after them."""
-        stages = [stage for stage in STAGES if stage.name in CELL_STAGES]
+        stages = [stage for stage in STAGES if stage.name in self.stages]
         for i, stage in enumerate(stages):
             if stage.reason_to_run(self.context):
                 return stages[i:]

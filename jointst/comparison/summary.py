@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,7 @@ from jointst.scoring.significance import (
 
 REFERENCES = ("paired", "joist", "framewise", "random", "best")
 """Systems against which all others are measured, beside the named baseline."""
+PAIRINGS = ("best", "framewise", "random", "mismatched")
 PARTS = (ALL, "seen", "unseen")
 KIND = "comparison"
 """What the file says it holds."""
@@ -64,6 +66,7 @@ def summarise(
                 "budget": budgets[control],
                 "cells": [_cell(cell, outcomes[cell.key], scores.get(cell.key)) for cell in own],
                 "tables": _tables(grid, _by_system(grid, own, scores)),
+                "layers": _layers(own) if grid.align else {},
             }
             for control, own in cells.items()
         },
@@ -86,6 +89,17 @@ def _cell(cell: Cell, outcome: Outcome, scores: CellScores | None) -> dict[str, 
         "updates": None if scores is None else scores.updates,
         "hours": None if scores is None else round(scores.seconds / 3600, 4),
     }
+
+
+def _layers(cells: Sequence[Cell]) -> dict[str, list[list[dict[str, Any]]]]:
+    """System to the layer-wise distances of each finished seed, of layer-normalised states."""
+    found: dict[str, list[list[dict[str, Any]]]] = {}
+    for cell in cells:
+        if not cell.left():
+            layers = json.loads((cell.context.exp / "align" / "layers.json").read_text(encoding="utf-8"))["layers"]
+            kept = [{"layer": layer["layer"], **{p: layer["normalised"][p] for p in PAIRINGS}} for layer in layers]
+            found.setdefault(cell.system, []).append(kept)
+    return found
 
 
 def _tables(grid: Grid, results: Results) -> list[dict[str, Any]]:

@@ -111,6 +111,7 @@ def command_of(summary: Mapping[str, Any]) -> str:
     for option in ("systems", "seeds", "controls"):
         words += [f"--{option}", *map(str, grid[option])]
     words += ["--baseline", grid["baseline"], "--time-of", grid["time_of"]]
+    words += ["--align"] if grid["align"] else []
     return shlex.join(words + (["--", *grid["overrides"]] if grid["overrides"] else []))
 
 
