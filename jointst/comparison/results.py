@@ -27,14 +27,15 @@ from jointst.errors import DataError
 from jointst.stage import write_atomically
 from jointst.versions import ROOT
 
-RULES = f"""A claim is judged by the full-context decoder's macro error rate on every test set of every stored comparison
-that has both systems, at equal updates and at equal training time. **Confirmed**: in every measurement the 95 % bootstrap
-interval of the relative change, over utterances and seeds, excludes 0 in the claimed direction, and the matched-pair test
-over utterances (MAPSSWE), adjusted for the number of measurements (Holm), gives P < {LEVEL}. **Not confirmed**: in none, and
-either one is significantly the other way round, or every interval excludes a gain of {percent(MARGIN)} % relative. **Cannot
-tell**: anything else, fewer than {SEEDS} seeds, or one control alone. A goal with a number is confirmed where every interval
-is beyond it, and not confirmed where one falls short of it. A claim on representations is confirmed where it holds in every
-seed, and not confirmed where it holds in none of a recipe's."""
+RULES = f"""A claim is judged by the full-context decoder's macro error rate on every test set of every stored
+comparison that has both systems, at equal updates and at equal training time. **Confirmed**: in every
+measurement the 95 % bootstrap interval of the relative change, over utterances and seeds, excludes 0 in the
+claimed direction, and the matched-pair test over utterances (MAPSSWE), adjusted for the number of
+measurements (Holm), gives P < {LEVEL}. **Not confirmed**: in none, and either one is significantly the
+other way round, or every interval excludes a gain of {percent(MARGIN)} % relative. **Cannot tell**:
+anything else, fewer than {SEEDS} seeds, or one control alone. A goal with a number is confirmed where every
+interval is beyond it, and not confirmed where one falls short of it. A claim on representations is
+confirmed where it holds in every seed, and not confirmed where it holds in none of a recipe's."""
 
 
 def read_stored(paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -96,8 +97,8 @@ def document(stored: Sequence[Mapping[str, Any]]) -> str:
         for claim, finding in findings
     ]
     head = (
-        "# Results\n\nMade by `jointst results` from `egs/*/results/*.json`, which `jointst compare --store` writes; to be "
-        "made again, not edited.\n\n" + _table(["", "claim", "of", "verdict", "reason"], rows)
+        "# Results\n\nMade by `jointst results` from `egs/*/results/*.json`, which `jointst compare --store` writes; "
+        "to be made again, not edited.\n\n" + _table(["", "claim", "of", "verdict", "reason"], rows)
     )
     claims = "".join(_claim(claim, finding) for claim, finding in findings)
     tables = "".join(_comparison(summary) for summary in stored)
