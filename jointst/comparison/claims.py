@@ -243,7 +243,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         key="coverage",
-        source="open question",
+        source="our question",
         says="An alignment that uses every text position (mas) is better than best alignment.",
         judge=_lower("mas", "best"),
     ),
@@ -261,7 +261,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         key="self_training",
-        source="open question",
+        source="our question",
         says="Self-training on unpaired speech lowers the error rate further.",
         judge=_lower("best+self_training", "best"),
     ),
