@@ -50,14 +50,14 @@ def summarise(
         DataError: what a finished cell has left is damaged.
     """
     scores = {cell.key: read_cell(cell) for own in cells.values() for cell in own if not cell.left()}
-    versions = next((found.versions for found in scores.values()), {})
-    return {
+    versions = next((own.versions for own in scores.values()), {})
+    found = {
         "kind": KIND,
         "name": grid.name,
         "recipe": Path.cwd().name,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "grid": asdict(grid),
-        "commits": sorted({str(found.versions.get("git_commit")) for found in scores.values()}),
+        "commits": sorted({str(own.versions.get("git_commit")) for own in scores.values()}),
         "python": versions.get("python"),
         "torch": versions.get("packages", {}).get("torch"),
         "hardware": sorted({outcome.hardware for outcome in outcomes.values() if outcome.hardware}),
@@ -71,6 +71,16 @@ def summarise(
             for control, own in cells.items()
         },
     }
+    return {key: _rounded(value) for key, value in found.items()}
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers with five digits: the file is kept in the repository."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _by_system(grid: Grid, cells: Sequence[Cell], scores: Mapping[str, CellScores]) -> Results:
