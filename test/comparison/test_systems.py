@@ -8,6 +8,7 @@ import pytest
 import yaml
 from comparison.conftest import SYSTEMS
 
+from jointst.conf_file import check_conf
 from jointst.config import Config
 from jointst.load_config import parse
 from jointst.stage import Context
@@ -62,13 +63,22 @@ def test_ablations_train_on_top_of_best(recipe: Context, name: str) -> None:
         assert [key for key in found if key.startswith("consistency/")] == ["consistency/layer2"]
 
 
-def test_every_ablation_is_of_the_model_or_the_loss() -> None:
-    own = layered(MINI).config
+def test_systems_and_ablations_leave_data_features_and_schedule_to_the_recipe() -> None:
+    for path in SYSTEMS.rglob("*.yaml"):
+        assert check_conf(path, Config), path
+        stated = yaml.safe_load(path.read_text())
+        assert stated.keys() <= {"loss", "model", "tokenizer"}, path
+        assert stated.get("model", {}).keys() <= {"text_encoder"}, path
+        assert stated.get("tokenizer", {}).keys() <= {"text_input"}, path
+
+
+@pytest.mark.parametrize("level", range(4))
+def test_every_level_of_every_ablation_can_work(level: int) -> None:
+    kinds: dict[str, list[str]] = {}
     for name in ABLATIONS:
-        config: Config = layered(MINI, name).config
-        assert config.data == own.data, "data, features and labels are the recipe's"
-        assert config.features == own.features
-        assert config.training == own.training, "the comparison sets seeds and updates"
+        kinds.setdefault(name.split("_")[0], []).append(name)
+    names = [levels[level] for levels in kinds.values() if level < len(levels)]
+    assert layered(MINI, "best", *names).config != layered(MINI, "best").config
 
 
 def test_an_ablation_states_one_thing_and_says_what() -> None:
