@@ -125,7 +125,7 @@ def run_cell(
             if status != 0:
                 return _note(cell, Outcome(status="failed", message=f"{stage}: {reason}", log=log, hardware=machine))
         note = note_of(cell)
-        if note.status == "finished":  # nothing was left to do; keep what it was measured on
+        if not left and note.status == "finished":  # keep what it was measured on
             return note
         return _note(cell, Outcome(status="finished", log=log, hardware=machine))
 
