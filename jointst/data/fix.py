@@ -14,7 +14,7 @@ from jointst.data.directory import Table
 from jointst.data.repairs import AT_LAST, IN_SET, Draft, mend_leaks
 from jointst.data.rules import RULES, Everything, Set
 from jointst.data.validate import judge, read_all
-from jointst.errors import ConfigError
+from jointst.errors import ConfigError, DataError
 from jointst.load_config import parse
 from jointst.progress import progress
 from jointst.stage import Context, write_atomically
@@ -69,14 +69,14 @@ def fix(context: Context, *, max_dropped: float = MAX_DROPPED, dry_run: bool = F
     """
     drafts = make_drafts(read_all(context))
     for draft in drafts:
-        before = len(draft.item.entries("text"))
+        before = draft.found
         if len(draft.dropped) > max_dropped * before:
             print(
                 f"{draft.item.path}: left as it is: {len(draft.dropped)} of {before} utterances would be dropped "
                 f"(look at validate.tsv, or allow it: --max-dropped {len(draft.dropped) / before:.2f})",
                 flush=True,
             )
-    drafts = [draft for draft in drafts if len(draft.dropped) <= max_dropped * len(draft.item.entries("text"))]
+    drafts = [draft for draft in drafts if len(draft.dropped) <= max_dropped * draft.found]
     changed = {
         path: content
         for draft in drafts
@@ -126,8 +126,13 @@ def _keep(data: Path, drafts: list[Draft], changed: list[Path]) -> Path:
     backup = data / "backup" / (f"{name}-{taken}" if taken else name)
     for path in changed:
         if path.is_file():
-            (backup / path.parent.name).mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, backup / path.parent.name / path.name)
+            copy = backup / _name_in_backup(path, data)
+            if copy.exists():
+                raise DataError(
+                    "two sets have one place in the backup; nothing was changed", path=path, fix="rename one"
+                )
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copy)
     rows = ["\t".join(("rule", "file", "key", "action", "before"))]
     for draft in drafts:
         for change in draft.changes:
@@ -135,6 +140,12 @@ def _keep(data: Path, drafts: list[Draft], changed: list[Path]) -> Path:
             rows.append("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in cells))
     write_atomically(backup / "changes.tsv", "\n".join(rows) + "\n")
     return backup
+
+
+def _name_in_backup(path: Path, data: Path) -> Path:
+    """Where a file is kept: below its set's name, which may be several folders, also outside of ``data``."""
+    name = path.relative_to(data) if path.is_relative_to(data) else path
+    return Path(*(part for part in name.parts if part not in ("..", name.anchor)))
 
 
 def _print(drafts: list[Draft]) -> None:
@@ -145,7 +156,7 @@ def _print(drafts: list[Draft]) -> None:
         if draft.dropped:
             kind = "utterances" if draft.item.paired else "sentences"
             print(
-                f"{draft.item.path}: {len(draft.dropped)} of {len(draft.item.entries('text'))} {kind} dropped",
+                f"{draft.item.path}: {len(draft.dropped)} of {draft.found} {kind} dropped",
                 flush=True,
             )
 

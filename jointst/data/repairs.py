@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -40,7 +41,7 @@ class Draft:
         tables: value of each key, by file.
         kept: lines that only a person can mend, by file.
         changes: what was done so far.
-        dropped: utterances that are no longer in it.
+        dropped: utterances that are no longer in it, also those that only some of its files had.
     """
 
     item: Set
@@ -60,6 +61,11 @@ class Draft:
         return draft
 
     @property
+    def found(self) -> int:
+        """Utterances that any of its files had."""
+        return len(set().union(*(self.item.entries(file) for file in self.utterance_files)))
+
+    @property
     def utterance_files(self) -> list[str]:
         """The files that are keyed by utterance."""
         audio = (self.item.audio_file,) if self.item.paired else ()
@@ -70,7 +76,9 @@ class Draft:
         self.changes.append(Change(rule, self.item.path / file, key, action, content))
 
     def remove(self, rule: str, key: str) -> None:
-        """Drop an utterance from every file."""
+        """Drop an utterance from every file, unless another line of it is for a person to judge."""
+        if key in self.unclear:
+            return
         for file in self.utterance_files:
             if key in self.tables[file]:
                 self.note(rule, file, key, "dropped", self.tables[file].pop(key))
@@ -81,6 +89,7 @@ class Draft:
         self.note(rule, "text", key, "changed", self.tables["text"][key])
         self.tables["text"][key] = value
 
+    @cached_property
     def unclear(self) -> set[str]:
         """Keys of lines that only a person can mend: they are missing nowhere."""
         return {_key(line).decode(errors="replace") for lines in self.kept.values() for line in lines}
@@ -145,10 +154,11 @@ def mend_text(draft: Draft) -> None:
 
 def mend_keys(draft: Draft) -> None:
     """Drop lines without a transcript, and utterances that lack a language, a speaker or audio."""
-    unclear = draft.unclear()
+    unclear = draft.unclear
     for file in draft.utterance_files:
         for key in draft.tables[file].keys() - draft.tables["text"].keys() - unclear:
             draft.note("extra-key", file, key, "dropped", draft.tables[file].pop(key))
+            draft.dropped.add(key)
     for key in list(draft.tables["text"]):
         if key not in unclear and any(key not in draft.tables[file] for file in draft.utterance_files):
             draft.remove("missing-key", key)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 
+from jointst.errors import JointstError
 from jointst.languages import language
 
 VERSION = "2"
@@ -132,7 +133,7 @@ def normalise(text: str, lang: str) -> str:
     Raises:
         JointstError: the language is unknown.
     """
-    rules = RULES[language(lang).code]
+    rules = _rules(lang)
     text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).translate(_APOSTROPHES)
     if lang == "en":
         text = _clean_english(text)
@@ -157,7 +158,15 @@ def for_scoring(text: str, lang: str) -> str:
     Raises:
         JointstError: the language is unknown.
     """
-    return _replace(normalise(text, lang), RULES[language(lang).code].folded)
+    folded = _replace(normalise(text, lang), _rules(lang).folded)
+    return " ".join(folded.split())  # a mark that stood alone may have left a space
+
+
+def _rules(lang: str) -> Rules:
+    code = language(lang).code
+    if code not in RULES:
+        raise JointstError(f"no rules for writing {code!r} (add a row to RULES in jointst/text/normalise.py)")
+    return RULES[code]
 
 
 def _replace(text: str, letters: Mapping[str, str]) -> str:
@@ -244,7 +253,11 @@ def _cardinal(digits: str, lang: str) -> str:
         return str(hindi(str(number), lang="hi"))
     from num2words import num2words
 
-    return str(num2words(number, lang=lang))
+    try:
+        return str(num2words(number, lang=lang))
+    except NotImplementedError:
+        fix = "write it in words, or read it in _cardinal of jointst/text/normalise.py"
+        raise JointstError(f"num2words cannot read {digits} in {lang!r} ({fix})") from None
 
 
 def _chinese_cardinal(number: int) -> str:

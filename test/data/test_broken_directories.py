@@ -288,6 +288,13 @@ BREAKS = {
     "audio twice": Break(
         lambda: replace(TRAIN / "wav.scp", AUDIO, "audio/anna-train-02.wav"), "audio-twice", TRAIN / "wav.scp", 3, THIRD
     ),
+    "audio twice, written otherwise": Break(
+        lambda: replace(TRAIN / "wav.scp", AUDIO, "./audio/../audio/anna-train-02.wav"),
+        "audio-twice",
+        TRAIN / "wav.scp",
+        3,
+        THIRD,
+    ),
     "segment of two fields": Break(
         lambda: segment(3, "tape1 4"), "segment-fields", LONG / "segments", 3, "bert-long-03"
     ),
@@ -388,6 +395,13 @@ BREAKS = {
         TRAIN / "text",
         1,
         "anna-test-01",
+    ),
+    "test audio in training, by its whole path": Break(
+        lambda: replace(TRAIN / "wav.scp", AUDIO, str(Path("audio/anna-test-03.wav").absolute())),
+        "audio-overlap",
+        TRAIN / "wav.scp",
+        3,
+        THIRD,
     ),
     "test audio in training": Break(
         lambda: replace(TRAIN / "wav.scp", AUDIO, "audio/anna-test-03.wav"),

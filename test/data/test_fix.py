@@ -95,6 +95,50 @@ def test_lines_for_a_person_are_kept_in_order() -> None:
     assert len(read_table(TRAIN / "wav.scp")) == 4
 
 
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_transcript_file_that_was_cut_short_takes_nothing_with_it(
+    left: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (TRAIN / "text").write_text("train-1 words of train-1\n" * left)
+    before = files()
+    assert fix() == 1
+    assert files() == before
+    assert f"data/x_train: left as it is: {4 - left} of 4 utterances would be dropped" in capsys.readouterr().out
+
+
+def test_an_utterance_with_a_second_transcript_is_left_to_a_person() -> None:
+    lines = (TRAIN / "text").read_text().splitlines(keepends=True)
+    (TRAIN / "text").write_text("".join(["train-1\n", *lines]))
+    before = files()
+    assert fix() == 1
+    assert files() == before
+
+
+def test_sets_of_the_same_name_are_kept_apart() -> None:
+    for part, lang in (("train", "de"), ("dev", "en")):
+        (Path("data") / lang).mkdir()
+        (Path("data") / f"x_{part}").rename(Path("data") / lang / "own")
+        text = Path("data") / lang / "own" / "text"
+        text.write_text(text.read_text() + "\n")
+    Path("conf.yaml").write_text(CONF.replace("x_train", "de/own").replace("x_dev", "en/own"))
+    before = {lang: (Path("data") / lang / "own" / "text").read_bytes() for lang in ("de", "en")}
+    assert fix() == 0
+    (backup,) = Path("data/backup").iterdir()
+    assert {lang: (backup / lang / "own" / "text").read_bytes() for lang in ("de", "en")} == before
+
+
+def test_a_set_outside_is_kept_inside_the_backup() -> None:
+    Path("elsewhere").mkdir()
+    Path("data/x_train").rename("elsewhere/x_train")
+    Path("conf.yaml").write_text(CONF.replace("x_train", "../elsewhere/x_train"))
+    text = Path("elsewhere/x_train/text")
+    text.write_text(text.read_text() + "\n")
+    before = text.read_bytes()
+    assert fix() == 0
+    (backup,) = Path("data/backup").iterdir()
+    assert (backup / "elsewhere/x_train/text").read_bytes() == before
+
+
 def test_the_rules_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fix", "--rules"]) == 0
     shown = capsys.readouterr().out

@@ -29,6 +29,7 @@ from jointst.data.corpora.manifests import (
     make_sets,
     missing_part,
 )
+from jointst.errors import ConfigError
 
 VERSION = 1
 URL = "https://huggingface.co/datasets/google/fleurs/resolve/main/data"
@@ -46,9 +47,14 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
     """Make the three sets.
 
     Raises:
+        ConfigError: a language whose folder is not known.
         DataError: the corpus is not as expected.
         EnvironmentFault: lhotse is missing, or the download fails.
     """
+    unknown = [lang for lang in config.languages if lang not in NAMES]
+    if unknown:
+        fix = "name its folder in NAMES of jointst/data/corpora/fleurs.py, or leave it out"
+        raise ConfigError("corpus.languages", f"fleurs: no folder is known of {' '.join(unknown)}", fix)
     root, may_download = find_root("fleurs", config.fleurs.root, config, TREE)
     parts: list[Part] = []
     for lang in config.languages:

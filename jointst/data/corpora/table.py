@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -75,6 +76,9 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         shown = "\n".join(str(fault) for fault in faults[:SHOWN])
         more = f"\nand {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise DataError(f"{len(faults)} of {len(records)} lines are faulty:\n{shown}{more}")
+    for item in sets.values():
+        if not item.text:
+            (item.path / "text").unlink(missing_ok=True)  # of an earlier table; without it there is no such set
     return [item.write(item.path).path for item in sets.values() if item.text]
 
 
@@ -106,7 +110,7 @@ def read(path: Path, number: int = 0) -> list[Record]:
 
 
 def _read_columns(path: Path, content: str) -> Iterator[Record]:
-    lines = content.splitlines(keepends=True)
+    lines = io.StringIO(content, newline="")  # not str.splitlines, which ends lines at U+2028 and the like too
     if path.suffix == ".tsv":
         rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
     else:
@@ -134,7 +138,10 @@ def _check_heading(heading: list[str], path: Path) -> None:
     missing = [name for name in COLUMNS if name not in heading]
     if missing:
         found = " ".join(heading)
-        raise DataError(f"no column {' '.join(missing)}, only {found}", path=path, line=1, fix="name the columns there")
+        fix = "name the columns there"
+        if path.suffix == ".csv" and (";" in found or "\t" in heading[0]):
+            fix = "separate fields by commas, or name the file .tsv if they are separated by tabs"
+        raise DataError(f"no column {' '.join(missing)}, only {found}", path=path, line=1, fix=fix)
     doubled = {name for name in heading if heading.count(name) > 1 and name in (*COLUMNS, "split")}
     if doubled:
         raise DataError(f"column {' '.join(sorted(doubled))} twice", path=path, line=1, fix="remove one")
@@ -154,6 +161,9 @@ def _read_json(path: Path, content: str) -> Iterator[Record]:
         for name in COLUMNS:
             if name not in found:
                 raise DataError(f"no key {name!r}", path=path, line=number, fix=f"keys: {' '.join(COLUMNS)}")
+        for name in (*COLUMNS, "split"):
+            if isinstance(found.get(name), (dict, list)) or "\\ud" in ascii(found.get(name)):
+                raise DataError(f"key {name!r} holds {found[name]!a}", path=path, line=number, fix="one string, UTF-8")
         yield Record({name: "" if field is None else str(field).strip() for name, field in found.items()}, path, number)
 
 
@@ -163,7 +173,9 @@ def _add(record: Record, config: CorpusConfig, sets: dict[str, DataDirectory]) -
 
     lang, split = record.fields["language"].lower(), record.fields.get("split", "").lower()
     if lang not in LANGUAGES:
-        raise record.fault("language", f"{record.fields['language']!r} is unknown", f"one of {' '.join(LANGUAGES)}")
+        code = re.split("[-_]", lang)[0]
+        fix = f"write {code}" if code in LANGUAGES else f"one of {' '.join(LANGUAGES)}"
+        raise record.fault("language", f"{record.fields['language']!r} is unknown", fix)
     if lang not in config.languages:
         raise record.fault("language", f"{lang!r} is not in corpus.languages", "add it there, or remove the line")
     if split and split not in SPLITS:

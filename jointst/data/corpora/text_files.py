@@ -14,6 +14,7 @@ from __future__ import annotations
 import glob
 import gzip
 import unicodedata
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
@@ -25,6 +26,10 @@ from jointst.parallel import run_jobs
 
 JOB_BYTES = 4 * 2**20
 """Text that one job normalises, uncompressed."""
+LINE_BYTES = 2**16
+"""A line that is longer, and longer than :data:`BYTES` for each character allowed, is no sentence: never in memory."""
+BYTES = 16
+"""Far more than a character takes in UTF-8, since normalised text may be shorter than what was written."""
 
 
 class _Job(NamedTuple):
@@ -93,7 +98,7 @@ def _size(path: Path) -> int:
     try:
         with _open(path) as stream:
             return sum(len(block) for block in iter(lambda: stream.read(1 << 20), b""))
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"is not whole gzip: {error}", path=path, fix="fetch it again, or drop its suffix .gz"
         ) from None
@@ -122,11 +127,16 @@ def _lines(job: _Job) -> Iterator[str]:
         place = job.first
         if place:
             stream.seek(place - 1)
-            place += len(stream.readline()) - 1  # the rest of a line that began before, or only its line feed
+            place += _skip_line(stream, JOB_BYTES) - 1  # the rest of a line that began before, or only its line feed
+        most = max(LINE_BYTES, BYTES * job.longest)
         while place < job.first + JOB_BYTES:
-            raw = stream.readline()
+            raw = stream.readline(most)
             if not raw:
                 return
+            if len(raw) == most and not raw.endswith(b"\n"):
+                place += len(raw) + _skip_line(stream, job.first + JOB_BYTES - place)
+                yield "\n"  # counted among those of a wrong length, as an empty line is
+                continue
             try:
                 yield raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
             except UnicodeDecodeError as error:
@@ -136,6 +146,21 @@ def _lines(job: _Job) -> Iterator[str]:
             place += len(raw)
 
 
+def _skip_line(stream: BinaryIO, most: int) -> int:
+    """Skip to the end of a line, or at least ``most`` bytes of it, never with all of it in memory; bytes skipped."""
+    skipped = 0
+    while skipped <= most:
+        block = stream.readline(LINE_BYTES)
+        skipped += len(block)
+        if not block or block.endswith(b"\n"):
+            break
+    return skipped
+
+
 def _line_number(path: Path, place: int) -> int:
     with _open(path) as stream:
-        return 1 + stream.read(place).count(b"\n")
+        number = 1
+        while place > 0 and (block := stream.read(min(place, 1 << 20))):
+            number += block.count(b"\n")
+            place -= len(block)
+        return number

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from jointst.data.recordings import Recording
 from jointst.data.rules.frame import Everything, Finding, Set, rule
+from jointst.data.rules.leaks import place
 from jointst.units import Seconds
 
 SHORTEST: Seconds = 0.1
@@ -123,6 +124,6 @@ def audio_twice(everything: Everything) -> Iterator[Finding]:
     for item in everything.sets:
         seen: dict[str, str] = {}
         for key, entry in item.entries("wav.scp").items():
-            if entry in seen:
-                yield item.at("wav.scp", key, f"the same audio as {seen[entry]}: {entry}", "keep one of them")
-            seen.setdefault(entry, key)
+            first = seen.setdefault(place(entry), key)
+            if first != key:
+                yield item.at("wav.scp", key, f"the same audio as {first}: {entry}", "keep one of them")

@@ -6,6 +6,7 @@ latter are gone through once.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -57,17 +58,22 @@ def shared_audio(everything: Everything) -> Iterator[Leak]:
     held: dict[str, str] = {}
     for item in everything.held_out():
         for key, entry in item.entries("wav.scp").items():
-            held.setdefault(_place(entry), f"{item.name} {key}")
+            held.setdefault(place(entry), f"{item.name} {key}")
     for item in everything.of("train"):
         for key, entry in item.entries("wav.scp").items():
-            where = held.get(_place(entry))
+            where = held.get(place(entry))
             if where:
                 yield Leak(item, key, where)
 
 
-def _place(entry: str) -> str:
-    """An entry of wav.scp without needless ``./``; arks differ in their offsets."""
-    return entry if entry.endswith("|") or is_ark(entry) else entry.removeprefix("./")
+def place(entry: str) -> str:
+    """What an entry of wav.scp names, however it is written: one file has one place; arks differ in their offsets."""
+    if entry.endswith("|"):
+        return entry
+    if is_ark(entry):
+        file, _, offset = entry.rpartition(":")
+        return f"{os.path.realpath(file)}:{offset}"
+    return os.path.realpath(entry)
 
 
 @rule("sentence-overlap", "ERROR", mends="removes the utterance from training")

@@ -94,6 +94,10 @@ HEAD = "path,text,speaker,language,split\n"
         (HEAD + "clips/a.wav,...,x,en,train\n", r"list\.csv:2: column text: '\.\.\.' holds no words"),
         (HEAD + "clips/a.wav,one,,en,train\n", r"list\.csv:2: column speaker: is empty"),
         (HEAD + "clips/a.wav,one,x,English,train\n", r"list\.csv:2: column language: 'English' is unknown \(one of ar"),
+        (HEAD + "clips/a.wav,one,x,en-US,train\n", r"column language: 'en-US' is unknown \(write en\)"),
+        (HEAD + "clips/a.wav,one,x,zh_CN,train\n", r"column language: 'zh_CN' is unknown \(write zh\)"),
+        (HEAD.replace(",", ";"), r"list\.csv:1: no column .*separate fields by commas"),
+        (HEAD.replace(",", "\t"), r"list\.csv:1: no column .*name the file \.tsv"),
         (HEAD + "clips/a.wav,one,x,ru,train\n", r"column language: 'ru' is not in corpus\.languages"),
         (HEAD + "clips/a.wav,one,x,en,valid\n", r"column split: 'valid' is unknown \(one of train dev test, or"),
         (HEAD + "clips/a.wav,one,x,en,\nclips/a.wav,one,x,en,\n", r"list\.csv:3: column path: .* is listed twice"),
@@ -102,6 +106,25 @@ HEAD = "path,text,speaker,language,split\n"
 def test_faults_in_columns(content: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         prepare(content)
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.tsv", "list.jsonl"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_only_line_feeds_end_lines(name: str, end: str) -> None:
+    fields = ("clips/a.wav", "one\u2028two\x0bthree\x85four", "x", "en", "train")
+    content = (HEAD + ",".join(fields) + "\n").replace(",", "\t" if name.endswith("tsv") else ",")
+    if name.endswith("jsonl"):
+        content = json.dumps(dict(zip((*table.COLUMNS, "split"), fields)), ensure_ascii=False) + "\n"
+    made = prepare(content.replace("\n", end), f"corpus/{name}")
+    assert list(made["table_train"].text.values()) == ["one two three four"]
+
+
+def test_a_set_of_an_earlier_table_is_gone() -> None:
+    rows = HEAD + "clips/a.wav,one,x,en,train\n"
+    prepare(rows + "clips/c.wav,two,y,en,test\n")
+    assert Path("data/table_test/text").is_file()
+    prepare(rows)
+    assert not Path("data/table_test/text").exists()
 
 
 def test_every_fault_is_reported() -> None:
@@ -118,6 +141,11 @@ def test_every_fault_is_reported() -> None:
     [
         ('{"path": "a"\n', r"list\.jsonl:1: is not JSON: .* at character"),
         ("[1]\n", r"list\.jsonl:1: holds no object"),
+        (
+            '{"path": "a", "text": ["b"], "speaker": "c", "language": "en"}\n',
+            r"list\.jsonl:1: key 'text' holds \['b'\]",
+        ),
+        ('{"path": "a", "text": "b", "speaker": "\\ud800", "language": "en"}\n', r"list\.jsonl:1: key 'speaker' holds"),
         ('\n{"path": "a", "text": "b", "speaker": "c"}\n', r"list\.jsonl:2: no key 'language'"),
     ],
 )

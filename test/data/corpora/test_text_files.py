@@ -74,6 +74,34 @@ def test_refused_files() -> None:
         prepare(languages=("en",))
 
 
+def test_damaged_gzip_is_named() -> None:
+    content = bytearray(gzip.compress(b"".join(b"%d " % number for number in range(20000))))
+    content[len(content) // 2] ^= 0xFF
+    Path("de/b.txt.gz").write_bytes(content)
+    with pytest.raises(DataError, match=r"b\.txt\.gz: is not whole gzip"):
+        prepare()
+
+
+@pytest.mark.parametrize("size", [64, text_files.JOB_BYTES])
+def test_a_line_without_end_is_never_read_whole(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_files, "JOB_BYTES", size)
+    monkeypatch.setattr(text_files, "LINE_BYTES", 40)
+    monkeypatch.setattr(text_files, "BYTES", 1)
+    Path("de/a.txt").write_text("eins\n" + "lang " * 400 + "\nzwei\n" + "x" * 500)
+    Path("de/b.txt.gz").unlink()
+    seen: list[int] = []
+    normalise_lines = text_files._lines
+    monkeypatch.setattr(
+        text_files,
+        "_lines",
+        lambda job: (seen.append(len(line)) or line for line in normalise_lines(job)),  # type: ignore[func-returns-value]
+    )
+    made = prepare(languages=("de",))
+    assert sorted(made.text.values()) == ["eins", "zwei"]
+    assert (made.path / "left_out.tsv").read_text().splitlines()[1].split("\t")[1:5] == ["4", "2", "0", "2"]
+    assert max(seen) <= 300
+
+
 def test_the_stage_runs_again_when_a_file_changes() -> None:
     for name in ("own_train", "own_dev", "own_test"):
         DataDirectory(Path(name), {"a": f"text of {name}"}, utt2lang={"a": "de"}).write(Path("data") / name)
