@@ -151,7 +151,8 @@ def test_nobody_reads_what_it_prints(packed: Path, sound_files: dict[str, Path])
     os.close(reading)
     command = [sys.executable, "-m", "jointst", "transcribe", "--model", str(packed), str(sound_files["good"])]
     with os.fdopen(writing, "wb") as pipe:
-        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, check=False)
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, env=environment, check=False)
     assert done.returncode == 1
     assert b"nobody reads what it prints" in done.stderr
     assert b"BrokenPipeError" not in done.stderr
