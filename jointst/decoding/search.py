@@ -20,7 +20,6 @@ from jointst.decoding.language_models import read_language_model
 from jointst.errors import DataError
 from jointst.nn.decoder import TransducerDecoder
 from jointst.stage import Context
-from jointst.stages import language_model
 
 DECODERS = ("streaming", "full_context")
 """Both decoders, by the folder their hypotheses go to."""
@@ -73,9 +72,10 @@ def tuned_file(context: Context) -> Path:
 
 def digest_models(context: Context) -> str:
     """A hash of the transducer and of the language model, what tuned weights depend on."""
-    digest = hashlib.sha256()
-    for path in (context.exp / "model.safetensors", *language_model(context)):
-        digest.update(path.read_bytes() if path.is_file() else b"")
+    decoding, digest = context.config.decoding, hashlib.sha256()
+    lm = context.exp / "lm" / "model.safetensors" if decoding.arpa is None else Path(decoding.arpa)
+    for path in (context.exp / "model.safetensors", lm):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
