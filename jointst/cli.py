@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import time
 
@@ -57,6 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
         if not message:
             raise
         print(f"jointst {command.name}: error: {message}", file=sys.stderr)
+        if error.errno == errno.EPIPE:  # what is still buffered would fail once more at exit, with a traceback
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 

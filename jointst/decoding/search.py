@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,22 +70,32 @@ def tuned_file(context: Context) -> Path:
     return context.exp / "tune.json"
 
 
+def digest_models(context: Context) -> str:
+    """A hash of the transducer and of the language model, what tuned weights depend on."""
+    decoding, digest = context.config.decoding, hashlib.sha256()
+    lm = context.exp / "lm" / "model.safetensors" if decoding.arpa is None else Path(decoding.arpa)
+    for path in (context.exp / "model.safetensors", lm):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def _stated(settings: DecodingConfig) -> Weights:
     lm = 0.0 if settings.lm == "none" else settings.lm_weight
     return Weights(lm=lm, ilm=settings.ilm_weight, bonus=settings.label_bonus)
 
 
-def _tuned(path: Path, settings: DecodingConfig) -> dict[str, Weights]:
+def _tuned(context: Context) -> dict[str, Weights]:
     """The weights that ``jointst tune`` chose for each decoder.
 
     Raises:
-        DataError: missing, damaged, or tuned for another language model.
+        DataError: missing, damaged, or tuned for another model or language model.
     """
+    path, settings = tuned_file(context), context.config.decoding
     if not path.is_file():
         raise DataError("there are no tuned weights", path=path, fix="run jointst tune")
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        tuned_for = (record["lm"], record["arpa"])
+        tuned_for, models = (record["lm"], record["arpa"]), record["models"]
         weights = {name: Weights(**record["chosen"][name]) for name in DECODERS}
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"is damaged: {error!r}", path=path, fix="run jointst tune with --force") from None
@@ -92,6 +103,9 @@ def _tuned(path: Path, settings: DecodingConfig) -> dict[str, Weights]:
         wanted = f"decoding.lm {settings.lm}, decoding.arpa {settings.arpa}"
         problem = f"was tuned for decoding.lm {tuned_for[0]}, decoding.arpa {tuned_for[1]}, not for {wanted}"
         raise DataError(problem, path=path, fix="run jointst tune with these settings")
+    if models != digest_models(context):
+        problem = "was tuned for another model or language model than those of now"
+        raise DataError(problem, path=path, fix="run jointst tune")
     return weights
 
 
@@ -107,7 +121,7 @@ def build_search(context: Context, trained: Trained) -> Search:
         return Search(settings=settings, lm=None, weights={})
     lm = read_language_model(context, settings, trained.symbols.tokenizer, trained.device)
     if settings.weights == "tuned":
-        weights, source = _tuned(tuned_file(context), settings), f"tuned, {tuned_file(context)}"
+        weights, source = _tuned(context), f"tuned, {tuned_file(context)}"
     else:
         weights, source = dict.fromkeys(DECODERS, _stated(settings)), "as stated"
     for name in DECODERS:

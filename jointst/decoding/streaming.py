@@ -181,9 +181,8 @@ class StreamingRecogniser:
         self._decoder: Decoder = decoder
         self._resampler = OnlineResampler(rate, wanted)
         self._segmenter = Segmenter(wanted, segmentation or SegmentationConfig())
-        self._step = samples_in(
-            frames_to_seconds(trained.model.chunk * trained.config.model.subsampling, trained.config.features.hop), rate
-        )
+        chunk = frames_to_seconds(trained.model.chunk * trained.config.model.subsampling, trained.config.features.hop)
+        self._step = max(1, samples_in(chunk, rate))
         self._segment: _Segment | None = None
         self._received = 0
 
@@ -196,8 +195,11 @@ class StreamingRecogniser:
             before, and the final transcript of each segment that has ended.
 
         Raises:
-            DataError: samples are not finite numbers; nothing of this piece is taken.
+            DataError: samples are not finite numbers, or not (T,) and floating; nothing of this piece is taken.
         """
+        if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
+            raise DataError(f"samples are {samples.dtype} {samples.shape}", fix="float32 (T,) in [-1, 1], one channel")
+        samples = samples.astype(np.float32, copy=False)
         finite = np.isfinite(samples)
         if not finite.all():
             at = seconds_of(self._received + int(np.argmin(finite)), self._rate)

@@ -17,7 +17,7 @@ from jointst.data.dataset import PairedSet, in_order, read_directories
 from jointst.data.directory import DataDirectory
 from jointst.decoding.fusion import Weights
 from jointst.decoding.language_models import read_language_model
-from jointst.decoding.search import DECODERS, Search, tuned_file
+from jointst.decoding.search import DECODERS, Search, digest_models, tuned_file
 from jointst.errors import ConfigError
 from jointst.nn.decoder import TransducerDecoder
 from jointst.progress import progress
@@ -71,7 +71,7 @@ class Dev:
     @torch.inference_mode()
     def _encode(self, batch: Any) -> _Encoded:
         moved = batch.to(self._trained.device)
-        encoded = self._trained.model.encode_speech(moved.features, moved.feature_lengths)
+        encoded = self._trained.model.encode_speech(moved.features, moved.feature_lengths, moved.languages)
         states = {"streaming": encoded.streaming, "full_context": encoded.full_context}
         return _Encoded(utterances=batch.utterances, states=states, lengths=encoded.lengths)
 
@@ -200,6 +200,7 @@ def run(context: Context) -> Made:
         "sets": list(config.data.dev),
         "lm": config.decoding.lm,
         "arpa": config.decoding.arpa,
+        "models": digest_models(context),
         "beam": config.decoding.beam,
         "chosen": {name: result["chosen"] for name, result in results.items()},
         "decoders": results,

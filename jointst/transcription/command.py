@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NoReturn, TextIO
 
 from jointst.config import Decoder
@@ -25,6 +27,8 @@ from jointst.units import Hertz
 
 DECODERS: tuple[Decoder, ...] = ("full_context", "streaming")
 PIPE, MICROPHONE = "-", "microphone"
+UNPRINTABLE = "backslashreplace"
+"""What becomes of bytes of a file's name that are no UTF-8: an escape that is also valid in JSON."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,6 +72,8 @@ def run(arguments: list[str]) -> int:
     """
     options = _parser().parse_args(arguments)
     _check(options)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors=UNPRINTABLE)
     set_threads(None)
     recogniser = Recogniser.load(
         options.model,
@@ -99,6 +105,8 @@ def _check(options: argparse.Namespace) -> None:
 def _files(recogniser: Recogniser, options: argparse.Namespace) -> int:
     names = recording_names(options.files)
     folder = Path(options.output) if options.format == "srt" and len(names) > 1 else None
+    if options.output is not None:
+        _prepare_output(Path(options.output), folder=folder is not None)
     failures: list[Failure] = []
     texts: list[str] = []
     bar = progress(recogniser.transcribe_files(options.files), total=len(names), desc="transcribe", unit="file")
@@ -108,18 +116,48 @@ def _files(recogniser: Recogniser, options: argparse.Namespace) -> int:
             continue
         text = Writer(options.format, name, named=len(names) > 1).whole(result)
         if folder is not None:
-            write_atomically(folder / f"{name.lstrip('/')}.srt", text)
+            write_atomically(_inside(folder, f"{name}.srt"), text)
         elif options.output is not None:
             texts.append(text)
         else:
             print(text, end="", flush=True)
     if folder is None and options.output is not None:
-        write_atomically(Path(options.output), "".join(texts))
+        _write(Path(options.output), "".join(texts))
     for failure in failures:
         print(f"jointst transcribe: error: {failure.error}", file=sys.stderr)
     if failures:
         print(f"jointst transcribe: {len(failures)} of {len(names)} files failed", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _prepare_output(path: Path, *, folder: bool) -> None:
+    """Make the folder that is written to: what cannot be written must be known before hours of audio are recognised.
+
+    Raises:
+        JointstError: it cannot be written.
+        OSError: it cannot be made.
+    """
+    if path.is_dir() and not folder:
+        raise JointstError(f"--output: {path} is a folder: name a file in it")
+    written = path if folder else path.parent
+    written.mkdir(parents=True, exist_ok=True)
+    if not os.access(written if folder or not path.exists() else path, os.W_OK):
+        raise JointstError(f"--output: {path} cannot be written: give access, or name another place")
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """A place in the folder for a name that may be a path, upwards too."""
+    path = PurePath(name)
+    return folder.joinpath(*("_" if part == ".." else part for part in path.parts if part != path.anchor))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all; a device or named pipe is written to, never replaced by a file."""
+    content = text.encode(errors=UNPRINTABLE)
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+    else:
+        write_atomically(path, content)
 
 
 def _source(source: str, rate: Hertz, options: argparse.Namespace) -> tuple[Hertz, Iterator[Samples]]:
@@ -137,7 +175,9 @@ def _stream(recogniser: Recogniser, options: argparse.Namespace) -> int:
     rate, pieces = _source(source, recogniser.sampling_rate, options)
     stream = recogniser.stream(rate)
     with ExitStack() as stack:
-        out = sys.stdout if options.output is None else stack.enter_context(open(options.output, "w", encoding="utf-8"))
+        out: TextIO = sys.stdout
+        if options.output is not None:
+            out = stack.enter_context(open(options.output, "w", encoding="utf-8", errors=UNPRINTABLE))
         show = _shower(Writer(options.format, name), out)
         try:
             for samples in pieces:

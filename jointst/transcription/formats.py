@@ -70,6 +70,8 @@ class Writer:
         for index, cue in enumerate(cues):
             following = cues[index + 1][0].start if index + 1 < len(cues) else transcript.end
             end = max(cue[-1].end, min(cue[0].start + CUE_SHORTEST, following))
+            if cue[0].start < following:  # labels of both may share a position, whose end is then beyond the start
+                end = min(end, following)
             self._cues += 1
             lines.append(f"{self._cues}\n{_clock(cue[0].start)} --> {_clock(end)}\n{join(cue)}\n\n")
         return "".join(lines)

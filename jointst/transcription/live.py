@@ -25,6 +25,8 @@ PIECE: Seconds = 0.04
 """Audio taken at a time at most."""
 UNKNOWN_SIZE = 0x7FFFF000
 """Programs that write WAV to a pipe cannot know its size and claim 0, or this much or more."""
+OTHER_KINDS = {b"fLaC": "FLAC", b"OggS": "OGG", b"RF64": "RF64", b"RIFX": "RIFX", b"FORM": "AIFF", b"caff": "CAF"}
+"""How files begin that would be noise if they were taken for raw samples."""
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 
 
@@ -76,6 +78,9 @@ def read_header(pipe: io.BufferedReader, raw: RawAudio) -> tuple[RawAudio, bytes
     head = pipe.read(4)
     if not head:
         raise DataError("ended before any audio came", path="-", fix="look at the program that writes to the pipe")
+    if head in OTHER_KINDS or head[:3] == b"ID3":
+        kind = OTHER_KINDS.get(head, "MP3")
+        raise DataError(f"is {kind}, not WAV or raw samples", path="-", fix="decode it before: ffmpeg -i - -f wav -")
     if head != b"RIFF":
         return raw, head
     if _exactly(pipe, 8)[4:] != b"WAVE":

@@ -147,8 +147,10 @@ class Recogniser:
         """
         trained = load_packed(Path(folder), ngpu)
         if chunk is not None:
-            if chunk < 1:
-                raise ConfigError("chunk", f"is {chunk}", "at least 1")
+            settings, longest = trained.config, (segmentation or SegmentationConfig()).max_segment
+            most = int(longest / frames_to_seconds(settings.model.subsampling, settings.features.hop))
+            if not 1 <= chunk <= most:
+                raise ConfigError("chunk", f"is {chunk}", f"1 to {most}, the longest segment")
             trained.model.use_chunk(chunk)
         return cls(trained, decoder=decoder, batch=batch, segmentation=segmentation)
 

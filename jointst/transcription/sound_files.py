@@ -78,6 +78,8 @@ def _finite_blocks(path: Path, sound: SoundFile) -> Iterator[Samples]:
 
 def _check_whole(path: Path, sound: SoundFile) -> None:
     """libsndfile reads what is left of a file that is cut off, and only its log tells."""
+    if sound.format in ("WAV", "WAVEX") and not sound.frames and "RIFF : 0\n" in sound.extra_info:
+        _refuse(path, "states no size, as after a recorder that was killed")
     for declared, actual in _SIZES.findall(sound.extra_info):
         if int(actual) < int(declared) < UNKNOWN_SIZE:
             _refuse(path, f"promises {declared} bytes and holds {actual}")

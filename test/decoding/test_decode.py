@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
-from jointst.build import load_trained
+from jointst.build import digest_symbols, load_trained
 from jointst.config import DecodingConfig, LmConfig, TuneConfig
 from jointst.data.dataset import read_directories
 from jointst.data.directory import read_table
 from jointst.decoding import decode, tune
-from jointst.decoding.search import DECODERS, build_search
+from jointst.decoding.search import DECODERS, Search, build_search, digest_models
 from jointst.errors import ConfigError, DataError
 from jointst.stage import Context
 from jointst.training import language_model
@@ -109,12 +110,41 @@ def test_tuned_weights_that_do_not_hold(with_lm: Context) -> None:
         decode.run(context)
     path = context.exp / "tune.json"
     chosen = {name: {"lm": 0.1, "ilm": 0.0, "bonus": 0.0} for name in DECODERS}
-    path.write_text(json.dumps({"lm": "ngram", "arpa": "a.arpa", "chosen": chosen}))
+    path.write_text(json.dumps({"lm": "ngram", "arpa": "a.arpa", "models": "", "chosen": chosen}))
     with pytest.raises(DataError, match="was tuned for decoding.lm ngram, decoding.arpa a.arpa"):
         decode.run(context)
     path.write_text("{}")
     with pytest.raises(DataError, match="is damaged"):
         decode.run(context)
+
+
+def test_weights_tuned_for_another_model_are_refused(with_lm: Context) -> None:
+    context = changed(with_lm, search="beam", beam=1, nbest=1, lm="neural", weights="tuned")
+    chosen = {name: {"lm": 0.1, "ilm": 0.0, "bonus": 0.0} for name in DECODERS}
+    record = {"lm": "neural", "arpa": None, "models": digest_models(context), "chosen": chosen}
+    (context.exp / "tune.json").write_text(json.dumps(record))
+    assert build_search(context, load_trained(context)).weights["streaming"].lm == 0.1
+    weights = context.exp / "model.safetensors"
+    state = {name: tensor + 1 for name, tensor in load_file(weights).items()}
+    save_file(state, str(weights), {"symbols": digest_symbols(context.data)})  # trained again
+    with pytest.raises(DataError, match=r"another model or language model.*run jointst tune"):
+        build_search(context, load_trained(context))
+
+
+def test_tuning_hears_the_languages_that_decoding_hears(toy: Context) -> None:
+    given: list[list[str]] = []
+    trained = load_trained(toy)
+    encode = trained.model.encode_speech
+
+    def spy(features: Any, lengths: Any, languages: Any = ()) -> Any:
+        given.append(list(languages))
+        return encode(features, lengths, languages)
+
+    trained.model.encode_speech = spy  # type: ignore[method-assign]
+    directories = read_directories(toy.data, ["t_dev"])
+    tune.Dev(trained, directories, Search(settings=DecodingConfig(), lm=None, weights={}), may_lack=False)
+    assert given
+    assert {code for codes in given for code in codes} == {"ar", "en", "ru", "zh"}
 
 
 def test_nothing_to_tune(toy: Context) -> None:

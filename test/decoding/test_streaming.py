@@ -144,6 +144,19 @@ def test_silence_says_nothing(packed: Path) -> None:
     assert Recogniser.load(packed).stream().finish() == []
 
 
+def test_samples_of_other_types(packed: Path) -> None:
+    samples = speechlike(2.0)
+    stream = Recogniser.load(packed).stream
+    assert recognise(stream(8000), samples.astype(np.float64)) == recognise(stream(8000), samples)
+    for wrong in ((samples * 32767).astype(np.int16), np.stack([samples, samples], axis=1)):
+        with pytest.raises(DataError, match=r"float32 \(T,\) in \[-1, 1\]"):
+            stream().accept(wrong)
+
+
+def test_a_rate_of_less_than_a_sample_a_chunk_is_no_fault(packed: Path) -> None:
+    assert Recogniser.load(packed).stream(1).accept(np.zeros(3, np.float32)) == []
+
+
 def test_samples_that_are_not_finite_are_named(packed: Path) -> None:
     stream = Recogniser.load(packed).stream()
     stream.accept(speechlike(1.0))

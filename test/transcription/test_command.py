@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import soundfile
 
 from jointst import Recogniser
 from jointst.cli import main
+from jointst.errors import ConfigError
 
 RATE = 16000
 
@@ -85,3 +88,77 @@ def test_wrong_options(arguments: list[str], message: str, capsys: pytest.Captur
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
+
+
+def test_subtitles_stay_in_their_folder(
+    packed: Path, sound_files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, other = tmp_path / "here", tmp_path / "other"
+    for folder in (here, other):
+        folder.mkdir()
+        (folder / "x.wav").write_bytes(sound_files["good"].read_bytes())
+    monkeypatch.chdir(here)
+    options = ["--model", str(packed), "--format", "srt", "--output", "out"]
+    assert main(["transcribe", *options, "../other/x.wav", "x.wav", str(other / "x.wav")]) == 0
+    assert len(list((here / "out").rglob("*.srt"))) == 3
+    assert [path.name for path in other.iterdir()] == ["x.wav"]
+
+
+def test_a_device_is_written_to_and_not_replaced(packed: Path, sound_files: dict[str, Path], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert main(["transcribe", "--model", str(packed), "--output", str(pipe), str(sound_files["silent"])]) == 0
+        assert pipe.is_fifo()
+        assert os.read(reader, 100) == b"\n"
+    finally:
+        os.close(reader)
+
+
+def test_what_cannot_be_written_is_known_at_once(
+    packed: Path, sound_files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for output, message in ((tmp_path, "is a folder: name a file in it"), (tmp_path / "file" / "out", "file")):
+        assert main(["transcribe", "--model", str(packed), "--output", str(output), str(sound_files["zero"])]) == 1
+        err = capsys.readouterr().err
+        assert message in err
+        assert "is an empty file" not in err, "nothing is recognised before"
+
+
+@pytest.mark.parametrize("kind", ["text", "jsonl"])
+def test_names_that_are_no_text(packed: Path, sound_files: dict[str, Path], tmp_path: Path, kind: str) -> None:
+    odd = os.fsdecode(b"\xff \xe4.wav")
+    (tmp_path / odd).write_bytes(sound_files["good"].read_bytes())
+    command = ["transcribe", "--model", str(packed), "--format", kind, str(tmp_path / odd), str(sound_files["silent"])]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-m", "jointst", *command], capture_output=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    lines = done.stdout.decode("utf-8").splitlines()
+    if kind == "jsonl":
+        assert json.loads(lines[0])["file"] == str(tmp_path / odd)
+    else:
+        assert lines[0].startswith(str(tmp_path) + "/\\udcff \\udce4.wav\t")
+    assert main([*command, "--output", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out").read_bytes() == done.stdout
+
+
+def test_nobody_reads_what_it_prints(packed: Path, sound_files: dict[str, Path]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "jointst", "transcribe", "--model", str(packed), str(sound_files["good"])]
+    with os.fdopen(writing, "wb") as pipe:
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, env=environment, check=False)
+    assert done.returncode == 1
+    assert b"nobody reads what it prints" in done.stderr
+    assert b"BrokenPipeError" not in done.stderr
+
+
+@pytest.mark.parametrize("chunk", [0, 10**9])
+def test_a_chunk_that_cannot_be(packed: Path, chunk: int) -> None:
+    with pytest.raises(ConfigError, match=f"chunk: is {chunk}"):
+        Recogniser.load(packed, chunk=chunk).stream().accept(np.zeros(2 * RATE, np.float32))

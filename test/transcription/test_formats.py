@@ -75,6 +75,15 @@ def test_subtitles_are_not_too_long() -> None:
     assert [len(cue) for cue in cues_of(dense)] == [7, 7, 6]
 
 
+def test_subtitles_do_not_overlap_where_words_share_a_position() -> None:
+    words = (word("a" * 60, 1.0, 1.44, False), word("b" * 60, 1.4, 1.48))
+    shown = Writer("srt", "a").segment(Transcript(text="", words=words, start=0.0, end=3.0)).splitlines()
+    assert [line for line in shown if "-->" in line] == [
+        "00:00:01,000 --> 00:00:01,400",
+        "00:00:01,400 --> 00:00:02,400",
+    ]
+
+
 @pytest.mark.parametrize(("kind", "said"), [("text", ""), ("srt", ""), ("ctm", "")])
 def test_partial_text_is_in_json_lines_only(kind: Format, said: str) -> None:
     partial = Transcript(text="open", words=FIRST.words[:1], start=0.0, end=0.6, final=False)

@@ -93,6 +93,12 @@ def test_wav_of_a_kind_that_cannot_be_read() -> None:
         received(b"RIFFabcdAVI LIST")
 
 
+@pytest.mark.parametrize("head", [b"fLaC\0\0", b"OggS\0\2", b"ID3\4\0\0", b"RF64\xff\xff"])
+def test_other_kinds_are_not_taken_for_samples(head: bytes) -> None:
+    with pytest.raises(DataError, match="not WAV or raw samples"):
+        received(head + bytes(100))
+
+
 def test_no_microphone_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(EnvironmentFault, match="no microphone: .*pip install sounddevice"):
