@@ -10,6 +10,7 @@ Marks, as in the design: [JOIST] is a value of arXiv 2210.07353, [ours] our own 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from jointst.errors import ConfigError
@@ -81,14 +82,20 @@ class DataConfig:
     """Paired test sets."""
     unpaired: tuple[str, ...] = ("mini_unpaired",)
     """Text-only training sets; may be empty."""
+    pseudo: tuple[str, ...] = ()
+    """Further paired training sets, whose transcripts a model wrote (``jointst pseudo_label``); symbol tables, feature
+    statistics and copies at other speeds come from ``train`` alone."""
     max_tokens_per_second: float = 40.0
     """A transcript with more labels for each second of audio than this is an error (a quarter less: a warning)."""
 
     def __post_init__(self) -> None:
         for key in ("train", "dev", "test"):
             _require(bool(getattr(self, key)), key, "is empty", "name at least one data directory")
-        shared = set(self.train) & (set(self.dev) | set(self.test))
-        _require(not shared, "train", f"also a dev or test set: {' '.join(sorted(shared))}")
+        for key in ("train", "pseudo"):
+            shared = set(getattr(self, key)) & (set(self.dev) | set(self.test))
+            _require(not shared, key, f"also a dev or test set: {' '.join(sorted(shared))}")
+        both = set(self.train) & set(self.pseudo)
+        _require(not both, "pseudo", f"also under train: {' '.join(sorted(both))}", "name each set once")
         _require(self.max_tokens_per_second > 0, "max_tokens_per_second", f"is {self.max_tokens_per_second}", "> 0")
 
 
@@ -178,6 +185,8 @@ class TextEncoderConfig:
     """Repeats of a phone; fixed x 3 is as good as any [JOIST], at 40 ms a position x 2 fits our data better."""
     spread: float = 0.5
     """Standard deviation of Gaussian repeats."""
+    durations: str | None = None
+    """Folder that ``jointst durations`` wrote, ``exp/paired/durations``, say; for upsampling: durations."""
     mask_share: float = 0.15
     """Share of positions masked in training [JOIST]."""
     mask_span: int = 5
@@ -334,6 +343,7 @@ ALIGNMENT_OPTIONS: dict[str, tuple[str, ...]] = {
     "nearest": ("band",),
     "soft_dtw": ("gamma", "band"),
     "sinkhorn": ("temperature", "iterations", "prior", "band"),
+    "forced": (),
 }
 """Settings of each kind of alignment in :mod:`jointst.ops.alignment` that training can use."""
 
@@ -344,8 +354,10 @@ class ConsistencyConfig:
 
     weight: float = 0.3
     """Weight of the loss once ramped in; 0 turns it off."""
-    alignment: Literal["best", "mas", "dtw", "framewise", "random", "nearest", "soft_dtw", "sinkhorn"] = "best"
-    """How frames are paired with text positions."""
+    alignment: Literal["best", "mas", "dtw", "framewise", "random", "nearest", "soft_dtw", "sinkhorn", "forced"] = (
+        "best"
+    )
+    """How frames are paired with text positions; forced follows model.text_encoder.durations."""
     options: AlignmentConfig = field(default_factory=AlignmentConfig)
     """Options of the alignment."""
     distance: Literal["l2", "squared_l2", "mae", "cosine"] = "l2"
@@ -479,6 +491,8 @@ class TrainingConfig:
     """Updates between validations on the dev sets, each followed by a checkpoint."""
     keep_best: int = 3
     """Checkpoints with the lowest dev loss that are kept and averaged for decoding."""
+    keep_all: bool = False
+    """Keep the weights of every validation, not of the best alone, for curves along the training."""
     collapse_spread: float = 0.05
     """Alarm: the spread of a shared layer's states over their norm must not fall below this."""
     collapse_ratio: float = 0.97
@@ -619,6 +633,9 @@ class AlignConfig:
     """Utterances drawn as heat maps."""
     seed: int = 0
     """Seed of the random alignment and the mismatched pairs."""
+    along: bool = True
+    """Also measure the model before training (its fresh weights) and every checkpoint that is kept; see
+    training.keep_all."""
 
     def __post_init__(self) -> None:
         _require(self.utterances >= 2, "utterances", f"is {self.utterances}", "at least 2, for mismatched pairs")
@@ -657,12 +674,7 @@ class Config:
     """Stage 9."""
 
     def __post_init__(self) -> None:
-        _require(
-            self.model.text_encoder.upsampling != "durations",
-            "model.text_encoder.upsampling",
-            "is durations, but no stage makes durations yet",
-            "none, fixed, uniform or gaussian",
-        )
+        self._check_durations()
         layers = self.model.streaming_layers + self.model.full_context_layers
         for layer in self.loss.consistency.layers:
             _require(0 <= layer < layers, "loss.consistency.layers", f"{layer} of {layers} shared layers")
@@ -677,6 +689,24 @@ class Config:
                 f"is {self.loss.consistency.start_update}, before transducers train at {self.loss.ctc_only_updates}",
                 "start it later, or the states collapse",
             )
+
+    def _check_durations(self) -> None:
+        upsampled = self.model.text_encoder.upsampling == "durations"
+        key = "model.text_encoder.upsampling"
+        fix = "run jointst durations for a paired-only system and name its folder, exp/<name>/durations"
+        folder = self.model.text_encoder.durations
+        _require(not upsampled or folder is not None, key, "is durations without model.text_encoder.durations", fix)
+        _require(upsampled or folder is None, "model.text_encoder.durations", "is not used", f"{key}: durations")
+        pieces = upsampled and self.tokenizer.text_input == "pieces"
+        _require(not pieces, key, "is durations, but the text encoder reads pieces", "tokenizer.text_input: phones")
+        forced = self.loss.consistency.weight > 0 and self.loss.consistency.alignment == "forced"
+        _require(not forced or upsampled, "loss.consistency.alignment", "is forced", f"it needs {key}: durations")
+
+    @property
+    def durations_folder(self) -> Path | None:
+        """Where the durations of phones are, if the text encoder wants them."""
+        folder = self.model.text_encoder.durations
+        return None if folder is None else Path(folder)
 
     def idle(self) -> list[str]:
         """Sentences about settings that are in order, and yet do nothing in this training."""

@@ -33,6 +33,11 @@ def _tokenizer(context: Context) -> list[Path]:
     return [context.data / "tokenizer" / "tokenizer.model"]
 
 
+def _durations(context: Context) -> list[Path]:
+    folder, data = context.config.durations_folder, context.config.data
+    return [] if folder is None else [folder / name for name in (*data.train, *data.pseudo, *data.unpaired)]
+
+
 def _model(context: Context) -> list[Path]:
     return [context.exp / "model.safetensors"]
 
@@ -127,7 +132,7 @@ STAGES: tuple[Stage, ...] = (
         help="train the joint model; continues from the last checkpoint",
         function="jointst.training.train:run",
         sections=("data", "lexicon", "features", "tokenizer", "model", "loss", "training"),
-        inputs=lambda context: _feats(context) + _phones(context) + _tokenizer(context),
+        inputs=lambda context: _feats(context) + _phones(context) + _tokenizer(context) + _durations(context),
         outputs=_model,
         per_experiment=True,
     ),

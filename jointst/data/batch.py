@@ -42,6 +42,7 @@ class TextBatch:
         phone_lengths: (B,).
         labels: (B, U) int64.
         label_lengths: (B,).
+        durations: (B, P) int64, encoder positions of each phone, where the settings want them.
     """
 
     utterances: list[str]
@@ -49,6 +50,7 @@ class TextBatch:
     phone_lengths: Tensor
     labels: Tensor
     label_lengths: Tensor
+    durations: Tensor | None = None
 
     def to(self, device: torch.device | str) -> TextBatch:
         """The batch on a device."""
@@ -64,7 +66,7 @@ class PairedBatch:
         languages: B language codes.
         features: (B, T, F).
         feature_lengths: (B,).
-        phones, phone_lengths, labels, label_lengths: as in :class:`TextBatch`.
+        phones, phone_lengths, labels, label_lengths, durations: as in :class:`TextBatch`.
     """
 
     utterances: list[str]
@@ -75,6 +77,7 @@ class PairedBatch:
     phone_lengths: Tensor
     labels: Tensor
     label_lengths: Tensor
+    durations: Tensor | None = None
 
     def to(self, device: torch.device | str) -> PairedBatch:
         """The batch on a device."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from jointst.data.batch import LABEL_PADDING, JointBatch, PairedBatch, TextBatch, pad_ids
 from jointst.data.directory import DataDirectory
+from jointst.data.durations import FIX, durations_of_set
 from jointst.data.features import speed_directory
 from jointst.data.sampler import BucketSampler, Size
 from jointst.errors import DataError
@@ -76,20 +77,34 @@ class TextSet:
     Args:
         directories: data directories.
         symbols: symbol tables.
+        durations: folder of the durations of their phones, if the text encoder wants them.
+
+    Raises:
+        DataError: an utterance without phones, or without durations that fit.
     """
 
-    def __init__(self, directories: Sequence[DataDirectory], symbols: Symbols) -> None:
+    def __init__(
+        self, directories: Sequence[DataDirectory], symbols: Symbols, *, durations: Path | None = None
+    ) -> None:
         keys = [(directory, utterance) for directory in directories for utterance in directory.utterances]
         self.utterances = [utterance for _, utterance in keys]
         self.languages = [directory.utt2lang.get(utterance, "") for directory, utterance in keys]
         self.phones = [symbols.inputs(directory, utterance) for directory, utterance in keys]
         self.labels = [symbols.labels(directory, utterance) for directory, utterance in keys]
+        self.durations: list[Tensor] | None = None
+        if durations is not None:
+            counts = dict(zip(self.utterances, map(len, self.phones), strict=True))
+            known = durations_of_set(durations, directories, counts)
+            self.durations = [torch.tensor(known[utterance], dtype=torch.int64) for utterance in self.utterances]
 
     def sizes(self, repeats: int) -> list[Size]:
-        """What each sentence costs when phones are repeated so often."""
-        pairs = zip(self.phones, self.labels, strict=True)
+        """What each sentence costs when phones are repeated so often, or as often as their durations say."""
+        encoded = [repeats * len(phones) for phones in self.phones]
+        if self.durations is not None:
+            encoded = [int(counts.clamp_min(1).sum()) for counts in self.durations]
         return [
-            Size(positions=len(phones), encoded=repeats * len(phones), labels=len(labels)) for phones, labels in pairs
+            Size(positions=len(phones), encoded=count, labels=len(labels))
+            for phones, labels, count in zip(self.phones, self.labels, encoded, strict=True)
         ]
 
     def batch(self, indices: Sequence[int]) -> TextBatch:
@@ -102,6 +117,7 @@ class TextSet:
             phone_lengths=phone_lengths,
             labels=labels,
             label_lengths=label_lengths,
+            durations=None if self.durations is None else pad_ids([self.durations[i] for i in indices], 0)[0],
         )
 
 
@@ -113,14 +129,22 @@ class PairedSet(TextSet):
         symbols: symbol tables.
         may_lack: whether utterances without features are left out, by name; for data whose features stage was allowed
             to fail on some (``features.max_failures``).
+        durations: as in :class:`TextSet`.
 
     Raises:
         DataError: an utterance has no features and may not lack them, or a whole set has none.
     """
 
-    def __init__(self, directories: Sequence[DataDirectory], symbols: Symbols, *, may_lack: bool = False) -> None:
+    def __init__(
+        self,
+        directories: Sequence[DataDirectory],
+        symbols: Symbols,
+        *,
+        may_lack: bool = False,
+        durations: Path | None = None,
+    ) -> None:
         directories = [_with_features(directory, may_lack) for directory in directories]
-        super().__init__(directories, symbols)
+        super().__init__(directories, symbols, durations=durations)
         keys = [(directory, utterance) for directory in directories for utterance in directory.utterances]
         self._scp = [directory.feats_scp[utterance] for directory, utterance in keys]
         self.frames = [directory.utt2num_frames[utterance] for directory, utterance in keys]
@@ -132,6 +156,18 @@ class PairedSet(TextSet):
             Size(positions=frames, encoded=positions_in(frames, subsampling), labels=len(labels))
             for frames, labels in pairs
         ]
+
+    def check_durations(self, subsampling: int) -> None:
+        """Check that the durations of each utterance sum to its encoder positions.
+
+        Raises:
+            DataError: they do not, by name.
+        """
+        for utterance, frames, counts in zip(self.utterances, self.frames, self.durations or (), strict=False):
+            positions = positions_in(frames, subsampling)
+            if int(counts.sum()) != positions:
+                problem = f"has durations that sum to {int(counts.sum())}, its speech has {positions} positions"
+                raise DataError(problem, utterance=utterance, fix=f"its features are others: {FIX}")
 
     def features(self, i: int) -> Tensor:
         """Features of utterance ``i``, (T, F) float32.
@@ -163,6 +199,7 @@ class PairedSet(TextSet):
             phone_lengths=text.phone_lengths,
             labels=text.labels,
             label_lengths=text.label_lengths,
+            durations=text.durations,
         )
 
 
