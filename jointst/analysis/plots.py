@@ -261,6 +261,30 @@ def training_curves(log: Sequence[Mapping[str, Any]], layers: Sequence[str] = ()
     return figure
 
 
+def probe_curves(tasks: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Macro accuracy of probes over the layers, a panel for each task, chance as a dotted line.
+
+    Args:
+        tasks: name to ``chance`` and ``layers`` (``layer``, ``accuracy``, ``interval``).
+    """
+    with _styled():
+        figure = Figure(figsize=(3.2 * len(tasks), 3.4), layout="constrained")
+        axes = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
+        for axis, (name, task) in zip(axes, tasks.items()):
+            layers = task["layers"]
+            values = [100 * layer["accuracy"] for layer in layers]
+            spans = [100 * layer["interval"] for layer in layers]
+            places = range(len(layers))
+            axis.errorbar(places, values, yerr=spans, color=SERIES[0], marker="o", capsize=2)
+            axis.axhline(100 * task["chance"], color=SERIES[3], linestyle=":", linewidth=1.2)
+            names = [layer["layer"].replace("full-context", "full").replace("streaming", "str.") for layer in layers]
+            axis.set_xticks(places, names, rotation=40, ha="right")
+            axis.set_title(name)
+            axis.set_ylim(0, 102)
+        axes[0].set_ylabel("macro accuracy, %")
+    return figure
+
+
 GROUPS = ("Training losses", "Development losses", "Consistency loss of each layer", "Spread of states")
 
 
