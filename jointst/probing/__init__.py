@@ -1,1 +1,1 @@
-"""Linear probes of frozen states, forced alignment by them, durations of phones, pseudo-labels."""
+"""Linear probes of frozen states."""
