@@ -213,8 +213,8 @@ def time_section(layers: Mapping[str, Any]) -> Section:
         truth, last = layers["layers"][0]["times"], [layer["times"]["best"] for layer in layers["layers"]]
         best = min(range(len(last)), key=lambda i: last[i]["median_ms"])
         intro += (
-            f"The true times of {truth['best']['phones']} sounds are known here. Layer {layers['layers'][best]['layer']} "
-            f"is nearest: half of the sounds are within {last[best]['median_ms']:.0f} ms, and "
+            f"The true times of {truth['best']['phones']} sounds are known here. "
+            f"Layer {layers['layers'][best]['layer']} is nearest: half of the sounds are within {last[best]['median_ms']:.0f} ms, and "
             f"{percent(last[best]['within_100_ms'])} % within 100 ms. Spacing the sounds evenly gives "
             f"{truth['framewise']['median_ms']:.0f} ms and {percent(truth['framewise']['within_100_ms'])} %."
         )
@@ -222,8 +222,8 @@ def time_section(layers: Mapping[str, Any]) -> Section:
         intro += "True times are not known of these sets: the curve compares the right text with another one instead."
     caption = (
         "Each line is the model at one point of its training, from fresh weights (dashed) to the end (dark), over its "
-        "layers from the first to the last. Even spacing looks at no sound at all; possible is the truth rounded to the "
-        "model's steps in time. Right: distance to the right text over that to another sentence's; 1 means that "
+        "layers from the first to the last. Even spacing looks at no sound at all; possible is the truth rounded to "
+        "the model's steps in time. Right: distance to the right text over that to another sentence's; 1 means that "
         "the layer cannot tell them apart."
     )
     curves = figure(inline(svg_of(time_curves(points)), "times", caption), caption)
@@ -236,7 +236,9 @@ def _time_table(points: Sequence[Mapping[str, Any]]) -> str:
         for layer in point["layers"]:
             found = layer["times"]["best"]
             shares = [percent(found[key]) for key in ("within_50_ms", "within_100_ms")]
-            rows.append([point["name"], layer["layer"], f"{found['median_ms']:.0f}", *shares, f"{found['bias_ms']:+.0f}"])
+            rows.append(
+                [point["name"], layer["layer"], f"{found['median_ms']:.0f}", *shares, f"{found['bias_ms']:+.0f}"]
+            )
     header = ["Model", "Layer", "Median, ms", "Within 50 ms, %", "Within 100 ms, %", "Late by, ms"]
     return html_table(header, rows)
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from jointst.data.directory import DataDirectory, read_table, write_table
 from jointst.errors import DataError
 
-FIX = "run jointst durations with the settings of the paired-only system, whose folder model.text_encoder.durations names"
+FIX = (
+    "run jointst durations with the settings of the paired-only system, whose folder model.text_encoder.durations names"
+)
 
 
 def read_durations(folder: Path, directory: DataDirectory) -> dict[str, list[int]]:

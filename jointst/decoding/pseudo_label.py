@@ -1,7 +1,7 @@
 """``jointst pseudo_label``: transcripts of unpaired speech by a trained model, where it is sure of them.
 
-The set it writes is a data directory like any other; named in ``data.pseudo`` of another system, whatever that is, it is
-trained on as paired speech. Stages 3 and 4 make its phones and features.
+The set it writes is a data directory like any other; named in ``data.pseudo`` of another system, whatever that is, it
+is trained on as paired speech. Stages 3 and 4 make its phones and features.
 """
 
 from __future__ import annotations
@@ -181,5 +181,7 @@ def _sentence(name: str, record: dict[str, object]) -> str:
     sentence = f"{record['kept']} of {record['utterances']} utterances of {name} kept"
     rates = [record["error_rate_of_kept"], record["error_rate_of_all"]]
     if all(isinstance(rate, float) for rate in rates):
-        sentence += f", {100 * float(str(rates[0])):.1f} % of their words wrong (of all {100 * float(str(rates[1])):.1f})"
+        sentence += (
+            f", {100 * float(str(rates[0])):.1f} % of their words wrong (of all {100 * float(str(rates[1])):.1f})"
+        )
     return sentence

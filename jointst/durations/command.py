@@ -153,4 +153,6 @@ def _summary(report: dict[str, Any], utterances: int) -> str:
     if found is not None:
         what += f", dev median {found['median_ms']:.0f} ms off, {100 * found['within_100_ms']:.0f} % within 100 ms"
     errors = report["mean_error_of_predicted_durations_ms"]
-    return what + f"; predicted within {errors['predicted']:.0f} ms on average (phone means {errors['mean_of_phone']:.0f})"
+    return (
+        what + f"; predicted within {errors['predicted']:.0f} ms on average (phone means {errors['mean_of_phone']:.0f})"
+    )

@@ -67,9 +67,7 @@ def _measure(
     """Macro accuracy in each layer, of examples (fit, test) by layer."""
     found = {}
     for layer, (inputs, held) in examples.items():
-        probe = LinearProbe.fit(
-            inputs.float(), fit, classes, iterations=config.iterations, decay=config.decay
-        )
+        probe = LinearProbe.fit(inputs.float(), fit, classes, iterations=config.iterations, decay=config.decay)
         found[layer] = macro_accuracy(probe(held.float()).argmax(-1), test)
     return found
 
@@ -105,9 +103,7 @@ def probe_utterances(side: Side, labels: Sequence[str], config: ProbeConfig) -> 
     return len(classes), _summary(side.layers, runs)
 
 
-def probe_frames(
-    side: Side, utterance_classes: Sequence[str], config: ProbeConfig
-) -> tuple[int, list[Score]]:
+def probe_frames(side: Side, utterance_classes: Sequence[str], config: ProbeConfig) -> tuple[int, list[Score]]:
     """Probes of single positions for their phones, fitted and tested on different utterances.
 
     Args:

@@ -40,7 +40,10 @@ _MAIN = threading.main_thread()
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 _LAST, _WORD, _END, _PHONEME = 0, 1, 5, 7  # espeak_EVENT_TYPE
-_PHONEME_EVENTS, _PHONEME_IPA = 1, 2  # options of espeak_Initialize: phonemes as events too, in IPA; samples stay the same
+_PHONEME_EVENTS, _PHONEME_IPA = (
+    1,
+    2,
+)  # options of espeak_Initialize: phonemes as events too, in IPA; samples stay the same
 _SHORT_PAUSE: Seconds = 0.05
 """A shorter silent event between two phones belongs to the first: links between consonants have no IPA symbol."""
 _MODIFIERS = re.compile("[\u02b0-\u02ff\u0300-\u036f]+")
@@ -109,7 +112,9 @@ class Synthesiser:
             self._blocks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         if events:
             pointer = ctypes.cast(events, ctypes.POINTER(_Event))
-            for event in itertools.takewhile(lambda event: event.type != _LAST, (pointer[i] for i in itertools.count())):
+            for event in itertools.takewhile(
+                lambda event: event.type != _LAST, (pointer[i] for i in itertools.count())
+            ):
                 at = event.audio_position / 1000
                 if event.type == _WORD:
                     self.word_starts.append(at)
