@@ -214,8 +214,8 @@ def time_section(layers: Mapping[str, Any]) -> Section:
         best = min(range(len(last)), key=lambda i: last[i]["median_ms"])
         intro += (
             f"The true times of {truth['best']['phones']} sounds are known here. "
-            f"Layer {layers['layers'][best]['layer']} is nearest: half of the sounds are within {last[best]['median_ms']:.0f} ms, and "
-            f"{percent(last[best]['within_100_ms'])} % within 100 ms. Spacing the sounds evenly gives "
+            f"Layer {layers['layers'][best]['layer']} is nearest: half of the sounds are within "
+            f"{last[best]['median_ms']:.0f} ms, and {percent(last[best]['within_100_ms'])} % within 100 ms. Spacing the sounds evenly gives "
             f"{truth['framewise']['median_ms']:.0f} ms and {percent(truth['framewise']['within_100_ms'])} %."
         )
     else:

@@ -67,23 +67,24 @@ class LinearProbe:
             decay: of the squared weights, for each example.
             balanced: whether classes count alike, however many examples they have.
         """
-        standard = Standard.of(examples)
-        inputs = standard(examples)
-        counts = torch.bincount(labels, minlength=classes).float()
-        weights = 1.0 / counts.clamp_min(1.0) if balanced else None
-        parameters = torch.zeros(inputs.shape[1] + 1, classes, requires_grad=True)
-        optimiser = torch.optim.LBFGS([parameters], max_iter=iterations, line_search_fn="strong_wolfe")
-
-        def loss() -> Tensor:
-            optimiser.zero_grad()
-            value = cross_entropy(inputs @ parameters[:-1] + parameters[-1], labels, weight=weights)
-            value = value + decay * parameters[:-1].square().sum()
-            value.backward()  # type: ignore[no-untyped-call]
-            return value
-
-        # inference mode of a caller would leave no gradients
+        # A caller's inference mode would leave no gradients, and its tensors have none.
         with torch.inference_mode(False), torch.enable_grad():
-            optimiser.step(loss)  # type: ignore[arg-type]
+            examples, labels = examples.clone(), labels.clone()
+            standard = Standard.of(examples)
+            inputs = standard(examples)
+            counts = torch.bincount(labels, minlength=classes).float()
+            weights = 1.0 / counts.clamp_min(1.0) if balanced else None
+            parameters = torch.zeros(inputs.shape[1] + 1, classes, requires_grad=True)
+            optimiser = torch.optim.LBFGS([parameters], max_iter=iterations, line_search_fn="strong_wolfe")
+
+            def loss() -> Tensor:
+                optimiser.zero_grad()
+                value = cross_entropy(inputs @ parameters[:-1] + parameters[-1], labels, weight=weights)
+                value = value + decay * parameters[:-1].square().sum()
+                value.backward()  # type: ignore[no-untyped-call]
+                return value
+
+            optimiser.step(loss)  # type: ignore[no-untyped-call]
         fitted = parameters.detach()
         return cls(standard, fitted[:-1], fitted[-1])
 
@@ -96,7 +97,7 @@ def macro_accuracy(predicted: Tensor, labels: Tensor) -> float:
         labels: (K,) int64.
     """
     right = (predicted == labels).float()
-    shares = [float(right[labels == label].mean()) for label in labels.unique()]
+    shares = [float(right[labels == label].mean()) for label in sorted(set(labels.tolist()))]
     return sum(shares) / len(shares)
 
 

@@ -43,18 +43,19 @@ def run(context: Context) -> Made:
     speakers = {key: speaker for directory in directories for key, speaker in directory.utt2spk.items()}
     batch = context.config.decoding.batch_utterances
     states = collect(trained, paired, times, batch=batch, limit=config.utterances)
-    result = {
+    tasks = _tasks(context, states, speakers)
+    result: dict[str, Any] = {
         "sets": list(names),
         "utterances": len(states.utterances),
         "splits": config.splits,
         "phones_from": "phone_times" if states.times else "the best alignment at the last shared layer",
-        "tasks": _tasks(context, states, speakers),
+        "tasks": tasks,
     }
     folder = context.exp / "probe"
     text = probe_text(result)
     write_atomically(folder / "probe.txt", text)
     write_atomically(folder / "probe.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    measured = {name: task for name, task in result["tasks"].items() if "layers" in task}
+    measured = {name: task for name, task in tasks.items() if "layers" in task}
     if measured:
         save(probe_curves(measured), folder / "probe")
     print(text, end="", flush=True)

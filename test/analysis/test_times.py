@@ -67,8 +67,8 @@ def test_the_stage_reports_milliseconds_before_and_after_training(
     for layer in (*result["layers"], *result["along"][0]["layers"]):
         assert layer["times"]["best"]["phones"] == sum(map(len, spoken.values()))
         assert layer["times"]["grid"]["median_ms"] <= 20
-        # The phones are evenly spaced, so that nothing beats even spacing.
-        assert layer["times"]["framewise"]["median_ms"] < layer["times"]["random"]["median_ms"]
+        # The phones are evenly spaced up to the last 80 ms of an utterance.
+        assert layer["times"]["framewise"]["median_ms"] <= 40.01 < layer["times"]["best"]["median_ms"]
     # The toy model is what its seed draws: nothing has been trained, so both points are one.
     assert result["along"][0]["layers"] == result["layers"]
     assert "how far the best alignment is off" in capsys.readouterr().out
