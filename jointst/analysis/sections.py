@@ -215,8 +215,9 @@ def time_section(layers: Mapping[str, Any]) -> Section:
         intro += (
             f"The true times of {truth['best']['phones']} sounds are known here. "
             f"Layer {layers['layers'][best]['layer']} is nearest: half of the sounds are within "
-            f"{last[best]['median_ms']:.0f} ms, and {percent(last[best]['within_100_ms'])} % within 100 ms. Spacing the sounds evenly gives "
-            f"{truth['framewise']['median_ms']:.0f} ms and {percent(truth['framewise']['within_100_ms'])} %."
+            f"{last[best]['median_ms']:.0f} ms, and {percent(last[best]['within_100_ms'])} % within 100 ms. "
+            f"Spacing the sounds evenly gives {truth['framewise']['median_ms']:.0f} ms and "
+            f"{percent(truth['framewise']['within_100_ms'])} %."
         )
     else:
         intro += "True times are not known of these sets: the curve compares the right text with another one instead."

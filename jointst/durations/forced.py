@@ -94,7 +94,10 @@ def fit(items: Sequence[Spoken], durations: Sequence[Tensor], classes: int, iter
 
 
 def aligned(items: Sequence[Spoken], probe: LinearProbe) -> list[Tensor]:
-    """Durations (P + 2,) of each utterance on the most likely path through its phones, in order (kind ``mas``)."""
+    """Durations (P + 2,) of each utterance on the most likely path through its phones, in order.
+
+    The kind is ``mas``: every phone has a position, unless there are fewer positions than phones.
+    """
     found: list[Tensor] = []
     for part in _parts(items, 64):
         states = pad_sequence([item.states.float() for item in part], batch_first=True)
@@ -103,7 +106,7 @@ def aligned(items: Sequence[Spoken], probe: LinearProbe) -> list[Tensor]:
         counts = torch.tensor([len(item.phones) for item in part])
         scores = probe(states).log_softmax(-1)  # (B, N, C)
         cost = -scores.gather(2, phones[:, None, :].expand(-1, scores.shape[1], -1))  # (B, N, P + 2)
-        index = align("mas", cost, lengths, counts).index
+        index = align("mas", cost, lengths, counts, max_step=0).index
         assert index is not None
         rows = zip(durations_of(index, lengths, phones.shape[1]), counts.tolist(), strict=True)
         found += [row[:count] for row, count in rows]
