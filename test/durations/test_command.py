@@ -9,6 +9,7 @@ import shutil
 import pytest
 import torch
 
+from jointst.build import load_trained
 from jointst.config import (
     Config,
     ConsistencyConfig,
@@ -23,8 +24,10 @@ from jointst.data.directory import DataDirectory
 from jointst.data.durations import read_durations
 from jointst.durations.command import run
 from jointst.errors import ConfigError, DataError
+from jointst.models.objective import joint_loss
 from jointst.nn.text_encoder import position_durations, repeats_of
 from jointst.stage import Context
+from jointst.training.data import training_set
 from jointst.training.train import run as train
 from jointst.units import positions_in
 
@@ -49,7 +52,7 @@ def _forced(paired: Context, *, folder: str = "exp/toy/durations") -> Context:
     )
     consistency = ConsistencyConfig(alignment="forced", start_update=1, ramp_updates=1)
     loss = LossConfig(ctc_only_updates=1, consistency=consistency)
-    training = TrainingConfig(max_updates=4, validate_every=2, warmup_updates=1)
+    training = TrainingConfig(max_updates=2, validate_every=2, warmup_updates=1)
     config = dataclasses.replace(paired.config, model=model, loss=loss, training=training)
     return dataclasses.replace(paired, config=config, name="forced")
 
@@ -71,10 +74,17 @@ def test_durations_and_training_with_them(toy: Context) -> None:
     assert {key: len(counts) for key, counts in predicted.items()} == {
         key: len(phones.split()) for key, phones in texts.phones.items()
     }
-    train(_forced(paired))
-    lines = [json.loads(line) for line in (toy.exp.parent / "forced/log.jsonl").read_text().splitlines()]
-    assert any("consistency/layer2" in line for line in lines)
-    assert any("text_streaming" in line for line in lines)
+    forced = _forced(paired)
+    train(forced)
+    trained = load_trained(forced)
+    joint, _ = training_set(forced.config, toy.data, trained.symbols)
+    batch = joint.batch(0)
+    assert batch.unpaired is not None and batch.unpaired.durations is not None
+    loss = joint_loss(trained.model, batch, forced.config.loss, update=3)
+    assert {"consistency/layer2", "text_streaming", "text_full_context"} <= loss.parts.keys()
+    assert loss.transcripts is not None and loss.speech is not None
+    # With a position for each moment, only phones of no duration make text longer than speech.
+    assert bool((loss.transcripts.lengths >= loss.speech.lengths[: len(loss.transcripts.lengths)]).all())
 
 
 def test_faults_are_named(toy: Context) -> None:
