@@ -79,10 +79,12 @@ def test_durations_and_training_with_them(toy: Context) -> None:
     trained = load_trained(forced)
     joint, _ = training_set(forced.config, toy.data, trained.symbols)
     batch = joint.batch(0)
-    assert batch.unpaired is not None and batch.unpaired.durations is not None
+    assert batch.unpaired is not None
+    assert batch.unpaired.durations is not None
     loss = joint_loss(trained.model, batch, forced.config.loss, update=3)
     assert {"consistency/layer2", "text_streaming", "text_full_context"} <= loss.parts.keys()
-    assert loss.transcripts is not None and loss.speech is not None
+    assert loss.transcripts is not None
+    assert loss.speech is not None
     # With a position for each moment, only phones of no duration make text longer than speech.
     assert bool((loss.transcripts.lengths >= loss.speech.lengths[: len(loss.transcripts.lengths)]).all())
 
