@@ -111,5 +111,10 @@ COMMANDS: tuple[Command, ...] = (
         help="recognise sound files, a pipe or a microphone with the model that stage 10 packed",
         function="jointst.transcription.command:run",
     ),
+    Command(
+        name="fix",
+        help="mend data directories (order, line ends, keys, empty and leaked sentences) and keep a backup",
+        function="jointst.data.fix:run",
+    ),
 )
 """What works wherever a packed model was copied to."""

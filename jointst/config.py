@@ -28,7 +28,7 @@ def _require(holds: bool, key: str, problem: str, fix: str = "") -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class MiniConfig:
-    """Size of the synthetic ``mini`` corpus."""
+    """Size of the ``mini`` corpus."""
 
     train_utterances: int = 200
     """Training utterances per language."""
@@ -47,6 +47,99 @@ class MiniConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SyntheticConfig:
+    """The ``synthetic`` corpus: any sentences, spoken by speech synthesisers."""
+
+    sentences: tuple[str, ...] = ("grammar",)
+    """Where sentences come from: grammar (those of mini), libreoffice_help, or files of one sentence a line (plain or
+    .gz), with {lang} for the language in their paths."""
+    engines: tuple[str, ...] = ("espeak",)
+    """Synthesisers, which take turns in the languages that they speak: espeak, pico (the extra tts)."""
+    test_engines: tuple[str, ...] = ()
+    """Synthesisers heard in the set synthetic_test_engine alone."""
+    train_hours: float = 0.1
+    """Hours of training speech per language."""
+    dev_utterances: int = 20
+    """Development utterances per language, in voices of their own."""
+    test_utterances: int = 50
+    """Test utterances per language, in voices of their own; the same sentences are spoken by each of test_engines."""
+    seed: int = 0
+    """Seed of voices, rates, pitches and the choice of sentences."""
+
+    def __post_init__(self) -> None:
+        _require(self.train_hours > 0, "train_hours", f"is {self.train_hours}", "> 0")
+        for key in ("dev_utterances", "test_utterances"):
+            _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "at least 1")
+        for key in ("sentences", "engines"):
+            _require(bool(getattr(self, key)), key, "is empty", "name at least one")
+        shared = set(self.engines) & set(self.test_engines)
+        _require(not shared, "test_engines", f"also in engines: {' '.join(sorted(shared))}", "hold them out, or not")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableConfig:
+    """The ``table`` corpus: your own list of recordings."""
+
+    files: tuple[str, ...] = ()
+    """CSV (.csv), TSV (.tsv) or JSON lines (.jsonl) files with path, text, speaker, language and, if you like, split;
+    audio paths are relative to the file."""
+    normalise: bool = True
+    """Bring text into the form that is trained on and scored; false where it is in that form already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LibrispeechConfig:
+    """The ``librispeech`` corpus."""
+
+    root: str | None = None
+    """Folder LibriSpeech of the corpus on disk; without it, the corpus is downloaded."""
+    train: tuple[str, ...] = ("train-clean-100",)
+    """Parts to train on, such as train-clean-360, train-other-500, train-clean-5."""
+    dev: tuple[str, ...] = ("dev-clean", "dev-other")
+    """Development parts."""
+    test: tuple[str, ...] = ("test-clean", "test-other")
+    """Test parts, each a set of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleursConfig:
+    """The ``fleurs`` corpus."""
+
+    root: str | None = None
+    """Folder of the corpus on disk, which holds en_us and so on; without it, the corpus is downloaded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonVoiceConfig:
+    """The ``common_voice`` corpus."""
+
+    root: str | None = None
+    """Folder of a release on disk, which holds de, en and so on; without it, the release is downloaded."""
+    release: str = "cv-corpus-13.0-2023-03-09"
+    """Release to download."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlsConfig:
+    """The ``mls`` corpus, Multilingual LibriSpeech."""
+
+    root: str | None = None
+    """Folder of the corpus on disk, which holds mls_german and so on; without it, the corpus is downloaded."""
+    opus: bool = True
+    """The smaller release in Opus (mls_german_opus), not the one in FLAC."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoxpopuliConfig:
+    """The ``voxpopuli`` corpus."""
+
+    root: str | None = None
+    """Folder of the corpus on disk, which holds raw_audios; without it, the corpus is downloaded."""
+    years: tuple[int, ...] = tuple(range(2009, 2021))
+    """Years whose sessions are downloaded."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CorpusConfig:
     """Which corpora stage 1 prepares."""
 
@@ -59,11 +152,39 @@ class CorpusConfig:
     """Folder for downloaded archives."""
     unpaired_sentences: int = 5000
     """At most this many unpaired sentences per language from a text source."""
+    text_files: tuple[str, ...] = ()
+    """For the source text_files: plain or gzip files, one sentence a line; {lang} in a path stands for the language;
+    a path without it needs a single language; * and ** match many files."""
+    longest_sentence: int = 300
+    """Sentences of text_files with more characters are left out."""
     mini: MiniConfig = field(default_factory=MiniConfig)
-    """Settings of the synthetic corpus."""
+    """Settings of the ``mini`` corpus."""
+    synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
+    """Settings of the ``synthetic`` corpus."""
+    table: TableConfig = field(default_factory=TableConfig)
+    """Settings of the ``table`` corpus."""
+    librispeech: LibrispeechConfig = field(default_factory=LibrispeechConfig)
+    """Settings of the ``librispeech`` corpus."""
+    fleurs: FleursConfig = field(default_factory=FleursConfig)
+    """Settings of the ``fleurs`` corpus."""
+    common_voice: CommonVoiceConfig = field(default_factory=CommonVoiceConfig)
+    """Settings of the ``common_voice`` corpus."""
+    mls: MlsConfig = field(default_factory=MlsConfig)
+    """Settings of the ``mls`` corpus."""
+    voxpopuli: VoxpopuliConfig = field(default_factory=VoxpopuliConfig)
+    """Settings of the ``voxpopuli`` corpus."""
 
     def __post_init__(self) -> None:
         _require(bool(self.languages), "languages", "is empty", "name at least one language")
+        _require(self.unpaired_sentences > 0, "unpaired_sentences", f"is {self.unpaired_sentences}", "at least 1")
+        _require(self.longest_sentence > 0, "longest_sentence", f"is {self.longest_sentence}", "at least 1")
+        for path in self.text_files:
+            _require(
+                "{lang}" in path or len(self.languages) == 1,
+                "text_files",
+                f"{path!r} does not say its language",
+                "put {lang} into the path, or name one language in languages",
+            )
         for code in self.languages:
             _require(code in LANGUAGES, "languages", f"{code!r} is unknown", f"known: {' '.join(sorted(LANGUAGES))}")
 
@@ -251,9 +372,12 @@ class ModelConfig:
     left_chunks: int = 8
     """Chunks of the past that streaming attention sees."""
     right_context: int = -1
-    """Positions of the future that full-context attention sees; -1 for all. [JOIST] 900 ms."""
+    """Positions of the future that the full-context encoder sees in all, shared out evenly over its layers (rounded
+    down), whose convolutions are then causal; -1 for the whole utterance. [JOIST] 900 ms."""
     dropout: float = 0.1
     """Dropout in the conformer layers."""
+    language_embedding: bool = False
+    """Add a learned vector of the utterance's language to what enters the shared encoders, for speech and text."""
     text_encoder: TextEncoderConfig = field(default_factory=TextEncoderConfig)
     """The text encoder."""
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
@@ -294,7 +418,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "streaming_layers": 3,
         "full_context_layers": 5,
         "heads": 8,
-        "right_context": 15,
+        "right_context": 22,
         "text_encoder": {"layers": 2},
         "decoder": {"embedding_dim": 320, "joint_dim": 640},
     },
@@ -471,6 +595,9 @@ class TrainingConfig:
     """Bounds of an unpaired text batch."""
     paired_text_share: float = 0.5
     """Share of the paired batch whose transcripts also go through the text branch ([JOIST] half and half)."""
+    sampling_temperature: float = 1.0
+    """A language with n utterances (or unpaired sentences) is drawn in proportion to n^(1/this): 1 is as the data are,
+    more evens the languages out."""
     accumulate: int = 1
     """Batches for each update."""
     peak_rate: float = 2e-3
@@ -508,6 +635,9 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for key in ("max_updates", "accumulate", "peak_rate", "gradient_clip", "validate_every", "keep_best"):
             _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+        _require(
+            self.sampling_temperature >= 1, "sampling_temperature", f"is {self.sampling_temperature}", "at least 1"
+        )
         for key in ("warmup_updates", "weight_decay", "workers", "collapse_spread"):
             _require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
         for key in ("paired_text_share", "hold_share"):
@@ -603,7 +733,7 @@ class TuneConfig:
 
     lm_weights: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
     """Values tried for decoding.lm_weight, with every value of the others."""
-    ilm_weights: tuple[float, ...] = (0.1, 0.2, 0.4, 0.6)
+    ilm_weights: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4)
     """Values tried for decoding.ilm_weight, where the internal language model is subtracted."""
     label_bonuses: tuple[float, ...] = (0.0, 0.5, 1.0)
     """Values tried for decoding.label_bonus."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from jointst.config import Config
 
@@ -170,11 +172,33 @@ def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
     Raises:
         OSError: the disk is full or the folder cannot be written; a file that was there stays as it was.
     """
+    with _renamed_when_done(path) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_lines_atomically(path: Path, lines: Iterable[str]) -> None:
+    """Write lines as they come, so that a long file is never in memory; whole or nothing, as the other.
+
+    Args:
+        path: the file; its folder is made.
+        lines: text with its line feeds (UTF-8).
+
+    Raises:
+        OSError: as for :func:`write_atomically`.
+    """
+    with _renamed_when_done(path) as stream:
+        for line in lines:
+            stream.write(line.encode())
+
+
+@contextlib.contextmanager
+def _renamed_when_done(path: Path) -> Iterator[BinaryIO]:
+    """A temporary file beside ``path`` that takes its place once everything is written and flushed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as stream:
-            stream.write(content.encode() if isinstance(content, str) else content)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)

@@ -25,6 +25,12 @@ def _user_lexicons(context: Context) -> list[Path]:
     return [] if user is None else present(Path(user.replace("{lang}", code)) for code in LANGUAGES)
 
 
+def _corpus_files(context: Context) -> list[Path]:
+    from jointst.data.corpora import user_files
+
+    return present(user_files(context.config.corpus))
+
+
 def _lexicon(context: Context) -> list[Path]:
     return [context.data / "lang" / "phones.txt"]
 
@@ -87,6 +93,7 @@ STAGES: tuple[Stage, ...] = (
         help="make data directories: train, dev, test without shared sentences, and unpaired text",
         function="jointst.data.corpora:run",
         sections=("corpus",),
+        inputs=_corpus_files,
         outputs=_texts,
     ),
     Stage(

@@ -16,6 +16,7 @@ PACKAGES = (
     "av",
     "espeakng-loader",
     "espnet_tts_frontend",
+    "indic-numtowords",
     "jiwer",
     "jsonargparse",
     "kaldiio",

@@ -103,8 +103,8 @@ def measure(
     batches = list(in_order(paired, config.decoding.batch_utterances, config.align.utterances))
     for batch in progress(batches, desc="align", unit="batch"):
         moved = batch.to(trained.device)
-        speech = trained.model.encode_speech(moved.features, moved.feature_lengths)
-        text = trained.model.encode_text(moved.phones, moved.phone_lengths, moved.durations)
+        speech = trained.model.encode_speech(moved.features, moved.feature_lengths, moved.languages)
+        text = trained.model.encode_text(moved.phones, moved.phone_lengths, moved.durations, moved.languages)
         phones = [row[:length].tolist() for row, length in zip(batch.phones, batch.phone_lengths, strict=True)]
         partners, same = choose_partners(batch.languages, phones, generator)
         same_language += same

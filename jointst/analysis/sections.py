@@ -44,9 +44,8 @@ def error_section(scores: Mapping[str, Any]) -> Section:
         parts += [_error_table(decoders), _voice_table(decoders), _remarks(decoders)]
     if not parts:
         return Section(key="errors", title="Error rates", body="")
-    version = scores["normaliser_version"]
     intro = paragraph(
-        f"References and hypotheses were both normalised by {scores['normaliser']} version {version}. Rates in %.",
+        f"References and hypotheses were both normalised by {scores['normaliser']}. Rates in %.",
         "note",
     )
     return Section(key="errors", title="Error rates", body=intro + "".join(parts))

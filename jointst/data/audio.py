@@ -52,9 +52,9 @@ def load_audio(
 
     try:
         if entry.endswith("|"):
-            samples, rate = _cut(*_read_pipe(entry), segment)
+            samples, rate = _cut(*read_pipe(entry), segment)
         elif is_ark(entry):
-            samples, rate = _cut(*_read_ark(entry), segment)
+            samples, rate = _cut(*read_ark(entry), segment)
         else:
             samples, rate = _read_file(entry, segment)
         if samples.ndim == 2:  # (T, channels) -> (T,)
@@ -104,7 +104,12 @@ def _read_file(entry: str, segment: Segment | None) -> tuple[Samples, float]:
         raise DataError(f"cannot be read as audio: {error}", fix="convert it to WAV or FLAC, or restore it") from None
 
 
-def _read_ark(entry: str) -> tuple[Samples, float]:
+def read_ark(entry: str) -> tuple[Samples, float]:
+    """Samples (T,) or (T, channels) and the rate of ``path.ark:offset``.
+
+    Raises:
+        DataError: no such ark, or no audio there.
+    """
     import kaldiio
     import numpy as np
 
@@ -122,7 +127,12 @@ def _read_ark(entry: str) -> tuple[Samples, float]:
     return (samples / scale).astype(np.float32), float(rate)
 
 
-def _read_pipe(entry: str) -> tuple[Samples, float]:
+def read_pipe(entry: str) -> tuple[Samples, float]:
+    """Samples (T,) or (T, channels) and the rate of the output of ``command |``.
+
+    Raises:
+        DataError: pipes are not allowed, the command failed, or it gave no audio.
+    """
     import soundfile
 
     if os.environ.get(PIPES) != "1":

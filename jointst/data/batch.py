@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
@@ -22,13 +22,13 @@ LABEL_PADDING = 1
 
 def _to(batch: AnyBatch, device: torch.device | str) -> AnyBatch:
     moved: dict[str, Any] = {}
-    for field in dataclasses.fields(batch):
-        value = getattr(batch, field.name)
+    for item in dataclasses.fields(batch):
+        value = getattr(batch, item.name)
         if isinstance(value, Tensor):
             value = value.to(device, non_blocking=True)
         elif hasattr(value, "to"):
             value = value.to(device)
-        moved[field.name] = value
+        moved[item.name] = value
     return dataclasses.replace(batch, **moved)
 
 
@@ -42,6 +42,7 @@ class TextBatch:
         phone_lengths: (B,).
         labels: (B, U) int64.
         label_lengths: (B,).
+        languages: B language codes, or empty where they are not known.
         durations: (B, P) int64, encoder positions of each phone, where the settings want them.
     """
 
@@ -50,6 +51,7 @@ class TextBatch:
     phone_lengths: Tensor
     labels: Tensor
     label_lengths: Tensor
+    languages: list[str] = field(default_factory=list)
     durations: Tensor | None = None
 
     def to(self, device: torch.device | str) -> TextBatch:

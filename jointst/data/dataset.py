@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import kaldiio
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from jointst.data.batch import LABEL_PADDING, JointBatch, PairedBatch, TextBatch, pad_ids
 from jointst.data.directory import DataDirectory
 from jointst.data.durations import FIX, durations_of_set
 from jointst.data.features import speed_directory
-from jointst.data.sampler import BucketSampler, Size
+from jointst.data.sampler import BucketSampler, Sizes
 from jointst.errors import DataError
+from jointst.progress import progress
 from jointst.text.lexicon import PhoneTable
 from jointst.text.tokenizer import Tokenizer
 from jointst.units import positions_in
@@ -46,29 +50,58 @@ class Symbols:
         """Symbols that the text encoder knows."""
         return self.phones.size if self.text_input == "phones" else self.tokenizer.size
 
-    def inputs(self, directory: DataDirectory, utterance: str) -> Tensor:
-        """Input of the text encoder for an utterance, (P,) int64, at least one symbol.
+    def inputs(self, directory: DataDirectory, utterance: str) -> list[int]:
+        """Input of the text encoder for an utterance, P ids, at least one.
 
         Raises:
             DataError: it has no phones.
         """
         if self.text_input == "pieces":
-            ids = self.tokenizer.encode(directory.text[utterance])
-        else:
-            phones = directory.phones.get(utterance, "")
-            if not phones:
-                raise DataError(
-                    "has no phones",
-                    path=directory.path / "phones",
-                    utterance=utterance,
-                    fix="run stage 3, lexicon, and look at unknown_<language>.txt",
-                )
-            ids = self.phones.encode(phones)
-        return torch.tensor(ids, dtype=torch.int64)
+            return self.tokenizer.encode(directory.text[utterance])
+        phones = directory.phones.get(utterance, "")
+        if not phones:
+            raise DataError(
+                "has no phones",
+                path=directory.path / "phones",
+                utterance=utterance,
+                fix="run stage 3, lexicon, and look at unknown_<language>.txt",
+            )
+        return self.phones.encode(phones)
 
-    def labels(self, directory: DataDirectory, utterance: str) -> Tensor:
-        """Labels of an utterance, (U,) int64."""
-        return torch.tensor(self.tokenizer.encode(directory.text[utterance]), dtype=torch.int64)
+    def labels(self, directory: DataDirectory, utterance: str) -> list[int]:
+        """Labels of an utterance, U ids."""
+        return self.tokenizer.encode(directory.text[utterance])
+
+
+class Sequences:
+    """Many sequences of ids in one array of 32-bit numbers: a list of tensors would take ten times the memory.
+
+    Args:
+        sequences: ids of each.
+    """
+
+    def __init__(self, sequences: Iterable[Sequence[int]]) -> None:
+        ids, ends = array("i"), array("q", [0])
+        for sequence in sequences:
+            ids.extend(sequence)
+            ends.append(len(ids))
+        self._ids = np.frombuffer(ids, dtype=np.int32) if ids else np.empty(0, dtype=np.int32)
+        self._ends = np.frombuffer(ends, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, i: int) -> Tensor:
+        """Sequence ``i``, (length,) int64."""
+        return torch.from_numpy(self._ids[self._ends[i] : self._ends[i + 1]].astype(np.int64))
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Length of each, (N,)."""
+        return np.diff(self._ends)
 
 
 class TextSet:
@@ -88,24 +121,24 @@ class TextSet:
     ) -> None:
         keys = [(directory, utterance) for directory in directories for utterance in directory.utterances]
         self.utterances = [utterance for _, utterance in keys]
-        self.languages = [directory.utt2lang.get(utterance, "") for directory, utterance in keys]
-        self.phones = [symbols.inputs(directory, utterance) for directory, utterance in keys]
-        self.labels = [symbols.labels(directory, utterance) for directory, utterance in keys]
-        self.durations: list[Tensor] | None = None
+        # interned, since each line read gave a string of its own
+        self.languages = [sys.intern(directory.utt2lang.get(utterance, "")) for directory, utterance in keys]
+        bar = progress(keys, desc=f"read {' '.join(directory.path.name for directory in directories)}", unit="text")
+        self.phones = Sequences(symbols.inputs(directory, utterance) for directory, utterance in bar)
+        self.labels = Sequences(symbols.labels(directory, utterance) for directory, utterance in keys)
+        self.durations: Sequences | None = None
         if durations is not None:
-            counts = dict(zip(self.utterances, map(len, self.phones), strict=True))
+            counts = dict(zip(self.utterances, self.phones.lengths.tolist(), strict=True))
             known = durations_of_set(durations, directories, counts)
-            self.durations = [torch.tensor(known[utterance], dtype=torch.int64) for utterance in self.utterances]
+            self.durations = Sequences(known[utterance] for utterance in self.utterances)
 
-    def sizes(self, repeats: int) -> list[Size]:
+    def sizes(self, repeats: int) -> Sizes:
         """What each sentence costs when phones are repeated so often, or as often as their durations say."""
-        encoded = [repeats * len(phones) for phones in self.phones]
+        positions = self.phones.lengths
+        encoded = repeats * positions
         if self.durations is not None:
-            encoded = [int(counts.clamp_min(1).sum()) for counts in self.durations]
-        return [
-            Size(positions=len(phones), encoded=count, labels=len(labels))
-            for phones, labels, count in zip(self.phones, self.labels, encoded, strict=True)
-        ]
+            encoded = np.array([int(counts.clamp_min(1).sum()) for counts in self.durations], dtype=np.int64)
+        return Sizes(positions=positions, encoded=encoded, labels=self.labels.lengths)
 
     def batch(self, indices: Sequence[int]) -> TextBatch:
         """The sentences at ``indices``."""
@@ -117,6 +150,7 @@ class TextSet:
             phone_lengths=phone_lengths,
             labels=labels,
             label_lengths=label_lengths,
+            languages=[self.languages[i] for i in indices],
             durations=None if self.durations is None else pad_ids([self.durations[i] for i in indices], 0)[0],
         )
 
@@ -149,13 +183,14 @@ class PairedSet(TextSet):
         self._scp = [directory.feats_scp[utterance] for directory, utterance in keys]
         self.frames = [directory.utt2num_frames[utterance] for directory, utterance in keys]
 
-    def paired_sizes(self, subsampling: int) -> list[Size]:
+    def paired_sizes(self, subsampling: int) -> Sizes:
         """What each utterance costs at a subsampling factor."""
-        pairs = zip(self.frames, self.labels, strict=True)
-        return [
-            Size(positions=frames, encoded=positions_in(frames, subsampling), labels=len(labels))
-            for frames, labels in pairs
-        ]
+        encoded = [positions_in(frames, subsampling) for frames in self.frames]
+        return Sizes(
+            positions=np.array(self.frames, dtype=np.int64),
+            encoded=np.array(encoded, dtype=np.int64),
+            labels=self.labels.lengths,
+        )
 
     def check_durations(self, subsampling: int) -> None:
         """Check that the durations of each utterance sum to its encoder positions.
@@ -192,7 +227,7 @@ class PairedSet(TextSet):
         text = self.batch(indices)
         return PairedBatch(
             utterances=text.utterances,
-            languages=[self.languages[i] for i in indices],
+            languages=text.languages,
             features=torch.nn.utils.rnn.pad_sequence(features, batch_first=True),
             feature_lengths=torch.tensor([len(matrix) for matrix in features], dtype=torch.int64),
             phones=text.phones,
@@ -213,6 +248,8 @@ class JointSet:
         unpaired_sampler: their batches, or None.
         paired_text_share: share of each paired batch whose transcripts go through the text branch.
         use_text: whether there is a text branch at all.
+        hidden_languages: share of paired utterances that are without their language, in speech and transcript alike,
+            so that a model with a language embedding also learns to do without.
     """
 
     def __init__(
@@ -224,6 +261,7 @@ class JointSet:
         *,
         paired_text_share: float,
         use_text: bool,
+        hidden_languages: float = 0.0,
     ) -> None:
         self._paired = paired
         self._paired_sampler = paired_sampler
@@ -231,22 +269,24 @@ class JointSet:
         self._unpaired_sampler = unpaired_sampler
         self._share = paired_text_share
         self._use_text = use_text
+        self._hidden_languages = hidden_languages
 
     def batch(self, step: int) -> JointBatch:
         """The batch of a step: the same whenever it is asked for."""
         indices = self._paired_sampler.batch(step).tolist()
         paired = self._paired.paired_batch(indices)
+        if self._hidden_languages:
+            hidden = np.random.default_rng(step).random(len(indices)) < self._hidden_languages
+            shown = ["" if hide else lang for hide, lang in zip(hidden, paired.languages, strict=True)]
+            paired = replace(paired, languages=shown)
         if not self._use_text:
             return JointBatch(paired=paired, transcripts=None, unpaired=None)
         shared = indices[: round(self._share * len(indices))]
         unpaired = None
         if self._unpaired is not None and self._unpaired_sampler is not None:
             unpaired = self._unpaired.batch(self._unpaired_sampler.batch(step).tolist())
-        return JointBatch(
-            paired=paired,
-            transcripts=self._paired.batch(shared) if shared else None,
-            unpaired=unpaired,
-        )
+        transcripts = replace(self._paired.batch(shared), languages=paired.languages[: len(shared)]) if shared else None
+        return JointBatch(paired=paired, transcripts=transcripts, unpaired=unpaired)
 
 
 def _with_features(directory: DataDirectory, may_lack: bool) -> DataDirectory:

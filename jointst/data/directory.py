@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+import sys
+from array import array
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from jointst.errors import DataError
-from jointst.stage import write_atomically
+from jointst.stage import write_lines_atomically
 from jointst.units import Seconds
 
+_SPACE = re.compile(r"\s")
 MAY_BE_EMPTY = ("text", "phones")
 """Files in which a key may stand alone on its line."""
+BOM = b"\xef\xbb\xbf"
 MAKERS = {
     "phones": "run stage 3, lexicon",
     "feats.scp": "run stage 4, features",
@@ -56,19 +62,32 @@ class Segment:
         return f"{self.recording} {self.start:.12g} {self.end:.12g}"
 
 
+class LineError(DataError):
+    """A line of a table that is not as it must be; ``rule`` is the id of the rule that it breaks."""
+
+    rule: str = ""
+
+
 @dataclass(frozen=True)
 class Table:
     """A file of ``key value`` lines as it was found.
 
     Attributes:
         entries: value of each key, in the order of the file; of keys that occur twice, the first.
-        lines: 1-based line number of each key.
-        faults: every line that could not be read.
+        numbers: 1-based line number of each entry, in the same order.
+        faults: every line that is not as it must be; of a fault of all lines (carriage returns), the first.
+        terminated: whether the last line ends with a line feed.
     """
 
     entries: dict[str, str]
-    lines: dict[str, int]
-    faults: list[DataError]
+    numbers: array[int]
+    faults: list[LineError]
+    terminated: bool
+
+    @cached_property
+    def lines(self) -> dict[str, int]:
+        """1-based line number of each key."""
+        return dict(zip(self.entries, self.numbers, strict=True))
 
 
 def scan_table(path: Path, *, allow_empty: bool = False) -> Table:
@@ -83,43 +102,71 @@ def scan_table(path: Path, *, allow_empty: bool = False) -> Table:
     """
     if not path.is_file():
         raise DataError("is missing", path=path, fix=MAKERS.get(path.name, "make it, or run stage 1, corpus"))
-    table = Table({}, {}, [])
-    content = path.read_bytes()
-    # splitlines() would also break lines at U+2028 and the like
-    for number, raw in enumerate(content.removesuffix(b"\n").split(b"\n") if content else [], start=1):
-        try:
-            key, value = _parse_line(raw, first=number == 1, allow_empty=allow_empty)
-            if key in table.entries:
-                raise DataError(f"is on line {table.lines[key]} already", utterance=key, fix="keep one of the lines")
-        except DataError as fault:
-            table.faults.append(
-                DataError(fault.problem, path=path, line=number, utterance=fault.utterance, fix=fault.fix)
-            )
-            continue
-        table.entries[key] = value
-        table.lines[key] = number
-    return table
+    entries: dict[str, str] = {}
+    numbers, faults, raw = array("Q"), _Faults(path), b"\n"
+    lines: dict[str, int] = {}  # only once there is a key that occurs twice
+    with open(path, "rb") as stream:  # its lines end at line feeds alone, not at U+2028 and the like
+        for number, raw in enumerate(stream, start=1):
+            pair = _parse_line(raw, number, allow_empty, faults)
+            if pair is None:
+                continue
+            key, value = pair
+            if key in entries:
+                lines = lines or dict(zip(entries, numbers, strict=True))
+                same = "repeated-line" if entries[key] == value else "repeated-key"
+                faults.add(same, number, f"is on line {lines[key]} already", "keep one of the lines", key)
+                continue
+            if lines:
+                lines[key] = number
+            entries[key] = sys.intern(value) if len(value) < SHORT else value
+            numbers.append(number)
+    return Table(entries, numbers, faults.found, raw.endswith(b"\n"))
 
 
-def _parse_line(raw: bytes, *, first: bool, allow_empty: bool) -> tuple[str, str]:
-    if first and raw.startswith(b"\xef\xbb\xbf"):
-        raise DataError("begins with a byte order mark", fix="save it as UTF-8 without BOM")
+SHORT = 40
+"""Shorter values (languages, speakers) occur again and again, and are kept in memory once."""
+
+
+class _Faults:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.found: list[LineError] = []
+
+    def add(self, rule: str, line: int, problem: str, fix: str, utterance: str | None = None) -> None:
+        fault = LineError(problem, path=self.path, line=line, utterance=utterance, fix=fix)
+        fault.rule = rule
+        self.found.append(fault)
+
+
+def _parse_line(raw: bytes, number: int, allow_empty: bool, faults: _Faults) -> tuple[str, str] | None:
+    """Key and value of a line, also where its fault leaves no doubt about them."""
+    raw = raw.removesuffix(b"\n")
+    if number == 1 and raw.startswith(BOM):
+        faults.add("byte-order-mark", 1, "begins with a byte order mark", "save it as UTF-8 without BOM")
+        raw = raw.removeprefix(BOM)
     if raw.endswith(b"\r"):
-        raise DataError("ends with a carriage return", fix="sed -i 's/\\r$//' on the file")
+        if not any(fault.rule == "carriage-return" for fault in faults.found):
+            faults.add("carriage-return", number, "ends with a carriage return", "sed -i 's/\\r$//' on the file")
+        raw = raw.rstrip(b"\r")
     try:
         line = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(f"is not UTF-8 at byte {error.start}", fix="iconv the file to UTF-8") from None
+        faults.add("encoding", number, f"is not UTF-8 at byte {error.start}", "iconv the file to UTF-8")
+        return None
     if "\0" in line:
-        raise DataError("holds a zero byte", fix="the file is damaged: make it again")
+        faults.add("zero-byte", number, "holds a zero byte", "the file is damaged: make it again")
+        return None
     if not line.strip(" \t"):
-        raise DataError("is empty", fix="remove the line")
+        faults.add("blank-line", number, "is empty", "remove the line")
+        return None
     if line[0] in " \t":
-        raise DataError("begins with a space", fix="a line is: key, one space, value")
+        faults.add("leading-space", number, "begins with a space", "a line is: key, one space, value")
+        line = line.lstrip(" \t")
     key, _, value = line.replace("\t", " ", 1 if "\t" in line.split(" ", 1)[0] else 0).partition(" ")
     value = value.strip(" \t")
     if not value and not allow_empty:
-        raise DataError("has a key and no value", utterance=key, fix="a line is: key, one space, value")
+        faults.add("missing-value", number, "has a key and no value", "a line is: key, one space, value", key)
+        return None
     return key, value
 
 
@@ -148,15 +195,30 @@ def write_table(path: Path, mapping: Mapping[str, object]) -> None:
     Raises:
         DataError: a key or value that a line cannot hold.
     """
-    lines = []
-    for key in sort_keys(mapping):
-        value = str(mapping[key])
-        if not key or any(character.isspace() for character in key):
-            raise DataError(f"the key {key!r} is empty or holds a space", path=path, fix="rename it")
-        if "\n" in value or "\r" in value:
-            raise DataError(f"the value {value!r} holds a line break", path=path, utterance=key, fix="remove it")
-        lines.append(f"{key} {value}".rstrip(" ") + "\n")
-    write_atomically(path, "".join(lines))
+    write_sorted(path, ((key, str(mapping[key])) for key in sort_keys(mapping)))
+
+
+def write_sorted(path: Path, entries: Iterable[tuple[str, str]]) -> None:
+    """Write keys and values that come in C order, without holding the file in memory; whole or not at all.
+
+    Raises:
+        DataError: a key or value that a line cannot hold.
+    """
+    write_lines_atomically(path, (_line(path, key, value) for key, value in entries))
+
+
+def _line(path: Path, key: str, value: str) -> str:
+    if not key or _SPACE.search(key):
+        raise DataError(f"the key {key!r} is empty or holds a space", path=path, fix="rename it")
+    if "\n" in value or "\r" in value:
+        raise DataError(f"the value {value!r} holds a line break", path=path, utterance=key, fix="remove it")
+    return f"{key} {value}".rstrip(" ") + "\n"
+
+
+def count_lines(path: Path) -> int:
+    """Number of entries of a table, without reading them."""
+    with open(path, "rb") as stream:
+        return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
 
 
 def sort_keys(keys: Collection[str]) -> list[str]:
@@ -199,8 +261,12 @@ class DataDirectory:
     phones: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> DataDirectory:
+    def read(cls, path: Path, only: Collection[str] | None = None) -> DataDirectory:
         """Read the folder ``path``.
+
+        Args:
+            path: the folder.
+            only: tables to read, by the names of the attributes; by default all.
 
         Raises:
             DataError: the folder or its ``text`` is missing, the set is empty, or a line is malformed.
@@ -213,7 +279,12 @@ class DataDirectory:
         text = read_table(path / "text")
         if not text:
             raise DataError("an empty set", path=path / "text", fix="at least one utterance is needed")
-        tables = {name: _read_if_there(path / file) for name, file in FILES.items() if name != "text"}
+        wanted = FILES.keys() if only is None else set(only)
+        tables = {
+            name: _read_if_there(path / file) if name in wanted else {}
+            for name, file in FILES.items()
+            if name != "text"
+        }
         return cls(
             path=path,
             text=text,

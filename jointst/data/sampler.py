@@ -17,18 +17,18 @@ from jointst.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Size:
-    """What an utterance costs.
+class Sizes:
+    """What each of N utterances costs.
 
     Attributes:
-        positions: frames of speech, or phones of text.
-        encoded: encoder positions.
-        labels: labels.
+        positions: (N,) int64, frames of speech, or phones of text.
+        encoded: (N,) int64, encoder positions.
+        labels: (N,) int64.
     """
 
-    positions: int
-    encoded: int
-    labels: int
+    positions: NDArray[np.int64]
+    encoded: NDArray[np.int64]
+    labels: NDArray[np.int64]
 
 
 class BucketSampler:
@@ -36,11 +36,14 @@ class BucketSampler:
 
     Args:
         names: utterance ids, for messages.
-        sizes: one for each utterance.
+        sizes: of each utterance.
         bounds: of a padded batch.
         seed: of the order.
         rank: this process among ``world``; processes take turns on an epoch's batches.
         world: number of processes.
+        languages: of the utterances, for ``temperature``.
+        temperature: an epoch has as many utterances as there are, of a language with n of them in proportion to
+            n^(1/temperature): 1 takes each once, more evens the languages out.
 
     Raises:
         DataError: an empty set, or an utterance that alone is over the bounds, by name.
@@ -49,18 +52,21 @@ class BucketSampler:
     def __init__(
         self,
         names: Sequence[str],
-        sizes: Sequence[Size],
+        sizes: Sizes,
         bounds: BatchConfig,
         *,
         seed: int,
         rank: int = 0,
         world: int = 1,
+        languages: Sequence[str] = (),
+        temperature: float = 1.0,
     ) -> None:
         if not names:
             raise DataError("no utterance to sample from")
-        self._positions = np.array([size.positions for size in sizes], dtype=np.int64)
-        self._encoded = np.array([size.encoded for size in sizes], dtype=np.int64)
-        self._states = np.array([size.labels + 1 for size in sizes], dtype=np.int64)
+        self._shares = _shares(languages, temperature) if temperature != 1.0 else []
+        self._positions = sizes.positions
+        self._encoded = sizes.encoded
+        self._states = sizes.labels + 1
         self._bounds = bounds
         self._seed = seed
         self._rank = rank
@@ -80,11 +86,22 @@ class BucketSampler:
         self._epoch = -1
         self._batches: list[NDArray[np.int64]] = []
 
+    def _choose(self, generator: np.random.Generator) -> NDArray[np.int64]:
+        """The utterances of an epoch, in their order: each as often as its language's share wants."""
+        if not self._shares:
+            return np.arange(len(self._positions))
+        chosen = []
+        for members, wanted in self._shares:
+            whole, rest = divmod(wanted, len(members))
+            chosen += [members] * whole + [generator.choice(members, rest, replace=False)]
+        return np.sort(np.concatenate(chosen))
+
     def _make_epoch(self, epoch: int) -> list[NDArray[np.int64]]:
         generator = np.random.default_rng((self._seed, epoch))
+        chosen = self._choose(generator)
         # Jitter mixes utterances of like length anew in every epoch.
-        jitter = generator.uniform(0.85, 1.15, len(self._positions))
-        order = np.argsort(self._positions * jitter, kind="stable")
+        jitter = generator.uniform(0.85, 1.15, len(chosen))
+        order = chosen[np.argsort(self._positions[chosen] * jitter, kind="stable")]
         batches: list[NDArray[np.int64]] = []
         current: list[int] = []
         longest = widest = tallest = 0
@@ -105,7 +122,8 @@ class BucketSampler:
             current.append(int(item))
             longest, widest, tallest = longest_with, widest_with, tallest_with
         batches.append(np.array(current))
-        return [batches[i] for i in generator.permutation(len(batches))]
+        # Mixed within a batch too: its first utterances, whose transcripts are also read, must not be the shortest ones.
+        return [generator.permutation(batches[i]) for i in generator.permutation(len(batches))]
 
     def batch(self, step: int) -> NDArray[np.int64]:
         """Indices of the utterances of this process's batch number ``step``, counted from 0 over all epochs."""
@@ -120,10 +138,11 @@ class BucketSampler:
                 return self._batches[wanted - self._first_batch[epoch]]
             epoch += 1
 
-    def worst(self) -> NDArray[np.int64]:
-        """The batch of the first epoch whose lattice is largest: what memory must be tried with."""
-        cost = [
-            len(batch) * int(self._encoded[batch].max()) * int(self._states[batch].max())
-            for batch in self._make_epoch(0)
-        ]
-        return self._make_epoch(0)[int(np.argmax(cost))]
+
+def _shares(languages: Sequence[str], temperature: float) -> list[tuple[NDArray[np.int64], int]]:
+    """The utterances of each language, and how many of them an epoch has."""
+    of = np.array(languages)
+    members = [np.flatnonzero(of == lang) for lang in sorted(set(languages))]
+    weights = np.array([len(own) for own in members]) ** (1.0 / temperature)
+    wanted = np.maximum(1, np.round(weights / weights.sum() * len(languages)).astype(int))
+    return list(zip(members, wanted.tolist(), strict=True))

@@ -80,7 +80,7 @@ def decode_set(trained: Trained, paired: PairedSet, folder: Path, search: Search
         for batch in in_order(paired, search.settings.batch_utterances):
             moved = batch.to(trained.device)
             clock.start()
-            encoded = model.encode_speech(moved.features, moved.feature_lengths)
+            encoded = model.encode_speech(moved.features, moved.feature_lengths, moved.languages)
             clock.stop("encoder_seconds")
             sides: list[tuple[str, Tensor]] = [("streaming", encoded.streaming), ("full_context", encoded.full_context)]
             for name, states in sides:

@@ -137,7 +137,9 @@ def _transcribe(context: Context, trained: Trained, search: Search, source: Data
                 problem = "is shorter than one window of features"
                 raise DataError(problem, path=source.path / "wav.scp", utterance=key, fix="remove the utterance")
         lengths = torch.tensor([len(matrix) for matrix in matrices], device=trained.device)
-        encoded = model.encode_speech(pad_sequence(matrices, batch_first=True).to(trained.device), lengths)
+        languages = [source.utt2lang[key] for key in keys]
+        padded = pad_sequence(matrices, batch_first=True).to(trained.device)
+        encoded = model.encode_speech(padded, lengths, languages)
         states = encoded.streaming if name == "streaming" else encoded.full_context
         for key, found in zip(keys, search(name, decoder, states, encoded.lengths), strict=True):
             text = normalise(trained.symbols.tokenizer.decode(found[0].labels), source.utt2lang[key])

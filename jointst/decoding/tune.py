@@ -26,7 +26,7 @@ from jointst.scoring.score import segment
 from jointst.scoring.summary import summarise
 from jointst.scoring.table import Cell, percent, table
 from jointst.stage import Context, Made, write_atomically
-from jointst.text.normalise import normalise
+from jointst.text.normalise import for_scoring
 from jointst.threads import set_threads
 
 NO_LM = Weights()
@@ -100,7 +100,7 @@ class Dev:
                 tokenizer = self._trained.symbols.tokenizer
                 texts |= {key: tokenizer.decode(h[0].labels) for key, h in zip(batch.utterances, found, strict=True)}
             scored = score_utterances(
-                self._texts, texts, self._languages, path=self._path, normalise=normalise, segment=segment
+                self._texts, texts, self._languages, path=self._path, normalise=for_scoring, segment=segment
             )
             summary = summarise(scored).as_dict()
             errors = sum(item.main.errors for item in scored)

@@ -62,7 +62,7 @@ def run(context: Context) -> Made:
     report = _develop(context, trained, probe, model, (phones, counted), folder)
     for directory in read_directories(context.data, data.unpaired):
         texts = TextSet([directory], trained.symbols)
-        predicted = dict(zip(texts.utterances, predictor.predict(model, texts.phones), strict=True))
+        predicted = dict(zip(texts.utterances, predictor.predict(model, list(texts.phones)), strict=True))
         write_durations(folder, directory.path.name, predicted)
     write_atomically(folder / "durations.json", json.dumps(report, indent=1) + "\n")
     return Made(what=_summary(report, len(phones)), where=folder)

@@ -57,7 +57,7 @@ def spoken(trained: Trained, batch: PairedBatch, layer: str) -> list[Spoken]:
     moved = batch.to(trained.device)
     front, lengths = trained.model.encode_audio(moved.features, moved.feature_lengths)
     if layer != AUDIO:
-        front = trained.model.encode_shared(front, lengths).states[names.index(layer)]
+        front = trained.model.encode_shared(front, lengths, moved.languages).states[names.index(layer)]
     edge = torch.tensor([SILENT])
     rows = zip(batch.utterances, front.cpu(), lengths.tolist(), batch.phones, batch.phone_lengths.tolist(), strict=True)
     return [

@@ -5,6 +5,7 @@ B batch, T frames, P phones, N positions (of either side), D features, F mel bin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from jointst.config import ModelConfig
 from jointst.nn.conformer import Chunked, ConformerStack, Pattern, StackState, full_context
 from jointst.nn.decoder import TransducerDecoder
+from jointst.nn.language_embedding import LanguageEmbedding
 from jointst.nn.subsampling import ConvSubsampling, SubsamplingState
 from jointst.nn.text_encoder import TextEncoder
 
@@ -83,12 +85,15 @@ class JointModel(nn.Module):
         self.streaming_encoder = _stack(config, config.streaming_layers, config.dim, streaming_pattern, causal=True)
         wide = config.full_context_dim
         self.widening = nn.Identity() if wide == config.dim else nn.Linear(config.dim, wide)
+        limited = config.right_context >= 0  # then attention alone looks ahead, an equal part in each layer
+        ahead = config.right_context // config.full_context_layers if limited else -1
         self.full_context_encoder = _stack(
-            config, config.full_context_layers, wide, full_context(config.right_context), causal=False
+            config, config.full_context_layers, wide, full_context(ahead), causal=limited
         )
         self.streaming_decoder = TransducerDecoder(vocabulary, config.dim, config.decoder)
         self.full_context_decoder = TransducerDecoder(vocabulary, wide, config.decoder)
         self.ctc = nn.Linear(config.dim, vocabulary)
+        self.language = LanguageEmbedding(config.dim) if config.language_embedding else None
 
     @property
     def layer_names(self) -> list[str]:
@@ -102,27 +107,41 @@ class JointModel(nn.Module):
         states, lengths = self.audio_encoder(x, lengths)
         return states[-1], lengths
 
-    def encode_speech(self, features: Tensor, lengths: Tensor) -> Encoded:
+    def encode_speech(self, features: Tensor, lengths: Tensor, languages: Sequence[str] = ()) -> Encoded:
         """Both shared encoders over speech.
 
         Args:
             features: (B, T, F), not normalised.
             lengths: (B,) valid frames.
+            languages: B codes, for ``language_embedding``; empty where they are not known.
         """
-        return self.encode_shared(*self.encode_audio(features, lengths))
+        front, lengths = self.encode_audio(features, lengths)
+        return self.encode_shared(front, lengths, languages)
 
-    def encode_text(self, phones: Tensor, lengths: Tensor, durations: Tensor | None = None) -> Encoded:
+    def encode_text(
+        self, phones: Tensor, lengths: Tensor, durations: Tensor | None = None, languages: Sequence[str] = ()
+    ) -> Encoded:
         """Both shared encoders over text, upsampled, and masked while training.
 
         Args:
             phones: (B, P) int64.
             lengths: (B,) valid phones.
             durations: (B, P), for ``upsampling: durations`` only.
+            languages: as in :meth:`encode_speech`.
         """
-        return self.encode_shared(*self.text_encoder(phones, lengths, durations))
+        front, lengths = self.text_encoder(phones, lengths, durations)
+        return self.encode_shared(front, lengths, languages)
 
-    def encode_shared(self, front: Tensor, lengths: Tensor) -> Encoded:
-        """The shared encoders over the output of either front encoder, (B, N, D) and (B,)."""
+    def add_language(self, front: Tensor, languages: Sequence[str] = ()) -> Tensor:
+        """What enters the shared encoders, (B, N, D): the output of a front encoder, with ``language_embedding``."""
+        if self.language is None:
+            return front
+        added: Tensor = self.language(front, languages)
+        return added
+
+    def encode_shared(self, front: Tensor, lengths: Tensor, languages: Sequence[str] = ()) -> Encoded:
+        """The shared encoders over the output of either front encoder, (B, N, D) and (B,), of B languages."""
+        front = self.add_language(front, languages)
         streaming, _ = self.streaming_encoder(front, lengths)
         full = self.encode_full_context(streaming[-1], lengths)
         return Encoded(
@@ -173,7 +192,7 @@ class JointModel(nn.Module):
         """
         x, subsampling = self.subsampling.forward_chunk(self.normalisation(features), state.subsampling)
         x, audio = self.audio_encoder.forward_chunk(x, state.audio)
-        x, streaming = self.streaming_encoder.forward_chunk(x, state.streaming)
+        x, streaming = self.streaming_encoder.forward_chunk(self.add_language(x), state.streaming)
         return x, StreamState(subsampling, audio, streaming)
 
 

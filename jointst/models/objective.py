@@ -63,12 +63,14 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
         total = total + config.ctc * parts["ctc"]
     if update < config.ctc_only_updates:
         return JointLoss(total=total, parts=parts)
-    speech = model.encode_shared(front, lengths)
+    speech = model.encode_shared(front, lengths, paired.languages)
     total = total + config.speech * _both_decoders(
         model, speech, paired.labels, paired.label_lengths, config, parts, "speech"
     )
     if config.text > 0 and batch.texts:
-        texts = [model.encode_text(text.phones, text.phone_lengths, text.durations) for text in batch.texts]
+        texts = [
+            model.encode_text(text.phones, text.phone_lengths, text.durations, text.languages) for text in batch.texts
+        ]
         total = total + config.text * _text_losses(model, texts, batch.texts, config, parts)
         if batch.transcripts is not None:
             transcripts, weight = texts[0], consistency_weight(config, update)

@@ -48,7 +48,7 @@ class Chunked:
 
 
 def full_context(right_context: int) -> Pattern:
-    """Attention over everything, or over a limited right context."""
+    """Attention over everything (-1), or over so many positions ahead at most."""
     return lambda positions, device: right_context_mask(positions, right_context, device)
 
 

@@ -93,8 +93,8 @@ def collect(
     for item in progress(list(in_order(paired, batch, limit)), desc="probe: states", unit="batch"):
         moved = item.to(trained.device)
         front, lengths = model.encode_audio(moved.features, moved.feature_lengths)
-        speech = model.encode_shared(front, lengths)
-        text = model.encode_text(moved.phones, moved.phone_lengths, moved.durations)
+        speech = model.encode_shared(front, lengths, moved.languages)
+        text = model.encode_text(moved.phones, moved.phone_lengths, moved.durations, moved.languages)
         factor = trained.config.model.subsampling
         plain = model.normalisation(moved.features)[:, factor // 2 :: factor]  # (B, T, F) -> about (B, N, F)
         plain = torch.nn.functional.pad(plain, (0, 0, 0, front.shape[1] - plain.shape[1]))

@@ -16,7 +16,7 @@ from jointst.scoring.sclite import executable, run_sclite
 from jointst.scoring.summary import Summary, by_voice, recall_of_unheard, summarise
 from jointst.scoring.table import Cell, percent, table
 from jointst.stage import Context, Made, write_atomically
-from jointst.text.normalise import VERSION, normalise
+from jointst.text.normalise import SCORING, for_scoring
 from jointst.text.phonemes import Phonemizer
 
 DECODERS = ("streaming", "full_context")
@@ -61,7 +61,7 @@ def run(context: Context) -> Made:
         texts.append(set_text(name, record))
         for decoder, items in scored.items():
             lines += [_utterance_line(name, decoder, item, directory, heard_speakers) for item in items]
-    result = {"normaliser": "jointst.text.normalise", "normaliser_version": VERSION, "sets": sets}
+    result = {"normaliser": SCORING, "sets": sets}
     text = "\n".join(texts)
     write_atomically(folder / "utterances.jsonl", "".join(lines))
     write_atomically(folder / "scores.txt", text)
@@ -72,7 +72,7 @@ def run(context: Context) -> Made:
 
 def _preamble() -> str:
     return (
-        f"References and hypotheses both normalised by jointst.text.normalise version {VERSION}. Rates in %.\n"
+        f"References and hypotheses both normalised by {SCORING}. Rates in %.\n"
         "error: words, or characters where the language writes no spaces; macro: mean over languages; "
         "pooled: summed counts.\n"
     )
@@ -87,7 +87,7 @@ def _training(context: Context) -> tuple[set[str], dict[str, set[str]]]:
         speakers |= set(directory.utt2spk.values())
         for utterance, text in directory.text.items():
             lang = _language_of(directory, utterance)
-            text = normalise(text, lang)
+            text = for_scoring(text, lang)
             words.setdefault(lang, set()).update(text.split() if language(lang).has_spaces else segment(lang, text))
     return speakers, words
 
@@ -105,7 +105,7 @@ def _score(context: Context, directory: DataDirectory, name: str, decoder: str) 
         read_table(path, allow_empty=True),
         {utterance: _language_of(directory, utterance) for utterance in directory.text},
         path=path,
-        normalise=normalise,
+        normalise=for_scoring,
         segment=segment,
     )
 

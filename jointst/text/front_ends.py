@@ -14,6 +14,9 @@ _READINGS = {
     "は": "わ", "へ": "え", "では": "でわ", "には": "にわ", "とは": "とわ", "へは": "えわ", "からは": "からわ",
     "こんにちは": "こんにちわ", "こんばんは": "こんばんわ",
 }  # fmt: skip
+# After another u, eSpeak takes the u of wi, we, wo for its length, and is left with a lone small vowel.
+_W_AFTER_U = re.compile("(?<=[うくすつぬふむゆるぐずづぶぷゅぅ])う([ぃぇぉ])")
+_LARGE = {"ぃ": "い", "ぇ": "え", "ぉ": "お"}
 _SHORT_VOWELS = "\u064b-\u0650"
 _ARABIC_LETTER = re.compile("[\u0621-\u064a]")
 _SHORTEST_WITH_ENDING = 2
@@ -70,7 +73,7 @@ def _japanese_segments(text: str) -> list[str]:
 def _kana(word: str) -> str | None:
     """A Japanese word in hiragana (pykakasi); None where a character has no reading."""
     kana = "".join(part["hira"] for part in _kakasi().convert(word))
-    kana = _READINGS.get(kana, kana)
+    kana = _W_AFTER_U.sub(lambda match: f"う{_LARGE[match.group(1)]}", _READINGS.get(kana, kana))
     return kana if _KANA.fullmatch(kana) else None
 
 

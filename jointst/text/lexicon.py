@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from jointst.config import LexiconConfig
-from jointst.data.directory import DataDirectory, write_table
+from jointst.data.directory import DataDirectory, sort_keys, write_sorted
 from jointst.data.features import speed_directory
 from jointst.errors import DataError
 from jointst.languages import LANGUAGES
+from jointst.progress import progress
 from jointst.stage import Context, Made, write_atomically
 from jointst.text.pronounce import Lexicon, make_lexicons, phonemizer
 
@@ -111,36 +112,42 @@ class Coverage:
 
 @dataclass(frozen=True)
 class _WordSet:
-    """The words of each utterance of a data directory, and how often each occurs in each language."""
+    """The words of each utterance of a data directory, by spaces, and how often each occurs in each language."""
 
     path: Path
-    words: dict[str, list[str]]
+    words: dict[str, str]
     utt2lang: dict[str, str]
     counts: dict[str, Counter[str]]
 
     @classmethod
     def read(cls, path: Path, config: LexiconConfig) -> _WordSet:
-        directory = DataDirectory.read(path)
-        words: dict[str, list[str]] = {}
+        directory = DataDirectory.read(path, only=("text", "utt2lang"))
+        words: dict[str, str] = {}
         counts: dict[str, Counter[str]] = {}
-        for utterance, text in directory.text.items():
+        for utterance, text in progress(directory.text.items(), desc=f"words of {path.name}", unit="text"):
             lang = directory.utt2lang.get(utterance)
             if lang is None or lang not in LANGUAGES:
                 problem = "has no language" if lang is None else f"is in the unknown language {lang!r}"
                 fix = f"one of {' '.join(sorted(LANGUAGES))}"
                 raise DataError(problem, path=path / "utt2lang", utterance=utterance, fix=fix)
-            words[utterance] = phonemizer(lang, config).words(text)
-            counts.setdefault(lang, Counter()).update(words[utterance])
+            found = phonemizer(lang, config).words(text)
+            # A string takes a tenth of a list's memory, and with spaces already in it there is nothing new to hold.
+            words[utterance] = text if LANGUAGES[lang].has_spaces else " ".join(found)
+            counts.setdefault(lang, Counter()).update(found)
         return cls(path, words, directory.utt2lang, counts)
 
     def write_phones(self, lexicons: Mapping[str, Lexicon], word_boundary: bool) -> None:
         """Write ``phones``: the phone string of each utterance, ``<unk>`` for a word without a pronunciation."""
-        between = f" {BOUNDARY} " if word_boundary else " "
-        strings = {}
-        for utterance, words in self.words.items():
-            lexicon = lexicons[self.utt2lang[utterance]]
-            strings[utterance] = between.join(" ".join(lexicon.get(word, (SPECIAL[UNKNOWN],))) for word in words)
-        write_table(self.path / "phones", strings)
+        write_sorted(self.path / "phones", self._phone_strings(lexicons, f" {BOUNDARY} " if word_boundary else " "))
+
+    def _phone_strings(self, lexicons: Mapping[str, Lexicon], between: str) -> Iterator[tuple[str, str]]:
+        spelled = {
+            lang: {word: " ".join(lexicons[lang].get(word, (SPECIAL[UNKNOWN],))) for word in counts}
+            for lang, counts in self.counts.items()
+        }
+        for utterance in progress(sort_keys(self.words), desc=f"phones of {self.path.name}", unit="text"):
+            phones = spelled[self.utt2lang[utterance]]
+            yield utterance, between.join([phones[word] for word in self.words[utterance].split()])
 
 
 def run(context: Context) -> Made:

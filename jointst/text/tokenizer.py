@@ -11,6 +11,7 @@ import sentencepiece
 from jointst.config import TokenizerConfig
 from jointst.data.directory import DataDirectory
 from jointst.errors import ConfigError, DataError
+from jointst.progress import progress
 from jointst.stage import Context, Made, write_atomically
 
 BLANK = 0
@@ -91,7 +92,9 @@ def train(sentences: Iterable[str], config: TokenizerConfig) -> bytes:
         ConfigError: the vocabulary is too small for the characters, or too large for the text.
     """
     sentences = list(sentences)
-    characters = set().union(*sentences) if sentences else set()
+    characters: set[str] = set()
+    for sentence in progress(sentences, desc="characters", unit="sentence"):
+        characters.update(sentence)
     needed = len(characters) + 2
     key = "tokenizer.vocabulary_size"
     if config.kind != "char" and config.vocabulary_size < needed + 1:
@@ -134,7 +137,7 @@ def run(context: Context) -> Made:
     config, data = context.config.tokenizer, context.config.data
     sentences: list[str] = []
     for name in (*data.train, *data.unpaired):
-        directory = DataDirectory.read(context.data / name)
+        directory = DataDirectory.read(context.data / name, only=("text",))
         sentences += [directory.text[utterance] for utterance in directory.utterances]
     folder = context.data / "tokenizer"
     content = train(sentences, config)

@@ -15,6 +15,9 @@ from jointst.data.dataset import JointSet, PairedSet, Symbols, TextSet, in_order
 from jointst.data.sampler import BucketSampler
 from jointst.errors import DataError
 
+HIDDEN_LANGUAGES = 0.1
+"""Share of paired training utterances that a model with a language embedding sees without their language [ours]."""
+
 
 class _Steps(IterableDataset[JointBatch]):
     """Joint batches of the steps that are left, in order; loader processes take turns."""
@@ -61,6 +64,8 @@ def training_set(
         seed=training.seed,
         rank=rank,
         world=world,
+        languages=paired.languages,
+        temperature=training.sampling_temperature,
     )
     use_text = config.loss.text > 0
     unpaired = unpaired_sampler = None
@@ -73,6 +78,8 @@ def training_set(
             seed=training.seed + 1,
             rank=rank,
             world=world,
+            languages=unpaired.languages,
+            temperature=training.sampling_temperature,
         )
     joint = JointSet(
         paired,
@@ -81,6 +88,7 @@ def training_set(
         unpaired_sampler,
         paired_text_share=training.paired_text_share,
         use_text=use_text,
+        hidden_languages=HIDDEN_LANGUAGES if config.model.language_embedding else 0.0,
     )
     return joint, paired
 

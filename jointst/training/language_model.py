@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning import LightningDataModule
 from safetensors.torch import save
@@ -20,9 +21,9 @@ from torch.utils.data import DataLoader, IterableDataset
 from jointst.build import choose_device, digest_tokenizer
 from jointst.config import LmConfig
 from jointst.data.batch import LABEL_PADDING, pad_ids
-from jointst.data.dataset import read_directories
+from jointst.data.dataset import Sequences, read_directories
 from jointst.data.directory import DataDirectory
-from jointst.data.sampler import BucketSampler, Size
+from jointst.data.sampler import BucketSampler, Sizes
 from jointst.errors import CollapseError, DataError
 from jointst.nn.language_model import LstmLanguageModel
 from jointst.stage import Context, Made, write_atomically
@@ -42,7 +43,7 @@ MAY_CHANGE = ("max_updates", "validate_every", "keep_best")
 class _Batches(IterableDataset[Sentences]):
     """Batches of labels by index."""
 
-    def __init__(self, labels: Sequence[Tensor], batches: Callable[[], Iterator[list[int]]]) -> None:
+    def __init__(self, labels: Sequences, batches: Callable[[], Iterator[list[int]]]) -> None:
         self._labels = labels
         self._batches = batches
 
@@ -61,12 +62,13 @@ class SentenceData(LightningDataModule):
         config: bounds and seed.
     """
 
-    def __init__(self, names: list[str], training: list[Tensor], dev: list[Tensor], config: LmConfig) -> None:
+    def __init__(self, names: list[str], training: Sequences, dev: Sequences, config: LmConfig) -> None:
         super().__init__()
         self._training = training
         self._dev = dev
         self._config = config
-        sizes = [Size(positions=len(labels) + 1, encoded=1, labels=len(labels)) for labels in training]
+        lengths = training.lengths
+        sizes = Sizes(positions=lengths + 1, encoded=np.ones_like(lengths), labels=lengths)
         self._sampler = BucketSampler(names, sizes, config.batch, seed=config.seed)
         self.next_step = 0
 
@@ -134,15 +136,15 @@ class LanguageModule(Logged):
         return optimisation(self.model, self.config)
 
 
-def _read(context: Context, names: Sequence[str], tokenizer: Tokenizer) -> tuple[list[str], list[Tensor]]:
+def _read(context: Context, names: Sequence[str], tokenizer: Tokenizer) -> tuple[list[str], Sequences]:
     """Ids and labels of all sentences of some sets."""
     directories: list[DataDirectory] = read_directories(context.data, names)
     texts = [(utterance, directory.text[utterance]) for directory in directories for utterance in directory.utterances]
-    labels = [torch.tensor(tokenizer.encode(text), dtype=torch.int64) for _, text in texts]
+    labels = Sequences(tokenizer.encode(text) for _, text in texts)
     return [utterance for utterance, _ in texts], labels
 
 
-def _fingerprint(config: LmConfig, tokenizer: str, training: list[Tensor]) -> str:
+def _fingerprint(config: LmConfig, tokenizer: str, training: Sequences) -> str:
     """A hash of everything that training depends on."""
     settings = {key: value for key, value in dataclasses.asdict(config).items() if key not in MAY_CHANGE}
     digest = hashlib.sha256(json.dumps([settings, tokenizer], sort_keys=True).encode())

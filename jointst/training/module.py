@@ -120,7 +120,7 @@ class JointModule(Logged):
 
     def validation_step(self, batch: PairedBatch, batch_idx: int) -> dict[str, float]:
         """Summed losses on speech of the decoders that are trained, and the number of labels."""
-        encoded = self.model.encode_speech(batch.features, batch.feature_lengths)
+        encoded = self.model.encode_speech(batch.features, batch.feature_lengths, batch.languages)
         labels = int(batch.label_lengths.sum())
         losses, share = {}, self.config.loss.streaming
         for name, decoder, states, weight in (

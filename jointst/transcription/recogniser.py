@@ -277,7 +277,7 @@ class Recogniser:
         padded = nn.utils.rnn.pad_sequence([features[index] for index in heard], batch_first=True).to(device)
         lengths = torch.tensor([len(features[index]) for index in heard], device=device)
         front, lengths = model.encode_audio(padded, lengths)
-        encoded, decoder = model.streaming_encoder(front, lengths)[0][-1], model.streaming_decoder
+        encoded, decoder = model.streaming_encoder(model.add_language(front), lengths)[0][-1], model.streaming_decoder
         if self.decoder == "full_context":
             encoded, decoder = model.encode_full_context(encoded, lengths)[-1], model.full_context_decoder
         limit = self.trained.config.decoding.max_labels_per_position

@@ -1,12 +1,27 @@
+from typing import NamedTuple
+
+import numpy as np
 import pytest
 
 from jointst.config import BatchConfig
-from jointst.data.sampler import BucketSampler, Size
+from jointst.data.sampler import BucketSampler, Sizes
 from jointst.errors import DataError
+
+
+class Size(NamedTuple):
+    positions: int
+    encoded: int
+    labels: int
+
 
 SIZES = [Size(positions=10 + 7 * (i % 13), encoded=3 + 2 * (i % 13), labels=1 + i % 9) for i in range(200)]
 NAMES = [f"u{i:03d}" for i in range(200)]
 BOUNDS = BatchConfig(max_utterances=12, max_positions=700, max_lattice=1500)
+
+
+def arrays(sizes: list[Size]) -> Sizes:
+    positions, encoded, labels = np.array(sizes, dtype=np.int64).reshape(-1, 3).T
+    return Sizes(positions=positions, encoded=encoded, labels=labels)
 
 
 def epoch(sampler: BucketSampler, first: int = 0) -> list[list[int]]:
@@ -18,7 +33,7 @@ def epoch(sampler: BucketSampler, first: int = 0) -> list[list[int]]:
 
 
 def test_an_epoch_holds_every_utterance_once_within_the_bounds() -> None:
-    batches = epoch(BucketSampler(NAMES, SIZES, BOUNDS, seed=0))
+    batches = epoch(BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=0))
     assert sorted(item for batch in batches for item in batch) == list(range(200))
     for batch in batches:
         sizes = [SIZES[i] for i in batch]
@@ -28,17 +43,17 @@ def test_an_epoch_holds_every_utterance_once_within_the_bounds() -> None:
 
 
 def test_a_batch_is_a_function_of_seed_and_step_alone() -> None:
-    walked = BucketSampler(NAMES, SIZES, BOUNDS, seed=3)
+    walked = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=3)
     sequence = [walked.batch(step).tolist() for step in range(150)]
     for step in (149, 0, 70, 71):
-        assert BucketSampler(NAMES, SIZES, BOUNDS, seed=3).batch(step).tolist() == sequence[step]
+        assert BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=3).batch(step).tolist() == sequence[step]
     assert walked.batch(5).tolist() == sequence[5]
-    other = BucketSampler(NAMES, SIZES, BOUNDS, seed=4)
+    other = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=4)
     assert [other.batch(step).tolist() for step in range(20)] != sequence[:20]
 
 
 def test_epochs_differ_and_buckets_hold_like_lengths() -> None:
-    sampler = BucketSampler(NAMES, SIZES, BOUNDS, seed=0)
+    sampler = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=0)
     first = epoch(sampler)
     assert epoch(sampler, len(first)) != first
     padded = sum(len(batch) * max(SIZES[i].positions for i in batch) for batch in first)
@@ -46,28 +61,52 @@ def test_epochs_differ_and_buckets_hold_like_lengths() -> None:
 
 
 def test_processes_share_an_epoch_without_overlap() -> None:
-    alone = BucketSampler(NAMES, SIZES, BOUNDS, seed=1)
-    pair = [BucketSampler(NAMES, SIZES, BOUNDS, seed=1, rank=rank, world=2) for rank in range(2)]
+    alone = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=1)
+    pair = [BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=1, rank=rank, world=2) for rank in range(2)]
     for step in range(40):
         for rank in range(2):
             assert pair[rank].batch(step).tolist() == alone.batch(2 * step + rank).tolist()
 
 
-def test_worst_batch_has_the_largest_lattice() -> None:
-    sampler = BucketSampler(NAMES, SIZES, BOUNDS, seed=0)
-
-    def lattice(batch: list[int]) -> int:
-        return len(batch) * max(SIZES[i].encoded for i in batch) * max(SIZES[i].labels + 1 for i in batch)
-
-    assert lattice(sampler.worst().tolist()) == max(lattice(batch) for batch in epoch(sampler))
+def test_the_first_half_of_a_batch_is_not_its_shorter_one() -> None:
+    """Transcripts of the first half are read by the text branch too."""
+    halves = [[0, 0], [0, 0]]  # sum of positions, utterances
+    for batch in epoch(BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=0)):
+        for i, item in enumerate(batch):
+            half = halves[i >= len(batch) // 2]
+            half[0] += SIZES[item].positions
+            half[1] += 1
+    first, second = (total / count for total, count in halves)
+    assert abs(first / second - 1) < 0.03
 
 
 def test_an_utterance_larger_than_a_batch_is_refused_by_name() -> None:
     sizes = [*SIZES[:3], Size(positions=5000, encoded=1250, labels=3)]
     with pytest.raises(DataError, match=r"u003.*5000 positions"):
-        BucketSampler(NAMES[:4], sizes, BOUNDS, seed=0)
+        BucketSampler(NAMES[:4], arrays(sizes), BOUNDS, seed=0)
 
 
 def test_an_empty_set_is_refused() -> None:
     with pytest.raises(DataError, match="no utterance"):
-        BucketSampler([], [], BOUNDS, seed=0)
+        BucketSampler([], arrays([]), BOUNDS, seed=0)
+
+
+def test_temperature_evens_languages_out() -> None:
+    """160 Russian and 40 Hindi utterances: 4 to 1 as they are, 2 to 1 at temperature 2, even where it is high."""
+    languages = ["ru"] * 160 + ["hi"] * 40
+    for temperature, hindi in ((1.0, 40), (2.0, 67), (1e9, 100)):
+        sampler = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=0, languages=languages, temperature=temperature)
+        drawn = [item for batch in epoch(sampler) for item in batch]
+        assert len(drawn) == 200
+        assert sum(item >= 160 for item in drawn) == hindi
+        counts = [drawn.count(item) for item in range(160, 200)]
+        assert max(counts) - min(counts) <= 1, "utterances of a language are drawn evenly"
+        assert epoch(sampler) == epoch(
+            BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=0, languages=languages, temperature=temperature)
+        )
+
+
+def test_utterances_left_out_of_one_epoch_come_in_another() -> None:
+    sampler = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=0, languages=["ru"] * 160 + ["hi"] * 40, temperature=1e9)
+    seen = {item for step in range(400) for item in sampler.batch(step).tolist()}
+    assert seen == set(range(200))

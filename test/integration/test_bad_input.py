@@ -60,7 +60,8 @@ def test_missing_and_unreadable_audio(
     if content is not None:
         Path(audio).write_bytes(content)
     said = complaint("validate")
-    assert f"ERROR audio data/mini_train/wav.scp:1 {utterance}: {audio}: {validate}" in said
+    rule = "audio-missing" if content is None else "audio-unreadable"
+    assert f"ERROR {rule} data/mini_train/wav.scp:1 {utterance}: {audio}: {validate}" in said
     assert "(restore the file, or remove the utterance)" in said
     said = complaint("features", "--force")
     assert f"{audio} utterance {utterance}: {features}" in said
@@ -141,7 +142,7 @@ def test_more_labels_than_the_audio_can_carry(
     write_table(TEXT, {**read_table(TEXT), utterance: "a" * round(35 * seconds)})
     assert stage("validate") == 0
     shown = capsys.readouterr().out
-    assert f"WARNING labels-per-second data/mini_train/text:1 {utterance}: " in shown
+    assert f"WARNING more-labels-than-frames data/mini_train/text:1 {utterance}: " in shown
     write_table(TEXT, {**read_table(TEXT), utterance: "a" * round(90 * seconds)})
     said = complaint("validate")
     assert f"ERROR labels-per-second data/mini_train/text:1 {utterance}: " in said
@@ -177,7 +178,7 @@ def test_missing_settings_file_and_comments_alone(recipe: Path, complaint: Compl
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("validate", "missing-file data/mini_train: there is no such folder (run stage 1"),
+        ("validate", "missing-folder data/mini_train: there is no such folder (run stage 1"),
         ("lexicon", "data/mini_train: there is no such data directory (run stage 1, corpus"),
         ("features", "data/mini_train: there is no such data directory (run stage 1, corpus"),
         ("tokenizer", "data/mini_train: there is no such data directory (run stage 1, corpus"),
@@ -265,5 +266,5 @@ def test_data_directories_made_by_hand(
     table = read_table(Path("own/a/segments"))
     write_table(Path("own/a/segments"), {**table, utterance: "tape 900 901"})
     said = complaint("validate")
-    assert f"ERROR segments own/a/segments:1 {utterance}: tape 900 901 lies outside its recording of " in said
+    assert f"ERROR segment-outside own/a/segments:1 {utterance}: tape 900 901 lies outside its recording of " in said
     assert f"utterance {utterance}: the segment tape 900 901 lies outside" in complaint("features", "--force")

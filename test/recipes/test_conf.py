@@ -60,3 +60,26 @@ def test_sets_come_from_the_sources(path: Path) -> None:
     config = from_yaml(path)
     for name in (*config.data.train, *config.data.dev, *config.data.test, *config.data.unpaired):
         assert any(name.startswith(f"{source}_") for source in config.corpus.sources), name
+
+
+def test_language_embedding_is_all_that_differs() -> None:
+    plain, embedded = (
+        yaml.safe_load((EGS / f"multi11/conf/{name}.yaml").read_text()) for name in ("train", "language_embedding")
+    )
+    assert embedded.pop("model") == {"language_embedding": True}
+    assert embedded == plain
+
+
+def test_recipes_of_a_language_name_it_alone() -> None:
+    for code in LANGUAGES:
+        for path in (EGS / code / "conf").glob("*.yaml"):
+            assert from_yaml(path).corpus.languages == (code,), path
+
+
+def test_fleurs_is_the_same_in_every_language() -> None:
+    def without_language(code: str) -> dict[str, Any]:
+        settings: dict[str, Any] = yaml.safe_load((EGS / code / "conf/fleurs.yaml").read_text())
+        del settings["corpus"]["languages"]
+        return settings
+
+    assert all(without_language(code) == without_language("ar") for code in LANGUAGES)

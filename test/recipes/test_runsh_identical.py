@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from jointst.languages import LANGUAGES
+
 EGS = Path(__file__).resolve().parents[2] / "egs"
 RECIPES = sorted(path.name for path in EGS.iterdir() if path.is_dir())
 
 
 def test_there_are_recipes() -> None:
-    assert {"mini", "prompts", "ru"} <= set(RECIPES)
+    assert {"mini", "prompts", "multi11", *LANGUAGES} <= set(RECIPES)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

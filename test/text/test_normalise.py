@@ -8,7 +8,7 @@ import pytest
 
 from jointst.errors import JointstError
 from jointst.languages import LANGUAGES
-from jointst.text.normalise import RULES, normalise
+from jointst.text.normalise import RULES, SCORING, VERSION, for_scoring, normalise
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,22 @@ from jointst.text.normalise import RULES, normalise
         ("en", "AT&T 'quoted' dogs'", "at and t quoted dogs"),
         ("es", "¿Qué? ¡Año 2!", "qué año dos"),
         ("fr", "L’homme — 99 %", "l'homme quatre vingt dix neuf pour cent"),
-        ("hi", "नमस्ते। 12", "नमस्ते एक दो"),
+        ("hi", "नमस्ते। 12", "नमस्ते बारह"),
+        ("hi", "१२३ क़लम १००००००००००", "एक सौ तेईस क़लम एक" + 10 * " शून्य"),
+        ("ar", "ٱلكتاب أحمر، ﻻ إلى آخره", "الكتاب أحمر لا إلى آخره"),
+        ("ar", "کتاب جدیـد", "كتاب جديد"),
+        ("de", "Am 3. Mai, GROẞ und SS", "am dritte mai groß und ss"),
+        ("de", "Um 3. Es ist spät.", "um drei es ist spät"),
+        ("en", "The 3rd of May, 25 times", "the third of may twenty five times"),
+        ("es", "La 3.ª vez, el 1º", "la tercera vez el primero"),
+        ("fr", "Le 1er mai, la 1re, le 21e", "le premier mai la première le vingt et unième"),
+        ("it", "La 2ª volta, il 1°", "la seconda volta il uno"),
+        ("it", "il 21º", "il ventunesimo"),
+        ("ja", "第3回、ＧＮＯＭＥ！", "第三回gnome"),
+        ("ja", "ｶﾞﾗｽ 和 英", "ガラス和英"),
+        ("pt", "a 2.ª e o 3º", "a segunda e o terceiro"),
+        ("ru", "3-й и 21-я", "третий и двадцать первая"),
+        ("zh", "第３章　Ａ１", "第三章a一"),
         ("it", "dell'anno 1.000", "dell'anno mille"),
         ("ja", "３つの リンゴ、カー・バッグ", "三つのリンゴカーバッグ"),
         ("pt", "Não, d'água 2", "não d'água dois"),
@@ -55,6 +70,25 @@ def test_chinese_numbers(digits: str, reading: str) -> None:
 def test_long_numbers_are_read_digit_by_digit() -> None:
     assert normalise("0123", "de") == "null eins zwei drei"
     assert len(normalise("1" * 13, "es").split()) == 13
+
+
+@pytest.mark.parametrize(
+    ("lang", "written", "scored"),
+    [
+        ("ar", "أحمر إلى آخر", "احمر الى اخر"),
+        ("ru", "Ещё ёлка", "еще елка"),
+        ("hi", "क़लम लड़का", "कलम लडका"),
+        ("de", "Straße", "straße"),
+        ("en", "It's 2!", "it's two"),
+    ],
+)
+def test_scoring_folds_spellings(lang: str, written: str, scored: str) -> None:
+    assert for_scoring(written, lang) == scored
+    assert for_scoring(scored, lang) == scored
+
+
+def test_the_scoring_normaliser_names_its_versions() -> None:
+    assert f"jointst-scoring-1 over jointst-text-{VERSION}" == SCORING
 
 
 def test_every_language_has_rules() -> None:

@@ -36,6 +36,7 @@ from jointst.text.phonemes import Phonemizer
         ("ja", "東京", "t o̞ ɯᵝ kʲ o̞ ɯᵝ"),
         ("ja", "スーパー", "s ɯᵝː p äː"),
         ("ja", "は", "w ä"),
+        ("ja", "グウィン", "ɡ ɯᵝː i ɴ"),
         ("pt", "não", "n ɐ̃ʊ̃"),
         ("ru", "привет", "p rʲ i vʲ e t"),
         ("zh", "打开", "t ɑ3 kʰ ai1"),

@@ -3,7 +3,8 @@
 Such a module has ``prepare(config, data, nj) -> list[Path]``: it makes the folders ``data/<corpus>_<set>`` and
 returns them; it is safe to call again, also after a kill; it draws nothing from other corpora, except that a source
 of unpaired text leaves out every sentence of the development and test sets it finds in ``data``. ``VERSION``, an
-integer, is raised when the same settings give other data.
+integer, is raised when the same settings give other data. Where it is made of files of the user's own,
+``input_files(config) -> list[Path]`` names them: when one changes, it is prepared again.
 """
 
 from __future__ import annotations
@@ -16,19 +17,32 @@ from pathlib import Path
 from types import ModuleType
 
 from jointst.config import CorpusConfig
-from jointst.data.directory import DataDirectory
+from jointst.data.directory import DataDirectory, count_lines
 from jointst.errors import ConfigError
 from jointst.stage import Context, Made, write_atomically
 
 SOURCES = {
     "mini": "jointst.data.corpora.mini",
+    "synthetic": "jointst.data.corpora.synthetic",
     "prompts": "jointst.data.corpora.prompts",
     "festvox_ru": "jointst.data.corpora.festvox_ru",
+    "tuxpaint_stamps": "jointst.data.corpora.tuxpaint_stamps",
+    "gcin_voice": "jointst.data.corpora.gcin_voice",
+    "librispeech": "jointst.data.corpora.librispeech",
+    "fleurs": "jointst.data.corpora.fleurs",
+    "common_voice": "jointst.data.corpora.common_voice",
+    "mls": "jointst.data.corpora.mls",
+    "voxpopuli": "jointst.data.corpora.voxpopuli",
+    "table": "jointst.data.corpora.table",
     "libreoffice_help": "jointst.data.corpora.libreoffice_help",
+    "fortunes": "jointst.data.corpora.fortunes",
+    "gnome_help": "jointst.data.corpora.gnome_help",
+    "text_files": "jointst.data.corpora.text_files",
 }
 """Module of each corpus."""
-TEXT_SOURCES = ("libreoffice_help",)
+TEXT_SOURCES = ("libreoffice_help", "fortunes", "gnome_help", "text_files")
 """Sources of unpaired text: prepared last, since they leave out the sentences of development and test sets."""
+_HELD_OUT = {"dev", "development", "valid", "validation", "eval", "test"}
 
 
 def run(context: Context) -> Made:
@@ -57,13 +71,19 @@ def run(context: Context) -> Made:
             raise ConfigError("data", problem, f"corpus.sources made: {' '.join(path.name for path in made)}")
     if not config.sources:
         return Made(what=f"nothing, corpus.sources is empty: {len(context.all_sets)} own sets", where=context.data)
-    sizes = [len(DataDirectory.read(path).text) for path in made]
-    return Made(what=f"{len(made)} data directories with {sum(sizes)} utterances or sentences", where=context.data)
+    total = sum(count_lines(path / "text") for path in made)
+    return Made(what=f"{len(made)} data directories with {total} utterances or sentences", where=context.data)
+
+
+def user_files(config: CorpusConfig) -> list[Path]:
+    """Files of the user's own that the sources are made of."""
+    modules = [importlib.import_module(SOURCES[name]) for name in config.sources if name in SOURCES]
+    return [path for module in modules if hasattr(module, "input_files") for path in module.input_files(config)]
 
 
 def held_out(data: Path) -> list[Path]:
-    """The ``text`` files of all development and test sets in ``data``."""
-    return sorted(path for pattern in ("*_dev", "*_test", "*_test_*") for path in data.glob(f"{pattern}/text"))
+    """The ``text`` files of all development and test sets in ``data``: those with such a word in their names."""
+    return sorted(path for path in data.glob("*/text") if _HELD_OUT & set(path.parent.name.split("_")))
 
 
 def _stamp(data: Path, name: str) -> Path:
@@ -98,9 +118,16 @@ def _digest(name: str, module: ModuleType, config: CorpusConfig, data: Path) -> 
 
     settings = dataclasses.asdict(config)
     del settings["sources"], settings["downloads"]
-    if name != "mini":
-        del settings["mini"]
+    for other in SOURCES:  # a section of one corpus does not concern another
+        if other != name:
+            settings.pop(other, None)
     parts = [VERSION, getattr(module, "VERSION", 1), settings]
+    if name != "text_files":
+        settings.pop("text_files", None)
+        del settings["longest_sentence"]
+    if hasattr(module, "input_files"):
+        present = [path for path in module.input_files(config) if path.is_file()]
+        parts += [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in present]
     if name in TEXT_SOURCES:
         parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in held_out(data)]
     else:

@@ -22,12 +22,26 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from jointst.data.corpora.engines import Voices
 from jointst.data.phone_times import SILENCE, PhoneTime
 from jointst.errors import EnvironmentFault
+from jointst.languages import LANGUAGES, language
 from jointst.units import Hertz, Seconds, samples_in
 
 SAMPLING_RATE: Hertz = 22050
 """What eSpeak NG synthesises at."""
+
+TRAIN_VOICES = tuple(
+    "Alex anika Andy Annie Denis Gene Jacky Mario Michael Mike Nguyen adam benjamin boris travis edward f1 f2 f4 "
+    "gustave linda m1 m3 m5 m7 max pedro quincy steph victor".split()
+)
+"""Variants that may be trained on."""
+DEV_VOICES = ("Storm", "f5", "m4", "belinda")
+"""Variants of development sets alone: voices are what generalises worst, so tuning must see new ones."""
+TEST_VOICES = ("Andrea", "Reed", "antonio", "aunty", "f3", "m2", "m6", "m8", "paul", "robert")
+"""Variants of test sets alone."""
+USUAL_RATE = 175
+"""Words a minute."""
 
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _RATE, _VOLUME, _PITCH = 1, 2, 3  # espeak_PARAMETER
@@ -210,6 +224,29 @@ class Synthesiser:
         """Free the engine's memory and files; it cannot speak afterwards."""
         self._library.espeak_Terminate()
         self._folder.cleanup()
+
+
+class Engine:
+    """eSpeak NG as one of the synthesisers in :mod:`jointst.data.corpora.engines`."""
+
+    sampling_rate: Hertz = SAMPLING_RATE
+
+    def __init__(self) -> None:
+        self._synthesiser = Synthesiser()
+
+    @staticmethod
+    def voices(lang: str) -> Voices:
+        """The same variants in every language."""
+        return Voices(TRAIN_VOICES, DEV_VOICES, TEST_VOICES) if lang in LANGUAGES else Voices()
+
+    def say(self, text: str, lang: str, voice: str, *, rate: float, pitch: float) -> npt.NDArray[np.int16]:
+        """Speak in the language's voice and the variant ``voice``."""
+        pace, tone = round(USUAL_RATE * rate), round(50 * pitch)
+        return self._synthesiser.speak(text, language(lang).voice, voice, rate=pace, pitch=tone)
+
+    def close(self) -> None:
+        """Free the library's memory and files."""
+        self._synthesiser.close()
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jointst.config import CorpusConfig, MiniConfig
-from jointst.data.corpora.espeak import SAMPLING_RATE, Synthesiser, sounding
+from jointst.data.corpora.espeak import DEV_VOICES, SAMPLING_RATE, TEST_VOICES, TRAIN_VOICES, Synthesiser, sounding
 from jointst.data.corpora.grammar import Grammar, Sentence, read_grammars
 from jointst.data.directory import DataDirectory
 from jointst.data.phone_times import PhoneTime, cut, write_phone_times
@@ -32,18 +32,6 @@ from jointst.stage import write_atomically
 from jointst.units import Hertz, seconds_of
 
 VERSION = 2
-
-TRAIN_VOICES = tuple(
-    "Alex anika Andy Annie Denis Gene Jacky Mario Michael Mike Nguyen adam benjamin boris travis edward f1 f2 f4 "
-    "gustave linda m1 m3 m5 m7 max pedro quincy steph victor".split()
-)
-"""eSpeak variants of mini_train, which dev and test sets use as well."""
-
-DEV_VOICES = ("Storm", "f5", "m4", "belinda")
-"""Variants of mini_dev alone: voices are what generalises worst, so tuning must see new ones."""
-
-TEST_VOICES = ("Andrea", "Reed", "antonio", "aunty", "f3", "m2", "m6", "m8", "paul", "robert")
-"""Variants of mini_test and mini_test_unheard alone."""
 
 OUTPUT_RATE: Hertz = 16000
 RATES = (150, 220)

@@ -9,6 +9,7 @@ import pytest
 
 from jointst.config import CorpusConfig
 from jointst.data.corpora import libreoffice_help as corpus
+from jointst.data.corpora.sentences import REASONS
 from jointst.data.directory import DataDirectory
 from jointst.errors import DataError
 
@@ -50,38 +51,6 @@ def test_messages(tmp_path: Path) -> None:
             corpus.read_messages(damaged)
 
 
-@pytest.mark.parametrize(
-    ("sentence", "lang", "readable"),
-    [
-        ("Der Rahmen wird mit der Maus skaliert.", "de", True),
-        ("Öffnet LibreOffice.", "de", False),
-        ("Es sind 3 Rahmen.", "de", False),
-        ("Die UNO wird geladen.", "de", False),
-        ("Der Wert (hier) zählt.", "de", False),
-        ("Die Größe à la carte.", "de", False),
-        ("L'élément n'existe pas.", "fr", True),
-        ("Удаляет выделенный элемент.", "ru", True),
-        ("Удаляет элемент Draw.", "ru", False),
-        ("返回二項分布。", "zh", True),
-        ("返回 Calc 值。", "zh", False),
-        ("確率を返します。", "ja", True),
-        ("यह पाठ हटाता है।", "hi", True),
-        ("This is English.", "hi", False),
-        ("...", "en", False),
-    ],
-)
-def test_readable(sentence: str, lang: str, readable: bool) -> None:
-    assert corpus.is_readable(sentence, lang) is readable
-
-
-def test_length() -> None:
-    assert not corpus.has_right_length("zwei worte", "de")
-    assert corpus.has_right_length("drei kurze worte", "de")
-    assert not corpus.has_right_length(" ".join(["wort"] * 26), "de")
-    assert corpus.has_right_length("一二三四五", "zh")
-    assert not corpus.has_right_length("一二三四", "zh")
-
-
 def page(folder: Path, package: str, suffix: str, sentences: list[str]) -> None:
     path = folder / "debian" / package / "usr/share/libreoffice/help" / suffix / "text/page.html"
     path.parent.mkdir(parents=True)
@@ -103,7 +72,13 @@ def test_prepare_leaves_out_english_duplicates_and_held_out_sentences(
     assert sorted(directory.text.values()) == ["das ist ein satz", "hier steht noch etwas"]
     assert directory.languages == ["de"]
     assert not directory.has_audio
+    report = [line.split("\t") for line in (made / "left_out.tsv").read_text().splitlines()]
+    assert report[0] == ["language", "found", "kept", *REASONS]
+    assert dict(zip(report[0], report[1], strict=True)) == {
+        "language": "de", "found": "5", "kept": "2", "script": "0", "length": "0", "english": "1", "held_out": "1",
+        "duplicate": "1", "surplus": "0",
+    }  # fmt: skip
     corpus.prepare(CorpusConfig(languages=("de", "en"), unpaired_sentences=1), Path("data"), nj=1)
     again = DataDirectory.read(made)
-    assert sorted(again.text) == ["libreoffice-de-000000", "libreoffice-en-000000"]
-    assert again.text["libreoffice-de-000000"] == directory.text["libreoffice-de-000000"]
+    assert sorted(again.text) == ["libreoffice-help-de-000000", "libreoffice-help-en-000000"]
+    assert again.text["libreoffice-help-de-000000"] == directory.text["libreoffice-help-de-000000"]

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from jointst.config import Config, CorpusConfig, DataConfig
+from jointst.config import Config, CorpusConfig, DataConfig, TableConfig
 from jointst.data import corpora
 from jointst.data.directory import DataDirectory
 from jointst.errors import ConfigError
 from jointst.stage import Context
+from jointst.stages import STAGES
 
 SENTENCES = ["Das ist ein Satz.", "Dies ist ein Test.", "Hier steht noch etwas.", "Und noch ein Satz hier."]
 
@@ -61,7 +62,26 @@ def test_damaged_stamp_is_no_obstacle() -> None:
 
 
 def test_refused_settings() -> None:
-    with pytest.raises(ConfigError, match=r"corpus.sources: item 0 is 'librispeech' \(known: mini prompts"):
-        corpora.run(context(sources=("librispeech",)))
+    with pytest.raises(ConfigError, match=r"corpus.sources: item 0 is 'timit' \(known: mini synthetic "):
+        corpora.run(context(sources=("timit",)))
     with pytest.raises(ConfigError, match=r"the set 'news' is not in data \(corpus.sources made: libreoffice_help_unp"):
         corpora.run(context(unpaired="news"))
+
+
+def test_a_changed_file_of_the_users_own_is_read_again() -> None:
+    files = [Path("list.csv"), Path("a.wav"), Path("b.wav")]
+    for path in files[1:]:
+        path.touch()
+    files[0].write_text("path,text,speaker,language,split\na.wav,eins,x,de,train\n")
+    table = TableConfig(files=("list.csv",))
+    sets = DataConfig(train=("table_train",), dev=("own_dev",), test=("own_test",), unpaired=())
+    corpus = CorpusConfig(sources=("table",), languages=("de",), table=table)
+    stage = next(stage for stage in STAGES if stage.name == "corpus")
+    given = Context(config=Config(data=sets, corpus=corpus), name="t", nj=1)
+    stage.run(given)
+    assert stage.reason_to_run(given) == ""
+    with files[0].open("a") as stream:
+        stream.write("b.wav,zwei,x,de,train\n")
+    assert stage.reason_to_run(given) == "list.csv is newer"
+    stage.run(given)
+    assert len(DataDirectory.read(Path("data/table_train")).text) == 2

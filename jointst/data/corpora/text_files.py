@@ -1,0 +1,141 @@
+"""text_files: unpaired text of the user's own, plain or gzip, UTF-8, one sentence a line.
+
+``data/text_files_unpaired`` from the files of ``corpus.text_files``, for example ``news/{lang}.txt.gz`` or
+``/text/{lang}/*.txt``. Numbers, punctuation and case may stand as they were written: sentences are normalised.
+
+Left out, and counted by reason in ``left_out.tsv``: what is not in the language's script (``script``; Latin names
+among other writing are kept), empty lines and those longer than ``corpus.longest_sentence`` (``length``), what equals
+an English sentence where English is among the languages, what occurs in a development or test set, duplicates, and
+what is over ``corpus.unpaired_sentences``.
+"""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+from jointst.config import CorpusConfig
+from jointst.data.corpora.sentences import Selection, write_set
+from jointst.errors import ConfigError, DataError
+from jointst.parallel import run_jobs
+
+JOB_BYTES = 4 * 2**20
+"""Text that one job normalises, uncompressed."""
+
+
+class _Job(NamedTuple):
+    lang: str
+    path: Path
+    first: int
+    """Byte of the uncompressed text: lines that begin in [first, first + JOB_BYTES) belong to the job."""
+    longest: int
+
+
+def input_files(config: CorpusConfig) -> list[Path]:
+    """All files, for every language.
+
+    Raises:
+        ConfigError: a language has none.
+    """
+    return sorted({path for lang in config.languages for path in files_of(config, lang)})
+
+
+def files_of(config: CorpusConfig, lang: str) -> list[Path]:
+    """The files of a language, sorted.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    patterns = [path.replace("{lang}", lang) for path in config.text_files]
+    found = {Path(name) for pattern in patterns for name in glob.glob(pattern, recursive=True)}
+    files = sorted(path for path in found if path.is_file())
+    if not files:
+        fix = f"no file is called {' or '.join(patterns)}" if patterns else "name your files of sentences"
+        raise ConfigError("corpus.text_files", f"has no file for the language {lang}", fix)
+    return files
+
+
+def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
+    """Make the text-only set.
+
+    Raises:
+        ConfigError: a language has no file.
+        DataError: a file is not UTF-8, not gzip, or nothing of a language is left.
+    """
+    jobs = [
+        _Job(lang, path, first, config.longest_sentence)
+        for lang in sorted(config.languages)
+        for path in files_of(config, lang)
+        for first in range(0, _size(path), JOB_BYTES)
+    ]
+    selections: dict[str, Selection] = {lang: Selection(lang) for lang in config.languages}
+    for part in run_jobs(_select, jobs, nj, desc="text_files", unit=f"{JOB_BYTES >> 20} MiB"):
+        selections[part.lang].add(part)
+    for lang, selection in selections.items():
+        if not selection.sentences:
+            path = files_of(config, lang)[0]
+            raise DataError(f"no sentence is usable ({selection.line()})", path=path, fix="look at its language")
+    return [write_set("text_files", selections, data, config.languages, config.unpaired_sentences)]
+
+
+def _open(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else open(path, "rb")
+
+
+def _size(path: Path) -> int:
+    """Bytes of the uncompressed text."""
+    if path.suffix != ".gz":
+        return path.stat().st_size
+    try:
+        with _open(path) as stream:
+            return sum(len(block) for block in iter(lambda: stream.read(1 << 20), b""))
+    except (OSError, EOFError) as error:
+        raise DataError(
+            f"is not whole gzip: {error}", path=path, fix="fetch it again, or drop its suffix .gz"
+        ) from None
+
+
+def _select(job: _Job) -> Selection:
+    from jointst.text.normalise import normalise
+    from jointst.text.scripts import is_written_in
+
+    chosen = Selection(job.lang)
+    for line in _lines(job):
+        sentence = normalise(line, job.lang)
+        if not 0 < len(sentence) <= job.longest:
+            chosen.left_out["length"] += 1
+        # by what was written, since the normaliser of English transliterates
+        elif not is_written_in("".join(filter(str.isalpha, unicodedata.normalize("NFKC", line))) or sentence, job.lang):
+            chosen.left_out["script"] += 1
+        else:
+            chosen.sentences.append(sentence)
+    return chosen
+
+
+def _lines(job: _Job) -> Iterator[str]:
+    """The lines that begin in the job's part of its file."""
+    with _open(job.path) as stream:
+        place = job.first
+        if place:
+            stream.seek(place - 1)
+            place += len(stream.readline()) - 1  # the rest of a line that began before, or only its line feed
+        while place < job.first + JOB_BYTES:
+            raw = stream.readline()
+            if not raw:
+                return
+            try:
+                yield raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+            except UnicodeDecodeError as error:
+                fix = f"iconv -c -f UTF-8 -t UTF-8 {job.path} drops such bytes"
+                problem = f"is not UTF-8 at byte {error.start}"
+                raise DataError(problem, path=job.path, line=_line_number(job.path, place), fix=fix) from None
+            place += len(raw)
+
+
+def _line_number(path: Path, place: int) -> int:
+    with _open(path) as stream:
+        return 1 + stream.read(place).count(b"\n")

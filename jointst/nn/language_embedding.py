@@ -1,0 +1,39 @@
+"""A learned vector for each language, added to what enters the shared encoders.
+
+B batch, N positions, D features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from jointst.languages import LANGUAGES
+
+
+class LanguageEmbedding(nn.Module):
+    """Adds the vector of each utterance's language; where that is unknown, the vector of no language.
+
+    Args:
+        dim: D.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self._rows = {code: row for row, code in enumerate(sorted(LANGUAGES), start=1)}
+        self.vectors = nn.Embedding(1 + len(self._rows), dim)
+        nn.init.zeros_(self.vectors.weight)
+
+    def forward(self, front: Tensor, languages: Sequence[str]) -> Tensor:
+        """The same states with languages added.
+
+        Args:
+            front: (B, N, D).
+            languages: B ISO 639-1 codes; empty where none is known.
+        """
+        codes = languages or [""] * len(front)
+        rows = torch.tensor([self._rows.get(code, 0) for code in codes], device=front.device)
+        vectors: Tensor = self.vectors(rows).unsqueeze(1)  # (B, D) -> (B, 1, D)
+        return front + vectors
