@@ -1,4 +1,4 @@
-"""The commands that are no stages: those of a recipe, run and skipped like a stage, and those that need no recipe."""
+"""The commands that are no stages: those run and skipped like a stage, and those with arguments of their own."""
 
 from __future__ import annotations
 
@@ -116,5 +116,15 @@ COMMANDS: tuple[Command, ...] = (
         help="mend data directories (order, line ends, keys, empty and leaked sentences) and keep a backup",
         function="jointst.data.fix:run",
     ),
+    Command(
+        name="compare",
+        help="train, decode and score a grid of systems and seeds in a recipe's folder, and lay them side by side",
+        function="jointst.comparison.command:run",
+    ),
+    Command(
+        name="results",
+        help="make RESULTS.md from the comparisons that recipes have stored: claim by claim, with a verdict",
+        function="jointst.comparison.results:run",
+    ),
 )
-"""What works wherever a packed model was copied to."""
+"""Those with arguments of their own; ``transcribe`` needs no recipe, the others are run in one."""

@@ -493,7 +493,8 @@ class ConsistencyConfig:
     ramp_updates: int = 500
     """The weight grows linearly over this many updates."""
     layers: tuple[int, ...] = ()
-    """Shared-encoder layers to compare, counted from 0 over streaming then full-context; empty for all."""
+    """Shared-encoder layers to compare, counted from 0 over streaming then full-context, or from the last one by -1, -2
+    and so on; empty for all."""
     layer_weights: tuple[float, ...] = ()
     """Weights of these layers in the loss, which is their weighted mean; empty for equal ones."""
     stop_gradient: Literal["none", "speech", "text"] = "none"
@@ -880,8 +881,11 @@ class Config:
     def __post_init__(self) -> None:
         self._check_durations()
         layers = self.model.streaming_layers + self.model.full_context_layers
-        for layer in self.loss.consistency.layers:
-            _require(0 <= layer < layers, "loss.consistency.layers", f"{layer} of {layers} shared layers")
+        compared = self.loss.consistency.layers
+        for layer in compared:
+            _require(-layers <= layer < layers, "loss.consistency.layers", f"{layer} of {layers} shared layers")
+        repeats = len({layer % layers for layer in compared}) < len(compared)
+        _require(not repeats, "loss.consistency.layers", f"repeats a layer: {list(compared)} of {layers} layers")
         weights = self.loss.consistency.layer_weights
         if weights and not self.loss.consistency.layers:
             problem = f"has {len(weights)} weights for {layers} shared layers"

@@ -21,7 +21,12 @@ from jointst.stage import Context
 def _parser(command: str, description: str) -> ArgumentParser:
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = ArgumentParser(prog=f"jointst {command}", description=description, exit_on_error=False)
-    parser.add_argument("--conf", action="config", help="YAML file; it states only what differs from the defaults")
+    parser.add_argument(
+        "--conf",
+        action="config",
+        help="YAML file; it states only what differs from the defaults; of several, a later one wins",
+    )
+    parser.add_argument("--name", help="the experiment, a folder in exp (the name of the last --conf)")
     parser.add_argument("--nj", type=int, default=2, help="processes for long work")
     parser.add_argument("--ngpu", type=int, default=0, help="GPUs to train and decode on")
     parser.add_argument("--force", action="store_true", help="run even when everything is up to date")
@@ -83,6 +88,15 @@ def _conf_files(arguments: list[str]) -> tuple[list[Path], list[str]]:
     return files, kept
 
 
+def _experiment(stated: str | None, files: list[Path]) -> str:
+    if stated is None:
+        return files[-1].stem if files else "default"
+    parts = Path(stated).parts
+    if not parts or Path(stated).is_absolute() or ".." in parts:
+        raise ConfigError("--name", f"is {stated!r}", "a folder inside exp, as in best_seed0")
+    return stated
+
+
 def parse(command: str, description: str, arguments: list[str]) -> Context:
     """The context of a stage from its command line.
 
@@ -101,7 +115,7 @@ def parse(command: str, description: str, arguments: list[str]) -> Context:
     for key, lowest in (("nj", 1), ("ngpu", 0)):
         if values[key] < lowest:
             raise ConfigError(f"--{key}", f"is {values[key]}", f"at least {lowest}")
-    name = files[-1].stem if files else "default"
+    name = _experiment(values["name"], files)
     config: Config = _build(Config, values, "")
     return Context(config=config, name=name, nj=values["nj"], ngpu=values["ngpu"], force=values["force"])
 

@@ -127,6 +127,33 @@ def test_an_experiment_is_named_after_its_file(tmp_path: Path) -> None:
     assert parse("train", "", []).name == "default"
 
 
+def test_of_several_files_a_later_one_wins_and_names_the_experiment(tmp_path: Path) -> None:
+    first, second = tmp_path / "train.yaml", tmp_path / "joist.yaml"
+    first.write_text("loss: {text: 0.7, consistency: {start_update: 900}}\n")
+    second.write_text("loss: {consistency: {weight: 0}}\n")
+    context = parse("train", "", ["--conf", str(first), f"--conf={second}", "--training.seed", "3"])
+    assert (context.config.loss.text, context.config.training.seed) == (0.7, 3)
+    assert (context.config.loss.consistency.start_update, context.config.loss.consistency.weight) == (900, 0)
+    assert context.name == "joist"
+    assert parse("train", "", ["--conf", str(first), "--name", "compare/a/b"]).exp == Path("exp/compare/a/b")
+    second.write_text("loss: {consistency: {wieght: 0}}\n")
+    with pytest.raises(JointstError, match=r"joist\.yaml:1: loss\.consistency\.wieght"):
+        parse("train", "", ["--conf", str(first), "--conf", str(second)])
+
+
+@pytest.mark.parametrize("name", ["", "/tmp/x", "../x", "a/../../x"])
+def test_an_experiment_stays_in_its_folder(name: str) -> None:
+    with pytest.raises(ConfigError, match="--name"):
+        parse("train", "", ["--name", name])
+
+
+def test_layers_are_counted_from_both_ends() -> None:
+    assert parse("train", "", ["--loss.consistency.layers", "[-1, 0]"]).config.loss.consistency.layers == (-1, 0)
+    for layers, problem in (("[-6]", "-6 of 5"), ("[5]", "5 of 5"), ("[4, -1]", "repeats a layer")):
+        with pytest.raises(ConfigError, match=problem):
+            parse("train", "", ["--loss.consistency.layers", layers])
+
+
 def test_every_setting_is_frozen_keyword_only_and_explained() -> None:
     source = Path(jointst.config.__file__).read_text()
     seen: set[type] = set()

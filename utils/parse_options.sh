@@ -1,4 +1,4 @@
-# Sourced: Kaldi-style options of a recipe into variables. In: "$@". Out: stage stop_stage conf nj ngpu force dry_run
+# Sourced: Kaldi-style options of a recipe into variables. In: "$@". Out: stage stop_stage confs nj ngpu force dry_run
 # overrides. An unknown option or a value that is not a number ends the script with status 1.
 
 option_error() {
@@ -15,7 +15,7 @@ option_number() {
 parse_options() {
     local option value last_stage=$1
     shift
-    stage=0 stop_stage=$last_stage conf=conf/train.yaml nj="" ngpu="" force=false dry_run=false overrides=()
+    stage=0 stop_stage=$last_stage confs=() nj="" ngpu="" force=false dry_run=false overrides=()
     while [ $# -gt 0 ]; do
         option=$1
         shift
@@ -38,11 +38,12 @@ parse_options() {
             --stop-stage) option_number "$option" "$value" 0 "$last_stage"; stop_stage=$((10#$value)) ;;
             --nj) option_number "$option" "$value" 1 4096; nj=$((10#$value)) ;;
             --ngpu) option_number "$option" "$value" 0 1024; ngpu=$((10#$value)) ;;
-            --conf) conf=$value ;;
+            --conf) confs+=("$value") ;;
             --force|--dry-run) option_error "$option takes no value" ;;
             --*.*) option_error "settings go after --, as in: ./run.sh -- $option VALUE" ;;
             *) option_error "unknown option '$option'" ;;
         esac
     done
+    [ ${#confs[@]} -gt 0 ] || confs=(conf/train.yaml)
     [ "$stage" -le "$stop_stage" ] || option_error "--stage $stage is after --stop-stage $stop_stage"
 }

@@ -10,7 +10,8 @@ usage: run.sh [options] [-- --section.key value ...]
 
   --stage N        first stage (0)
   --stop-stage N   last stage ($((${#stages[@]} - 1)))
-  --conf FILE      settings, in the recipe's folder; its name is the experiment's (conf/train.yaml)
+  --conf FILE      settings, in the recipe's folder; its name is the experiment's (conf/train.yaml); of several,
+                   a later one wins, as in: --conf conf/train.yaml --conf ../systems/joist.yaml
   --nj N           processes for long work
   --ngpu N         GPUs to train and decode on
   --force          run stages even when all they make is up to date
@@ -29,10 +30,13 @@ shift
 parse_options $((${#stages[@]} - 1)) "$@"
 caller=$PWD
 cd "$recipe" || exit
-if [ ! -f "$conf" ] && [[ $conf != /* ]] && [ -f "$caller/$conf" ]; then conf=$caller/$conf; fi
-[ -f "$conf" ] || option_error "--conf $conf: no such file in $PWD or $caller"
-
-common=(--conf "$conf")
+common=()
+for conf in "${confs[@]}"; do
+    if [ ! -f "$conf" ] && [[ $conf != /* ]] && [ -f "$caller/$conf" ]; then conf=$caller/$conf; fi
+    [ -f "$conf" ] || option_error "--conf $conf: no such file in $PWD or $caller"
+    common+=(--conf "$conf")
+done
+conf_options=("${common[@]}")
 [ -z "$nj" ] || common+=(--nj "$nj")
 [ -z "$ngpu" ] || common+=(--ngpu "$ngpu")
 [ "$force" = false ] || common+=(--force)
@@ -44,7 +48,7 @@ show() { printf '%s' "$1"; shift; printf ' %q' "$@"; echo; }
 go_on() {
     local options=(--stage "$number")
     [ "$stop_stage" -eq $((${#stages[@]} - 1)) ] || options+=(--stop-stage "$stop_stage")
-    [ "$conf" = conf/train.yaml ] || options+=(--conf "$conf")
+    [ "${conf_options[*]}" = "--conf conf/train.yaml" ] || options+=("${conf_options[@]}")
     [ -z "$nj" ] || options+=(--nj "$nj")
     [ -z "$ngpu" ] || options+=(--ngpu "$ngpu")
     [ ${#overrides[@]} -eq 0 ] || options+=(-- "${overrides[@]}")

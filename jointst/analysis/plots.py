@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,11 @@ class HeatPanel:
 def _styled() -> Iterator[None]:
     with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
         yield
+
+
+def styled() -> AbstractContextManager[None]:
+    """The look of all figures, for those that are drawn elsewhere."""
+    return _styled()
 
 
 def heat_map(panels: Sequence[HeatPanel], seconds_per_position: float, symbols: Sequence[str]) -> Figure:

@@ -122,7 +122,7 @@ class BucketSampler:
             current.append(int(item))
             longest, widest, tallest = longest_with, widest_with, tallest_with
         batches.append(np.array(current))
-        # Mixed within a batch too: its first utterances, whose transcripts are also read, must not be the shortest ones.
+        # Mixed within a batch too: its first utterances, whose transcripts are read too, must not be the shortest ones.
         return [generator.permutation(batches[i]) for i in generator.permutation(len(batches))]
 
     def batch(self, step: int) -> NDArray[np.int64]:

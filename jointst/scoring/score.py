@@ -60,7 +60,7 @@ def run(context: Context) -> Made:
         sets[name] = record
         texts.append(set_text(name, record))
         for decoder, items in scored.items():
-            lines += [_utterance_line(name, decoder, item, directory, heard_speakers) for item in items]
+            lines += [_utterance_line(name, decoder, item, directory, heard_speakers, heard_words) for item in items]
     result = {"normaliser": SCORING, "sets": sets}
     text = "\n".join(texts)
     write_atomically(folder / "utterances.jsonl", "".join(lines))
@@ -166,8 +166,16 @@ def _sclite(context: Context, scored: dict[str, list[Scored]], folder: Path) -> 
     return record
 
 
-def _utterance_line(name: str, decoder: str, item: Scored, directory: DataDirectory, heard_speakers: set[str]) -> str:
+def _utterance_line(
+    name: str,
+    decoder: str,
+    item: Scored,
+    directory: DataDirectory,
+    heard_speakers: set[str],
+    heard_words: dict[str, set[str]],
+) -> str:
     speaker = directory.utt2spk.get(item.utterance)
+    recognised, occurrences = recall_of_unheard([item], heard_words).get(item.lang, (0, 0))
     record = {
         "set": name,
         "decoder": decoder,
@@ -179,6 +187,7 @@ def _utterance_line(name: str, decoder: str, item: Scored, directory: DataDirect
         "missing": item.missing,
         "words": item.words.as_dict(),
         "characters": item.characters.as_dict(),
+        "unheard_words": {"recognised": recognised, "occurrences": occurrences},
     }
     return json.dumps(record, ensure_ascii=False) + "\n"
 

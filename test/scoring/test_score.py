@@ -98,6 +98,8 @@ def test_each_utterance_is_written_with_its_counts(experiment: Path) -> None:
     assert line["missing"]
     assert line["voice"] == "unseen"
     assert line["reference"] == ["the", "door"]
+    unheard = [x["unheard_words"] for x in lines if x["decoder"] == "full_context" and x["language"] == "en"]
+    assert [sum(x[key] for x in unheard) for key in ("recognised", "occurrences")] == [1, 1]
 
 
 def test_unknown_hypothesis_stops_with_file_and_line(experiment: Path) -> None:

@@ -63,6 +63,16 @@ def test_options_reach_the_commands(recipe: Path) -> None:
     assert done.stdout.splitlines()[1:] == [f"{python} train {tail}", f"{python} decode {tail}"]
 
 
+def test_conf_files_are_layered_and_the_last_names_the_report(recipe: Path) -> None:
+    options = ("--conf", "conf/train.yaml", "--conf=conf/other.yaml")
+    done = run(recipe, *options, "--stage", "9", "--stop-stage", "9", "--dry-run")
+    assert done.stdout.splitlines()[1].endswith(" align --conf conf/train.yaml --conf conf/other.yaml")
+    failed = run(recipe, *options, "--stage", "2", "--stop-stage", "2")
+    assert (
+        "go on with: ./run.sh --stage 2 --stop-stage 2 --conf conf/train.yaml --conf conf/other.yaml" in failed.stderr
+    )
+
+
 def test_conf_beside_the_caller_is_found(recipe: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("{}\n")
     done = run(recipe, "--dry-run", "--stage", "10", "--conf", "mine.yaml", cwd=tmp_path)

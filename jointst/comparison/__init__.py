@@ -1,0 +1,1 @@
+"""Systems side by side: grids of systems and seeds, their table, and the verdicts of RESULTS.md."""

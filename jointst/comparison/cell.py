@@ -1,0 +1,177 @@
+"""Running a cell: its stages as commands, in processes of their own, with a log and a note of how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from jointst.comparison.grid import Cell
+from jointst.comparison.worker import MARK
+from jointst.stage import write_atomically
+from jointst.threads import available_cpus
+from jointst.units import Seconds
+
+Status = Literal["finished", "failed", "interrupted", "elsewhere", "waiting"]
+POLL: Seconds = 0.1
+GRACE: Seconds = 60.0
+"""A stage that was interrupted may take this long to end."""
+INTERRUPTED = 130
+"""Exit status of a stage that was interrupted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a cell ended.
+
+    Attributes:
+        status: elsewhere: another process has it; waiting: not begun.
+        message: what went wrong.
+        log: file with everything its stages printed.
+        hardware: what it ran on.
+    """
+
+    status: Status
+    message: str = ""
+    log: str = ""
+    hardware: str = ""
+
+
+def hardware(ngpu: int) -> str:
+    """Processor, cores, memory and GPUs of this machine, in words."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    words = f"{available_cpus()} cores of {models[0] if models else platform.machine()}, {memory:.0f} GiB"
+    if ngpu == 0:
+        return f"{words}, no GPU used"
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        names = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.split("\n")
+    except (OSError, subprocess.SubprocessError):
+        return f"{words}, {ngpu} GPUs of unknown make"
+    return f"{words}, {ngpu} x {names[0].strip()}"
+
+
+def note_of(cell: Cell) -> Outcome:
+    """What was noted of a cell when it last ended; waiting if nothing was."""
+    try:
+        return Outcome(**json.loads(cell.log.with_suffix(".json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # no note, or one of another version: the stages' stamps decide
+        return Outcome(status="waiting")
+
+
+def _note(cell: Cell, outcome: Outcome) -> Outcome:
+    write_atomically(cell.log.with_suffix(".json"), json.dumps(asdict(outcome), indent=1) + "\n")
+    return outcome
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[int | None]:
+    """A lock that lasts as long as this process or a stage that it left behind; None if another one has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        yield stream.fileno()
+
+
+def run_cell(
+    cell: Cell,
+    options: list[str],
+    *,
+    until: Seconds | None = None,
+    watch: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Run the stages of a cell that are not up to date.
+
+    Args:
+        cell: the cell.
+        options: of every stage that change no result, as ``--nj 2``.
+        until: by ``time.monotonic``; then the running stage is interrupted as by Ctrl-C, to be continued.
+        watch: is called again and again while a stage runs.
+
+    Raises:
+        KeyboardInterrupt: interrupted; what was finished is kept.
+    """
+    log = str(cell.log)
+    with _lock(cell.log.with_suffix(".lock")) as lock:
+        if lock is None:
+            return Outcome(status="elsewhere", message="another process runs it", log=log)
+        machine = hardware(int(options[options.index("--ngpu") + 1]) if "--ngpu" in options else 0)
+        left = ",".join(stage.name for stage in cell.left())
+        if left:
+            words = [sys.executable, "-m", "jointst.comparison.worker", left, *cell.arguments, *options]
+            with cell.log.open("a", encoding="utf-8") as stream:
+                begun = stream.tell()
+                status = _run(words, stream.fileno(), lock, until, watch)
+            stage, reason = _last_words(cell.log, begun, status)
+            if status == INTERRUPTED or (until is not None and time.monotonic() >= until and status != 0):
+                return Outcome(status="interrupted", message=f"in {stage}", log=log)
+            if status != 0:
+                return _note(cell, Outcome(status="failed", message=f"{stage}: {reason}", log=log, hardware=machine))
+        note = note_of(cell)
+        if note.status == "finished":  # nothing was left to do; keep what it was measured on
+            return note
+        return _note(cell, Outcome(status="finished", log=log, hardware=machine))
+
+
+def _run(words: list[str], output: int, lock: int, until: Seconds | None, watch: Callable[[], None]) -> int:
+    """Exit status of a command; Ctrl-C reaches it as it reaches this process, being in the same group."""
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=(lock,))
+    try:
+        while process.poll() is None:
+            watch()
+            if until is not None and time.monotonic() >= until:
+                process.send_signal(signal.SIGINT)
+                process.wait(GRACE)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(POLL)
+    except KeyboardInterrupt:
+        _end(process)
+        raise
+    except subprocess.TimeoutExpired:
+        _end(process)
+        return INTERRUPTED
+    return process.returncode
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a stage that was interrupted, should it hang kill it."""
+    try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE / 10)
+            return
+        process.send_signal(signal.SIGINT)  # the first one may have come to this process alone
+        process.wait(GRACE)
+    except (KeyboardInterrupt, subprocess.TimeoutExpired):
+        process.kill()
+        process.wait()
+
+
+def _last_words(log: Path, begun: int, status: int) -> tuple[str, str]:
+    """The stage that a cell was in when it ended, and why it did, from what was logged from byte ``begun``."""
+    text = log.read_bytes()[begun:].decode("utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    stages = [line.removeprefix(MARK).split()[0] for line in lines if line.startswith(MARK)]
+    stage = stages[-1] if stages else "start"
+    if status < 0:
+        cause = " (most often for want of memory)" if status == -signal.SIGKILL else ""
+        return stage, f"killed by signal {-status}{cause}"
+    mark = f"jointst {stage}: error: "
+    told = [line.removeprefix(mark) for line in lines if line.startswith(mark)]
+    return stage, (told or lines or [f"status {status}"])[-1]

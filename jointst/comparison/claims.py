@@ -1,0 +1,269 @@
+"""The claims of the paper's summary (arXiv 2308.06125), of JOIST (arXiv 2210.07353), and our own goals, each with its
+judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from jointst.comparison.evidence import (
+    SEEDS,
+    Change,
+    Finding,
+    Stored,
+    changes,
+    judge_gain,
+    judge_lower,
+    judge_seeds,
+    judge_share,
+    recalls,
+)
+from jointst.comparison.tables import percent
+
+JOIST_GAIN = 0.14
+"""JOIST's best relative gain from text injection (arXiv 2210.07353)."""
+RECALL = 0.4
+"""Our goal: share of the words never heard that are recognised."""
+PAPER_COST = 1.5
+"""The paper's training time with the loss, relative to without."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A claim and how it is judged.
+
+    Attributes:
+        key: its anchor.
+        source: who claims it.
+        says: the claim, in our words.
+        judge: what stored comparisons say of it.
+    """
+
+    key: str
+    source: str
+    says: str
+    judge: Callable[[Stored], Finding]
+
+
+def _unheard(name: str) -> bool:
+    return "unheard" in name
+
+
+def _any(name: str) -> bool:
+    return True
+
+
+def _lower(system: str, other: str, fits: Callable[[str], bool] = _any) -> Callable[[Stored], Finding]:
+    return lambda stored: judge_lower(changes(stored, system, other, fits))
+
+
+def _rivals(stored: Stored, systems: tuple[str, ...]) -> list[Change]:
+    """Best alignment against each of some systems."""
+    return [change for other in systems for change in changes(stored, "best", other)]
+
+
+def _languages(summary: Mapping[str, Any]) -> int:
+    codes = {
+        code
+        for found in summary["controls"].values()
+        for own in found["tables"]
+        for row in own["systems"].values()
+        for code in row["rates"]
+    }
+    return len(codes - {"macro", "pooled"})
+
+
+def _multilingual(stored: Stored) -> Finding:
+    """Gains of recipes with several languages against those with one."""
+    groups = {
+        several: changes([s for s in stored if (_languages(s) > 1) == several], "best", "joist")
+        for several in (True, False)
+    }
+    if not groups[True] or not groups[False]:
+        return Finding(
+            verdict="not measured", reason="best and joist are not stored for both one and several languages"
+        )
+    lines = tuple(item.line for group in groups.values() for item in group)
+    if min(item.seeds for group in groups.values() for item in group) < SEEDS:
+        return Finding(verdict="cannot tell", reason=f"fewer than {SEEDS} seeds", measured=lines)
+    many, one = ([item.interval for item in groups[key] if item.interval is not None] for key in (True, False))
+    if many and one and max(ends[1] for ends in many) < min(ends[0] for ends in one):
+        reason = "every interval with several languages is below every one with one"
+        return Finding(verdict="confirmed", reason=reason, measured=lines)
+    if many and one and min(ends[0] for ends in many) > max(ends[1] for ends in one):
+        reason = "every interval with several languages is above every one with one"
+        return Finding(verdict="not confirmed", reason=reason, measured=lines)
+    return Finding(verdict="cannot tell", reason="the intervals overlap", measured=lines)
+
+
+def _cost(stored: Stored) -> Finding:
+    """Training time of best relative to joist, at equal updates."""
+    ratios = []
+    for summary in stored:
+        cells = summary["controls"].get("updates", {}).get("cells", [])
+        hours = {name: [c["hours"] for c in cells if c["system"] == name and c["hours"]] for name in ("best", "joist")}
+        if all(hours.values()):
+            where = f"{summary['recipe']}/{summary['name']}"
+            seeds = min(len(own) for own in hours.values())
+            ratios.append((where, mean(hours["best"]) / mean(hours["joist"]), seeds))
+    lines = tuple(f"{where}: {ratio:.2f} x the training time, {seeds} seeds" for where, ratio, seeds in ratios)
+    if not ratios:
+        return Finding(verdict="not measured", reason="no stored comparison has both systems")
+    if min(seeds for _, _, seeds in ratios) < SEEDS:
+        return Finding(verdict="cannot tell", reason=f"fewer than {SEEDS} seeds", measured=lines)
+    if all(ratio < PAPER_COST for _, ratio, _ in ratios):
+        return Finding(verdict="confirmed", reason=f"below {PAPER_COST} in every comparison", measured=lines)
+    return Finding(verdict="not confirmed", reason=f"{PAPER_COST} or more in a comparison", measured=lines)
+
+
+def _layers(stored: Stored, system: str) -> Iterator[tuple[str, list[list[dict[str, Any]]]]]:
+    """Where, and the layers of every seed at equal updates."""
+    for summary in stored:
+        seeds = summary["controls"].get("updates", {}).get("layers", {}).get(system, [])
+        if seeds:
+            yield f"{summary['recipe']}/{summary['name']}, {system}", seeds
+
+
+def _nearness(layer: Mapping[str, Any]) -> float:
+    """Distance of true pairs over that of mismatched ones, both under their best alignment: small is near."""
+    return float(layer["best"] / layer["mismatched"])
+
+
+def _natural(stored: Stored) -> Finding:
+    """In joist, are true pairs nearer under the best alignment than frame by frame and than mismatched pairs?"""
+    holds, lines = {}, []
+    for where, seeds in _layers(stored, "joist"):
+        holds[where] = [all(y["best"] < min(y["framewise"], y["mismatched"]) for y in seed) for seed in seeds]
+        near = mean(_nearness(layer) for seed in seeds for layer in seed)
+        frame = mean(layer["best"] / layer["framewise"] for seed in seeds for layer in seed)
+        lines.append(
+            f"{where}: best alignment {near:.2f} x mismatched pairs, {frame:.2f} x frame-wise, {len(seeds)} seeds"
+        )
+    return judge_seeds(holds, lines)
+
+
+def _depth(stored: Stored) -> Finding:
+    """In best, is the deeper half of the shared layers nearer than the shallower half?"""
+    holds, lines = {}, []
+    for where, seeds in _layers(stored, "best"):
+        ratios = [[_nearness(layer) for layer in seed] for seed in seeds]
+        holds[where] = [mean(own[-(len(own) // 2) :]) < mean(own[: len(own) // 2]) for own in ratios if len(own) > 1]
+        shown = ", ".join(f"{mean(own):.2f}" for own in zip(*ratios))
+        lines.append(f"{where}: true over mismatched distance, layer by layer: {shown}; {len(seeds)} seeds")
+    return judge_seeds({where: own for where, own in holds.items() if own}, lines)
+
+
+def _nearer(stored: Stored) -> Finding:
+    """Are speech and text nearer in best than in joist?"""
+    holds, lines = {}, []
+    joist = {where.rpartition(",")[0]: seeds for where, seeds in _layers(stored, "joist")}
+    for where, seeds in _layers(stored, "best"):
+        others = joist.get(where.rpartition(",")[0])
+        if others:
+            without = mean(_nearness(layer) for seed in others for layer in seed)
+            own = [mean(_nearness(layer) for layer in seed) for seed in seeds]
+            holds[where] = [value < without for value in own]
+            lines.append(f"{where}: true over mismatched distance {mean(own):.2f}, in joist {without:.2f}")
+    return judge_seeds(holds, lines)
+
+
+def _unheard_gain(stored: Stored) -> Finding:
+    return judge_gain(changes(stored, "joist", "paired", _unheard), JOIST_GAIN)
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        key="injection",
+        source="JOIST",
+        says="Text injection lowers the error rate against paired speech alone.",
+        judge=_lower("joist", "paired"),
+    ),
+    Claim(
+        key="unheard",
+        source="our goal",
+        says=f"It does so by {percent(JOIST_GAIN)} % relative or more where words occur in unpaired text only.",
+        judge=_unheard_gain,
+    ),
+    Claim(
+        key="recall",
+        source="our goal",
+        says=f"With text injection, {percent(RECALL)} % or more of the words never heard are recognised.",
+        judge=lambda stored: judge_share(recalls(stored, ("joist", "best"), _unheard), RECALL),
+    ),
+    Claim(
+        key="natural",
+        source="the paper",
+        says="A joint encoder learns representations that agree between speech and text by itself, once length is "
+        "disregarded: the best alignment of true pairs is nearer than frame-wise and than mismatched pairs.",
+        judge=_natural,
+    ),
+    Claim(
+        key="consistency",
+        source="the paper",
+        says="The best-alignment consistency loss lowers the error rate against text injection alone.",
+        judge=_lower("best", "joist"),
+    ),
+    Claim(
+        key="multilingual",
+        source="the paper",
+        says="It helps more in many languages with little paired data than in one.",
+        judge=_multilingual,
+    ),
+    Claim(
+        key="rivals",
+        source="the paper",
+        says="Best alignment beats frame-wise and random alignment in the loss.",
+        judge=lambda stored: judge_lower(_rivals(stored, ("framewise", "random"))),
+    ),
+    Claim(
+        key="nearer",
+        source="the paper",
+        says="The loss brings speech and text nearer to each other.",
+        judge=_nearer,
+    ),
+    Claim(
+        key="depth",
+        source="the paper",
+        says="Deeper shared layers align better.",
+        judge=_depth,
+    ),
+    Claim(
+        key="cost",
+        source="the paper",
+        says=f"The loss costs training time ({PAPER_COST} x in the paper); ours costs less.",
+        judge=_cost,
+    ),
+    Claim(
+        key="explicit",
+        source="the paper",
+        says="No aligner is needed: best alignment is better than an explicit alignment with a duration model.",
+        judge=lambda stored: judge_lower(_rivals(stored, ("forced",))),
+    ),
+    Claim(
+        key="coverage",
+        source="our question",
+        says="An alignment that uses every text position (mas) is better than best alignment.",
+        judge=_lower("mas", "best"),
+    ),
+    Claim(
+        key="soft_dtw",
+        source="open question",
+        says="A soft alignment (soft-DTW) is better than best alignment.",
+        judge=_lower("soft_dtw", "best"),
+    ),
+    Claim(
+        key="sinkhorn",
+        source="open question",
+        says="Optimal transport (Sinkhorn) is better than best alignment.",
+        judge=_lower("sinkhorn", "best"),
+    ),
+    Claim(
+        key="self_training",
+        source="our question",
+        says="Self-training on unpaired speech lowers the error rate further.",
+        judge=_lower("best+self_training", "best"),
+    ),
+)
+"""In the order of RESULTS.md."""

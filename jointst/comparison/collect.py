@@ -1,0 +1,132 @@
+"""What finished cells have left: errors of every utterance, words never heard, speed, updates, training time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jointst.comparison.grid import Cell
+from jointst.comparison.pace import read_curve
+from jointst.errors import DataError
+from jointst.languages import language
+from jointst.scoring.significance import Array, Errors
+from jointst.units import Seconds
+
+ALL = ""
+"""The part of a test set that is all of it; the other parts are the voices ``seen`` and ``unseen`` in training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One utterance as one decoder recognised it.
+
+    Attributes:
+        lang: ISO 639-1 code.
+        voice: seen or unseen; None where that is not known.
+        errors: in the unit of the language.
+        length: reference tokens.
+        recognised: words never heard in training that were recognised.
+        occurrences: how many there were.
+    """
+
+    lang: str
+    voice: str | None
+    errors: int
+    length: int
+    recognised: int
+    occurrences: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellScores:
+    """Scores of one cell.
+
+    Attributes:
+        lines: test set and decoder to utterances.
+        rtfx: test set and decoder to seconds of audio for each second of decoding.
+        updates: of the training.
+        seconds: of the training.
+        versions: ``versions.json``.
+    """
+
+    lines: dict[tuple[str, str], dict[str, Line]]
+    rtfx: dict[tuple[str, str], float]
+    updates: int
+    seconds: Seconds
+    versions: dict[str, Any]
+
+
+def read_cell(cell: Cell) -> CellScores:
+    """Scores of a finished cell.
+
+    Raises:
+        DataError: a file is missing or damaged.
+    """
+    folder = cell.context.exp
+    lines: dict[tuple[str, str], dict[str, Line]] = {}
+    path = folder / "score" / "utterances.jsonl"
+    try:
+        for text in path.read_text(encoding="utf-8").splitlines():
+            record = json.loads(text)
+            lines.setdefault((record["set"], record["decoder"]), {})[record["utterance"]] = _line(record)
+        path = folder / "score" / "scores.json"
+        sets = json.loads(path.read_text(encoding="utf-8"))["sets"]
+        rtfx = {
+            (name, key.removeprefix("rtfx_")): float(value)
+            for name, record in sets.items()
+            for key, value in (record["speed"] or {}).items()
+            if key.startswith("rtfx_")
+        }
+        path = folder / "versions.json"
+        versions = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError) as error:
+        fix = f"jointst score --force {' '.join(cell.arguments)}"
+        raise DataError(f"is missing or damaged: {error!r}", path=path, fix=fix) from None
+    updates, seconds = read_curve(folder)[-1]
+    return CellScores(lines=lines, rtfx=rtfx, updates=updates, seconds=seconds, versions=versions)
+
+
+def _line(record: dict[str, Any]) -> Line:
+    counts = record["words" if language(record["language"]).scoring_unit == "word" else "characters"]
+    unheard = record["unheard_words"]
+    return Line(
+        lang=record["language"],
+        voice=record["voice"],
+        errors=counts["substitutions"] + counts["deletions"] + counts["insertions"],
+        length=counts["length"],
+        recognised=unheard["recognised"],
+        occurrences=unheard["occurrences"],
+    )
+
+
+def utterances_of(seeds: Sequence[dict[str, Line]], part: str = ALL) -> list[str]:
+    """Ids of the utterances of a part of a test set, sorted."""
+    return sorted(key for key, line in seeds[0].items() if part in (ALL, line.voice))
+
+
+def errors_of(seeds: Sequence[dict[str, Line]], utterances: Sequence[str], path: Path) -> Errors:
+    """Errors of the seeds of a system.
+
+    Raises:
+        DataError: the seeds were scored on different utterances.
+    """
+    for lines in seeds:
+        if lines.keys() != seeds[0].keys() or not set(utterances) <= lines.keys():
+            raise DataError("cells were scored on different utterances", path=path, fix="decode and score them again")
+    first = [seeds[0][key] for key in utterances]
+    return Errors(
+        errors=np.array([[lines[key].errors for key in utterances] for lines in seeds], np.float64),
+        lengths=np.array([line.length for line in first], np.float64),
+        languages=np.array([line.lang for line in first], np.str_),
+    )
+
+
+def recall_of(seeds: Sequence[dict[str, Line]], utterances: Sequence[str]) -> tuple[Array, Array]:
+    """Words never heard in training: recognised (K, U), and how many there were (U,)."""
+    hits = np.array([[lines[key].recognised for key in utterances] for lines in seeds], np.float64)
+    return hits, np.array([seeds[0][key].occurrences for key in utterances], np.float64)

@@ -1,0 +1,242 @@
+"""What stored comparisons say of one question, and the rules by which that becomes a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from jointst.comparison.tables import p_value, percent, spanned
+from jointst.scoring.significance import holm
+
+Verdict = Literal["confirmed", "not confirmed", "cannot tell", "not measured"]
+
+SEEDS = 3
+"""Fewer seeds of a system than this tell nothing."""
+LEVEL = 0.05
+"""P values below this are significant."""
+MARGIN = 0.05
+"""A relative change smaller than this counts as none."""
+DECODER = "full_context"
+"""The decoder that claims are judged by: the last pass."""
+
+Stored = Sequence[Mapping[str, Any]]
+"""Summaries of comparisons."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What was found of a claim.
+
+    Attributes:
+        verdict: in plain words.
+        reason: why, in one sentence.
+        measured: a line for each measurement.
+    """
+
+    verdict: Verdict
+    reason: str
+    measured: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """Relative change of the macro error rate between two systems on one test set.
+
+    Attributes:
+        where: recipe, comparison, test set, control.
+        control: what was equal.
+        recipe: the recipe.
+        seeds: of the system with fewer.
+        value: rate / other rate - 1.
+        interval: over utterances and seeds, if it is defined.
+        p: of the matched-pair test over utterances.
+    """
+
+    where: str
+    control: str
+    recipe: str
+    seeds: int
+    value: float
+    interval: tuple[float, float] | None
+    p: float
+
+    @property
+    def line(self) -> str:
+        """For RESULTS.md."""
+        shown = spanned(self.value, self.interval, sign=True)
+        return f"{self.where}: {shown} %, P {p_value(self.p)}, {self.seeds} seeds"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """A recall with its interval.
+
+    Attributes:
+        where: recipe, comparison, test set, control, system.
+        control: what was equal.
+        seeds: of the system.
+        value: the share.
+        interval: over utterances and seeds, if it is defined.
+    """
+
+    where: str
+    control: str
+    seeds: int
+    value: float
+    interval: tuple[float, float] | None = field(default=None)
+
+    @property
+    def line(self) -> str:
+        """For RESULTS.md."""
+        return f"{self.where}: {spanned(self.value, self.interval)} %, {self.seeds} seeds"
+
+
+def _tables(stored: Stored, fits: Callable[[str], bool]) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
+    """Where, control, recipe and systems of every whole-set table of the last pass."""
+    for summary in stored:
+        for control, found in summary["controls"].items():
+            for own in found["tables"]:
+                if own["decoder"] == DECODER and not own["part"] and fits(own["set"]):
+                    where = f"{summary['recipe']}/{summary['name']}, {own['set']}, equal {control}"
+                    yield where, control, summary["recipe"], own["systems"]
+
+
+def changes(stored: Stored, system: str, other: str, fits: Callable[[str], bool] = lambda name: True) -> list[Change]:
+    """Every measured change of a system against another.
+
+    Args:
+        stored: summaries.
+        system: the one in question.
+        other: the one it is measured against.
+        fits: which test sets count, by name.
+    """
+    found = []
+    for where, control, recipe, systems in _tables(stored, fits):
+        against = systems.get(system, {}).get("against", {}).get(other)
+        if against is None or against["change"].get("macro") is None:
+            continue
+        ends = against["intervals"]["macro"]
+        found.append(
+            Change(
+                where=where,
+                control=control,
+                recipe=recipe,
+                seeds=min(systems[system]["seeds"], systems[other]["seeds"]),
+                value=against["change"]["macro"],
+                interval=None if ends is None else (ends[0], ends[1]),
+                p=against["mapsswe"],
+            )
+        )
+    return found
+
+
+def recalls(stored: Stored, systems: Sequence[str], fits: Callable[[str], bool]) -> list[Share]:
+    """Recall of words never heard, of every one of ``systems`` that was measured."""
+    found = []
+    for where, control, _, table in _tables(stored, fits):
+        for name in systems:
+            recall = table.get(name, {}).get("recall")
+            if recall is not None:
+                ends = recall["interval"]
+                interval = None if ends is None else (ends[0], ends[1])
+                seeds = table[name]["seeds"]
+                found.append(
+                    Share(
+                        where=f"{where}, {name}", control=control, seeds=seeds, value=recall["share"], interval=interval
+                    )
+                )
+    return found
+
+
+def _weakness(measured: Sequence[Change] | Sequence[Share]) -> str:
+    """Why measurements cannot carry a verdict, or nothing."""
+    if min(item.seeds for item in measured) < SEEDS:
+        return f"fewer than {SEEDS} seeds"
+    missing = {"updates": "equal updates", "time": "equal training time"}
+    for item in measured:
+        missing.pop(item.control, None)
+    return f"not measured at {' or '.join(missing.values())}" if missing else ""
+
+
+def judge_lower(measured: Sequence[Change]) -> Finding:
+    """Is the error rate lower?
+
+    Confirmed: in every measurement the interval is below 0, and the test, adjusted for their number (Holm), is below
+    :data:`LEVEL`. Not confirmed: in none, and either one shows significantly more errors, or all intervals exclude a
+    change beyond :data:`MARGIN`. Otherwise, with few seeds, or under one control alone: cannot tell.
+    """
+    if not measured:
+        return Finding(verdict="not measured", reason="no stored comparison has both systems")
+    lines = tuple(item.line for item in measured)
+    weak = _weakness(measured)
+    if weak:
+        return Finding(verdict="cannot tell", reason=weak, measured=lines)
+    adjusted = holm([item.p for item in measured])
+    better = [i.interval is not None and i.interval[1] < 0 and p < LEVEL for i, p in zip(measured, adjusted)]
+    worse = [i.interval is not None and i.interval[0] > 0 and p < LEVEL for i, p in zip(measured, adjusted)]
+    if all(better):
+        return Finding(verdict="confirmed", reason="fewer errors in every measurement", measured=lines)
+    if any(better):
+        reason = f"fewer errors in {sum(better)} of {len(better)} measurements"
+        return Finding(verdict="cannot tell", reason=reason, measured=lines)
+    if any(worse):
+        reason = f"more errors in {sum(worse)} of {len(worse)} measurements, fewer in none"
+        return Finding(verdict="not confirmed", reason=reason, measured=lines)
+    if all(item.interval is not None and item.interval[0] > -MARGIN for item in measured):
+        reason = f"every interval excludes a gain of {percent(MARGIN)} % relative"
+        return Finding(verdict="not confirmed", reason=reason, measured=lines)
+    return Finding(verdict="cannot tell", reason="no measurement excludes chance", measured=lines)
+
+
+def judge_gain(measured: Sequence[Change], target: float) -> Finding:
+    """Is the relative gain at least ``target``, by the intervals of all measurements?"""
+    lowered = [(item, None if item.interval is None else (-item.interval[1], -item.interval[0])) for item in measured]
+    return _judge_level([(item, ends) for item, ends in lowered], target, "gain")
+
+
+def judge_share(measured: Sequence[Share], target: float) -> Finding:
+    """Is the recall at least ``target``, by the intervals of all measurements?"""
+    return _judge_level([(item, item.interval) for item in measured], target, "recall")
+
+
+def _judge_level(
+    measured: Sequence[tuple[Change, tuple[float, float] | None]] | Sequence[tuple[Share, tuple[float, float] | None]],
+    target: float,
+    what: str,
+) -> Finding:
+    if not measured:
+        return Finding(verdict="not measured", reason="no stored comparison has it")
+    items: list[Any] = [item for item, _ in measured]
+    lines = tuple(item.line for item in items)
+    weak = _weakness(items)
+    if weak:
+        return Finding(verdict="cannot tell", reason=weak, measured=lines)
+    goal = f"{what} of {percent(target)} %"
+    above = [ends is not None and ends[0] >= target for _, ends in measured]
+    below = [ends is not None and ends[1] < target for _, ends in measured]
+    if all(above):
+        return Finding(verdict="confirmed", reason=f"every interval is above a {goal}", measured=lines)
+    if any(below):
+        reason = f"{sum(below)} of {len(below)} intervals are below a {goal}"
+        return Finding(verdict="not confirmed", reason=reason, measured=lines)
+    return Finding(verdict="cannot tell", reason=f"intervals hold a {goal}", measured=lines)
+
+
+def judge_seeds(holds: Mapping[str, Sequence[bool]], lines: Sequence[str]) -> Finding:
+    """Does something hold in trained models? Confirmed: in every seed; not confirmed: in none somewhere.
+
+    Args:
+        holds: where, to an answer for each seed.
+        lines: what was measured.
+    """
+    if not holds:
+        return Finding(verdict="not measured", reason="no stored comparison has layers (jointst compare --align)")
+    if min(len(own) for own in holds.values()) < SEEDS:
+        return Finding(verdict="cannot tell", reason=f"fewer than {SEEDS} seeds", measured=tuple(lines))
+    if all(all(own) for own in holds.values()):
+        return Finding(verdict="confirmed", reason="it holds in every seed", measured=tuple(lines))
+    if any(not any(own) for own in holds.values()):
+        never = ", ".join(where for where, own in holds.items() if not any(own))
+        return Finding(verdict="not confirmed", reason=f"it holds in no seed of {never}", measured=tuple(lines))
+    return Finding(verdict="cannot tell", reason="it holds in some seeds", measured=tuple(lines))

@@ -1,0 +1,175 @@
+"""Verdicts by the stated rules, on stored comparisons whose numbers are known, and RESULTS.md made of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jointst.cli import main
+from jointst.comparison.claims import CLAIMS
+from jointst.comparison.evidence import Change, Share, Verdict, judge_gain, judge_lower, judge_seeds, judge_share
+from jointst.comparison.results import document
+from jointst.comparison.tables import text_of
+
+BOTH = ("updates", "time")
+
+
+def change(low: float, high: float, p: float = 0.001, control: str = "updates", seeds: int = 3) -> Change:
+    middle = (low + high) / 2
+    return Change(where="r/n, s", control=control, recipe="r", seeds=seeds, value=middle, interval=(low, high), p=p)
+
+
+def both(low: float, high: float, p: float = 0.001, seeds: int = 3) -> list[Change]:
+    return [change(low, high, p, control, seeds) for control in BOTH]
+
+
+@pytest.mark.parametrize(
+    ("measured", "verdict", "reason"),
+    [
+        ([], "not measured", "no stored comparison"),
+        (both(-0.3, -0.1), "confirmed", "fewer errors in every measurement"),
+        (both(-0.3, -0.1, seeds=2), "cannot tell", "fewer than 3 seeds"),
+        ([change(-0.3, -0.1)], "cannot tell", "not measured at equal training time"),
+        (both(-0.3, -0.1, p=0.04), "cannot tell", "excludes chance"),  # 0.08 once adjusted for two
+        (both(-0.3, 0.1), "cannot tell", "excludes chance"),
+        ([change(-0.3, -0.1), change(-0.1, 0.1, 0.5, "time")], "cannot tell", "fewer errors in 1 of 2"),
+        (both(0.1, 0.3), "not confirmed", "more errors in 2 of 2"),
+        (both(-0.03, 0.04, p=0.7), "not confirmed", "excludes a gain of 5.0 %"),
+    ],
+)
+def test_lower_error_rates(measured: list[Change], verdict: Verdict, reason: str) -> None:
+    finding = judge_lower(measured)
+    assert finding.verdict == verdict
+    assert reason in finding.reason
+    assert len(finding.measured) == len(measured)
+
+
+def test_goals_with_a_number() -> None:
+    assert judge_gain(both(-0.3, -0.15), 0.14).verdict == "confirmed"
+    assert judge_gain(both(-0.3, -0.10), 0.14).verdict == "cannot tell"
+    assert judge_gain(both(-0.12, -0.05), 0.14).verdict == "not confirmed"
+    shares = [Share(where="x", control=control, seeds=3, value=0.5, interval=(0.45, 0.55)) for control in BOTH]
+    assert judge_share(shares, 0.4).verdict == "confirmed"
+    assert judge_share(shares, 0.5).verdict == "cannot tell"
+    assert judge_share(shares, 0.6).verdict == "not confirmed"
+    assert judge_share([], 0.6).verdict == "not measured"
+
+
+def test_what_holds_in_seeds() -> None:
+    assert judge_seeds({"a": [True] * 3}, []).verdict == "confirmed"
+    assert judge_seeds({"a": [True] * 2}, []).verdict == "cannot tell"
+    assert judge_seeds({"a": [True] * 3, "b": [False] * 3}, []).verdict == "not confirmed"
+    assert judge_seeds({"a": [True, False, True]}, []).verdict == "cannot tell"
+    assert judge_seeds({}, []).verdict == "not measured"
+
+
+def _row(rate: float, against: dict[str, tuple[float, float]]) -> dict[str, Any]:
+    return {
+        "seeds": 3,
+        "rates": {"en": rate, "ru": rate, "macro": rate, "pooled": rate},
+        "intervals": {"macro": [rate - 0.01, rate + 0.01], "pooled": [rate - 0.01, rate + 0.01]},
+        "seed_macro": [rate] * 3,
+        "recall": {"share": 0.3, "interval": [0.2, 0.35], "occurrences": 100},
+        "updates": 2500,
+        "hours": 0.25,
+        "rtfx": 88.0,
+        "against": {
+            other: {
+                "change": {"macro": sum(ends) / 2, "pooled": sum(ends) / 2},
+                "intervals": {"macro": list(ends), "pooled": list(ends)},
+                "mapsswe": 0.0001,
+                "permutation": 0.0005,
+                "holm": 0.0002,
+            }
+            for other, ends in against.items()
+        },
+    }
+
+
+def _summary(recipe: str = "mini") -> dict[str, Any]:
+    systems = {
+        "paired": _row(0.4, {}),
+        "joist": _row(0.3, {"paired": (-0.3, -0.2)}),
+        "best": _row(0.3, {"paired": (-0.3, -0.2), "joist": (-0.02, 0.02)}),
+    }
+    shape = {"decoder": "full_context", "utterances": 66, "systems": systems}
+    tables = [{"set": name, "part": part, **shape} for name, part in (("t_unheard", ""), ("t", ""), ("t", "seen"))]
+    layer = {"best": 0.2, "framewise": 0.3, "random": 0.4, "mismatched": 0.5}
+    layers = {
+        "joist": [[{"layer": "a", **layer}, {"layer": "b", **layer}]] * 3,
+        "best": [[{"layer": "a", **layer}, {"layer": "b", **layer, "best": 0.1}]] * 3,
+    }
+    cells = [
+        {"system": name, "seed": seed, "key": f"{name}_seed{seed}", "status": "finished", "message": "", "log": "x.log"}
+        | {"updates": 2500, "hours": 0.26 if name == "best" else 0.25}
+        for name in systems
+        for seed in range(3)
+    ]
+    cells[0] |= {"status": "failed", "message": "train: out of memory"}
+    control = {"budget": "2500 updates", "cells": cells, "tables": tables, "layers": layers}
+    grid = {"name": "first", "conf": ["conf/train.yaml"], "systems": list(systems), "seeds": [0, 1, 2], "align": True}
+    grid |= {"controls": list(BOTH), "baseline": "paired", "time_of": "paired", "overrides": ["--a.b", "1"]}
+    return {
+        "kind": "comparison",
+        "name": "first",
+        "recipe": recipe,
+        "created": "2026-01-02T03:04:05+00:00",
+        "grid": grid,
+        "commits": ["0123456789abcdef"],
+        "python": "3.11",
+        "torch": "2.11",
+        "hardware": ["2 cores of a machine"],
+        "controls": {name: json.loads(json.dumps(control)) for name in BOTH},
+    }
+
+
+def test_each_claim_gets_the_verdict_that_its_numbers_give() -> None:
+    verdicts = {claim.key: claim.judge([_summary()]).verdict for claim in CLAIMS}
+    expected: dict[str, Verdict] = {
+        "injection": "confirmed",
+        "unheard": "confirmed",
+        "recall": "not confirmed",
+        "natural": "confirmed",
+        "consistency": "not confirmed",
+        "nearer": "confirmed",
+        "depth": "confirmed",
+        "cost": "confirmed",
+    }
+    assert {key: verdict for key, verdict in verdicts.items() if verdict != "not measured"} == expected
+    assert {claim.judge([]).verdict for claim in CLAIMS} == {"not measured"}
+
+
+def test_the_document_says_how_and_where() -> None:
+    text = document([_summary()])
+    for part in (
+        "| [injection](#injection) |",
+        "**Not confirmed**: every interval excludes a gain of 5.0 % relative.",
+        "- mini/first, t, equal time: -25.0 [-30.0, -20.0] %, P < 0.001, 3 seeds",
+        "cd egs/mini && jointst compare --name first --conf conf/train.yaml --systems paired joist best",
+        "--align -- --a.b 1",
+        "2 cores of a machine",
+        "commit 0123456789",
+        "- failed: paired seed 0: train: out of memory (log: x.log)",
+        "| joist | 3 | 30.0 [29.0, 31.0] | 30.0 | -25.0 [-30.0, -20.0] | < 0.001 | 30.0 [20.0, 35.0] | 2500 | 0.25 |",
+        "**Not measured**",
+    ):
+        assert part in text, part
+    assert "No comparison is stored yet." in document([])
+    assert "t, full-context decoder, voices heard in training (66 utterances)" in text_of(_summary())
+
+
+def test_the_command_writes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored = tmp_path / "first.json"
+    stored.write_text(json.dumps(_summary()))
+    other = tmp_path / "other.json"
+    other.write_text('{"kind": "layers"}')
+    out = tmp_path / "RESULTS.md"
+    assert main(["results", str(stored), str(other), "--out", str(out)]) == 0
+    assert out.read_text() == document([_summary()])
+    assert "1 comparisons ->" in capsys.readouterr().out
+    stored.write_text("{")
+    assert main(["results", str(stored), "--out", str(out)]) == 1
+    assert "first.json: cannot be read" in capsys.readouterr().err

@@ -1,0 +1,50 @@
+"""The script for a GPU machine: its options, and that it stops in time and says so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from recipes.checkout import ROOT, copy_recipe
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    copy_recipe(tmp_path / "a checkout", "mini")
+    shutil.copy(ROOT / "tools" / "gpu_grid.sh", tmp_path / "a checkout" / "tools")
+    return tmp_path / "a checkout"
+
+
+def run(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "JOINTST_PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [str(checkout / "tools" / "gpu_grid.sh"), *words]
+    return subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=200)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "name a folder for the results"),
+        (["out", "other"], "one output folder, not out and other"),
+        (["out", "--seconds", "2.5"], "--seconds needs a whole number, not '2.5'"),
+        (["out", "--recipe"], "--recipe needs a value"),
+        (["out", "--recipe", "nowhere"], "egs/nowhere/conf/gpu.yaml: no such file"),
+        (["out", "--gpus", "2"], "unknown option --gpus"),
+    ],
+)
+def test_option_errors(checkout: Path, words: list[str], message: str) -> None:
+    done = run(checkout, *words)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert not (checkout / "out").exists()
+
+
+def test_time_that_is_up_is_said_with_a_status_of_its_own(checkout: Path) -> None:
+    done = run(checkout, "out", "--seconds", "1")
+    assert done.returncode == 3, done.stderr
+    assert "time is up in corpus: run it again" in done.stdout
+    assert not (checkout / "egs/mini/data/gpu/mini_train").exists()
