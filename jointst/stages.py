@@ -75,6 +75,10 @@ def _alignment(context: Context) -> list[Path]:
     return [context.exp / "align" / "layers.json"]
 
 
+def _phone_times(context: Context) -> list[Path]:
+    return present(context.data / name / "phone_times" for name in context.config.data.dev)
+
+
 def _report(context: Context) -> list[Path]:
     return [context.exp / "report.html"]
 
@@ -169,7 +173,7 @@ STAGES: tuple[Stage, ...] = (
         help="layer-wise alignment of speech and text, heat maps, and the HTML report",
         function="jointst.analysis.align:run",
         sections=("data", "align"),
-        inputs=lambda context: _model(context) + _scores(context),
+        inputs=lambda context: _model(context) + _scores(context) + _phone_times(context),
         outputs=lambda context: _alignment(context) + _report(context),
         per_experiment=True,
     ),
