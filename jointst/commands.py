@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jointst.stage import Context, Stage
-from jointst.stages import language_model
+from jointst.stages import fusion_files, language_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,21 @@ def _sentences(context: Context) -> list[Path]:
     return [context.data / name / "text" for name in (*data.train, *data.unpaired, *data.dev)]
 
 
+def _phones(context: Context) -> list[Path]:
+    data = context.config.data
+    return [context.data / name / "phones" for name in (*data.train, *data.pseudo, *data.unpaired, *data.dev)]
+
+
+def _speech(context: Context) -> list[Path]:
+    return [context.data / name / "wav.scp" for name in context.config.pseudo_label.sets]
+
+
+def pseudo_sets(context: Context) -> list[Path]:
+    """The data directories that ``jointst pseudo_label`` writes."""
+    config = context.config.pseudo_label
+    return [context.data / f"{name}{config.suffix}" for name in config.sets]
+
+
 RECIPE_COMMANDS: tuple[Stage, ...] = (
     Stage(
         number=-1,
@@ -55,6 +70,36 @@ RECIPE_COMMANDS: tuple[Stage, ...] = (
         sections=("data", "decoding", "tune"),
         inputs=lambda context: [context.exp / "model.safetensors", *language_model(context)],
         outputs=lambda context: [context.exp / "tune.json"],
+        per_experiment=True,
+    ),
+    Stage(
+        number=-1,
+        name="probe",
+        help="linear probes of frozen states for speaker, language and phone, layer by layer",
+        function="jointst.probing.probe:run",
+        sections=("data", "probe"),
+        inputs=lambda context: [context.exp / "model.safetensors"],
+        outputs=lambda context: [context.exp / "probe" / "probe.json"],
+        per_experiment=True,
+    ),
+    Stage(
+        number=-1,
+        name="durations",
+        help="durations of phones by a forced alignment with a trained model, predicted for unpaired text",
+        function="jointst.durations.command:run",
+        sections=("data", "durations"),
+        inputs=lambda context: [context.exp / "model.safetensors", *_phones(context)],
+        outputs=lambda context: [context.exp / "durations" / "durations.json"],
+        per_experiment=True,
+    ),
+    Stage(
+        number=-1,
+        name="pseudo_label",
+        help="transcribe unpaired speech with a trained model and keep what it is sure of, as a set for data.pseudo",
+        function="jointst.decoding.pseudo_label:run",
+        sections=("decoding", "pseudo_label"),
+        inputs=lambda context: [context.exp / "model.safetensors", *fusion_files(context), *_speech(context)],
+        outputs=lambda context: [folder / "text" for folder in pseudo_sets(context)],
         per_experiment=True,
     ),
 )

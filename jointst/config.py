@@ -10,6 +10,7 @@ Marks, as in the design: [JOIST] is a value of arXiv 2210.07353, [ours] our own 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from jointst.errors import ConfigError
@@ -202,14 +203,20 @@ class DataConfig:
     """Paired test sets."""
     unpaired: tuple[str, ...] = ("mini_unpaired",)
     """Text-only training sets; may be empty."""
+    pseudo: tuple[str, ...] = ()
+    """Further paired training sets, whose transcripts a model wrote (``jointst pseudo_label``); symbol tables, feature
+    statistics and copies at other speeds come from ``train`` alone."""
     max_tokens_per_second: float = 40.0
     """A transcript with more labels for each second of audio than this is an error (a quarter less: a warning)."""
 
     def __post_init__(self) -> None:
         for key in ("train", "dev", "test"):
             _require(bool(getattr(self, key)), key, "is empty", "name at least one data directory")
-        shared = set(self.train) & (set(self.dev) | set(self.test))
-        _require(not shared, "train", f"also a dev or test set: {' '.join(sorted(shared))}")
+        for key in ("train", "pseudo"):
+            shared = set(getattr(self, key)) & (set(self.dev) | set(self.test))
+            _require(not shared, key, f"also a dev or test set: {' '.join(sorted(shared))}")
+        both = set(self.train) & set(self.pseudo)
+        _require(not both, "pseudo", f"also under train: {' '.join(sorted(both))}", "name each set once")
         _require(self.max_tokens_per_second > 0, "max_tokens_per_second", f"is {self.max_tokens_per_second}", "> 0")
 
 
@@ -299,6 +306,8 @@ class TextEncoderConfig:
     """Repeats of a phone; fixed x 3 is as good as any [JOIST], at 40 ms a position x 2 fits our data better."""
     spread: float = 0.5
     """Standard deviation of Gaussian repeats."""
+    durations: str | None = None
+    """Folder that ``jointst durations`` wrote, ``exp/paired/durations``, say; for upsampling: durations."""
     mask_share: float = 0.15
     """Share of positions masked in training [JOIST]."""
     mask_span: int = 5
@@ -458,6 +467,7 @@ ALIGNMENT_OPTIONS: dict[str, tuple[str, ...]] = {
     "nearest": ("band",),
     "soft_dtw": ("gamma", "band"),
     "sinkhorn": ("temperature", "iterations", "prior", "band"),
+    "forced": (),
 }
 """Settings of each kind of alignment in :mod:`jointst.ops.alignment` that training can use."""
 
@@ -468,8 +478,10 @@ class ConsistencyConfig:
 
     weight: float = 0.3
     """Weight of the loss once ramped in; 0 turns it off."""
-    alignment: Literal["best", "mas", "dtw", "framewise", "random", "nearest", "soft_dtw", "sinkhorn"] = "best"
-    """How frames are paired with text positions."""
+    alignment: Literal["best", "mas", "dtw", "framewise", "random", "nearest", "soft_dtw", "sinkhorn", "forced"] = (
+        "best"
+    )
+    """How frames are paired with text positions; forced follows model.text_encoder.durations."""
     options: AlignmentConfig = field(default_factory=AlignmentConfig)
     """Options of the alignment."""
     distance: Literal["l2", "squared_l2", "mae", "cosine"] = "l2"
@@ -607,6 +619,8 @@ class TrainingConfig:
     """Updates between validations on the dev sets, each followed by a checkpoint."""
     keep_best: int = 3
     """Checkpoints with the lowest dev loss that are kept and averaged for decoding."""
+    keep_all: bool = False
+    """Keep the weights of every validation, not of the best alone, for curves along the training."""
     collapse_spread: float = 0.05
     """Alarm: the spread of a shared layer's states over their norm must not fall below this."""
     collapse_ratio: float = 0.97
@@ -750,10 +764,81 @@ class AlignConfig:
     """Utterances drawn as heat maps."""
     seed: int = 0
     """Seed of the random alignment and the mismatched pairs."""
+    along: bool = True
+    """Also measure the model before training (its fresh weights) and every checkpoint that is kept; see
+    training.keep_all."""
 
     def __post_init__(self) -> None:
         _require(self.utterances >= 2, "utterances", f"is {self.utterances}", "at least 2, for mismatched pairs")
         _require(self.heat_maps >= 0, "heat_maps", f"is {self.heat_maps}", "at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeConfig:
+    """Linear probes of frozen states, ``jointst probe``."""
+
+    sets: tuple[str, ...] = ()
+    """Paired sets whose utterances are split into those that probes are fitted to and tested on; empty for data.train,
+    whose speakers have most utterances."""
+    utterances: int = 1500
+    """Utterances at most, evenly spread over the sets."""
+    splits: int = 3
+    """Random splits of the utterances; the interval is over them."""
+    frames: int = 10000
+    """Positions at most that a phone probe is fitted to, and as many that it is tested on."""
+    least_examples: int = 20
+    """A phone with fewer positions to be fitted to is left out."""
+    iterations: int = 50
+    """Iterations of L-BFGS at most."""
+    decay: float = 1e-4
+    """Weight of the squared weights."""
+
+    def __post_init__(self) -> None:
+        for key in ("utterances", "splits", "frames", "least_examples", "iterations"):
+            _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+        _require(self.decay >= 0, "decay", f"is {self.decay}", "at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DurationsConfig:
+    """Durations of phones by a forced alignment with a trained model, and a model that predicts them for text."""
+
+    layer: str = "full-context 1"
+    """Layer whose states are aligned with phones: ``audio encoder``, ``streaming 1``, ``full-context 1``, ..."""
+    rounds: int = 4
+    """Times that phone classifiers are fitted and speech is aligned anew."""
+    utterances: int = 1000
+    """Training utterances at most that the classifiers are fitted to."""
+    iterations: int = 30
+    """Iterations of each fit at most."""
+    updates: int = 400
+    """Updates of the model that predicts durations from phones."""
+    dim: int = 64
+    """Its width."""
+    seed: int = 0
+    """Seed of its weights and batches."""
+
+    def __post_init__(self) -> None:
+        for key in ("rounds", "utterances", "iterations", "updates", "dim"):
+            _require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PseudoLabelConfig:
+    """Transcripts of unpaired speech by a trained model, ``jointst pseudo_label``."""
+
+    sets: tuple[str, ...] = ()
+    """Data directories with wav.scp, utt2spk and utt2lang; a transcript there is only used to say how good ours are."""
+    suffix: str = "_pseudo"
+    """Set X becomes X with this suffix, to be named in data.pseudo."""
+    decoder: Decoder = "full_context"
+    """Whose hypotheses become transcripts; decoding has the search."""
+    threshold: float = 0.9
+    """An utterance is kept when the geometric mean of P(label) over its labels is at least this."""
+
+    def __post_init__(self) -> None:
+        _require(0.0 <= self.threshold <= 1.0, "threshold", f"is {self.threshold}", "0 to 1")
+        _require(bool(self.suffix), "suffix", "is empty", "a set must not replace itself")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -786,14 +871,15 @@ class Config:
     """Stage 8."""
     align: AlignConfig = field(default_factory=AlignConfig)
     """Stage 9."""
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    """``jointst probe``."""
+    durations: DurationsConfig = field(default_factory=DurationsConfig)
+    """``jointst durations``."""
+    pseudo_label: PseudoLabelConfig = field(default_factory=PseudoLabelConfig)
+    """``jointst pseudo_label``."""
 
     def __post_init__(self) -> None:
-        _require(
-            self.model.text_encoder.upsampling != "durations",
-            "model.text_encoder.upsampling",
-            "is durations, but no stage makes durations yet",
-            "none, fixed, uniform or gaussian",
-        )
+        self._check_durations()
         layers = self.model.streaming_layers + self.model.full_context_layers
         compared = self.loss.consistency.layers
         for layer in compared:
@@ -811,6 +897,24 @@ class Config:
                 f"is {self.loss.consistency.start_update}, before transducers train at {self.loss.ctc_only_updates}",
                 "start it later, or the states collapse",
             )
+
+    def _check_durations(self) -> None:
+        upsampled = self.model.text_encoder.upsampling == "durations"
+        key = "model.text_encoder.upsampling"
+        fix = "run jointst durations for a paired-only system and name its folder, exp/<name>/durations"
+        folder = self.model.text_encoder.durations
+        _require(not upsampled or folder is not None, key, "is durations without model.text_encoder.durations", fix)
+        _require(upsampled or folder is None, "model.text_encoder.durations", "is not used", f"{key}: durations")
+        pieces = upsampled and self.tokenizer.text_input == "pieces"
+        _require(not pieces, key, "is durations, but the text encoder reads pieces", "tokenizer.text_input: phones")
+        forced = self.loss.consistency.weight > 0 and self.loss.consistency.alignment == "forced"
+        _require(not forced or upsampled, "loss.consistency.alignment", "is forced", f"it needs {key}: durations")
+
+    @property
+    def durations_folder(self) -> Path | None:
+        """Where the durations of phones are, if the text encoder wants them."""
+        folder = self.model.text_encoder.durations
+        return None if folder is None else Path(folder)
 
     def idle(self) -> list[str]:
         """Sentences about settings that are in order, and yet do nothing in this training."""

@@ -52,9 +52,9 @@ class Context:
 
     @property
     def paired_sets(self) -> list[str]:
-        """Names of all sets with audio: training, development, test."""
+        """Names of all sets with audio: training, development, test, and those with pseudo-labels."""
         data = self.config.data
-        return list(dict.fromkeys((*data.train, *data.dev, *data.test)))
+        return list(dict.fromkeys((*data.train, *data.dev, *data.test, *data.pseudo)))
 
     @property
     def all_sets(self) -> list[str]:

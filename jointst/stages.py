@@ -39,6 +39,11 @@ def _tokenizer(context: Context) -> list[Path]:
     return [context.data / "tokenizer" / "tokenizer.model"]
 
 
+def _durations(context: Context) -> list[Path]:
+    folder, data = context.config.durations_folder, context.config.data
+    return [] if folder is None else [folder / name for name in (*data.train, *data.pseudo, *data.unpaired)]
+
+
 def _model(context: Context) -> list[Path]:
     return [context.exp / "model.safetensors"]
 
@@ -68,6 +73,10 @@ def _scores(context: Context) -> list[Path]:
 
 def _alignment(context: Context) -> list[Path]:
     return [context.exp / "align" / "layers.json"]
+
+
+def _phone_times(context: Context) -> list[Path]:
+    return present(context.data / name / "phone_times" for name in context.config.data.dev)
 
 
 def _report(context: Context) -> list[Path]:
@@ -134,7 +143,7 @@ STAGES: tuple[Stage, ...] = (
         help="train the joint model; continues from the last checkpoint",
         function="jointst.training.train:run",
         sections=("data", "lexicon", "features", "tokenizer", "model", "loss", "training"),
-        inputs=lambda context: _feats(context) + _phones(context) + _tokenizer(context),
+        inputs=lambda context: _feats(context) + _phones(context) + _tokenizer(context) + _durations(context),
         outputs=_model,
         per_experiment=True,
     ),
@@ -164,7 +173,7 @@ STAGES: tuple[Stage, ...] = (
         help="layer-wise alignment of speech and text, heat maps, and the HTML report",
         function="jointst.analysis.align:run",
         sections=("data", "align"),
-        inputs=lambda context: _model(context) + _scores(context),
+        inputs=lambda context: _model(context) + _scores(context) + _phone_times(context),
         outputs=lambda context: _alignment(context) + _report(context),
         per_experiment=True,
     ),

@@ -5,23 +5,27 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from jointst.analysis.along import models_along
 from jointst.analysis.layers import PAIRINGS, LayerTotals, alarms, choose_partners
 from jointst.analysis.plots import HeatPanel, heat_map, save
 from jointst.analysis.report import build_report
+from jointst.analysis.times import BatchTimes
 from jointst.build import Trained, load_trained
 from jointst.data.batch import PairedBatch
 from jointst.data.dataset import PairedSet, in_order, read_directories
+from jointst.data.phone_times import PhoneTime, read_phone_times
 from jointst.models.joint import Encoded
+from jointst.nn.text_encoder import repeats_of
 from jointst.ops.alignment import best_alignment
 from jointst.ops.distance import normalise, pairwise_l2
 from jointst.progress import progress
-from jointst.scoring.table import Cell, table
+from jointst.scoring.table import Cell, percent, table
 from jointst.stage import Context, Made, write_atomically
 from jointst.threads import set_threads
 from jointst.units import Seconds, frames_to_seconds
@@ -38,10 +42,17 @@ def run(context: Context) -> Made:
     set_threads(None)
     trained = load_trained(context)
     directories = read_directories(context.data, context.config.data.dev)
-    paired = PairedSet(directories, trained.symbols, may_lack=context.config.features.max_failures > 0)
+    paired = PairedSet(
+        directories,
+        trained.symbols,
+        may_lack=context.config.features.max_failures > 0,
+        durations=trained.config.durations_folder,
+    )
     folder = context.exp / "align"
     folder.mkdir(parents=True, exist_ok=True)
-    result = measure(context, trained, paired, folder)
+    times = _phone_times(context, trained)
+    result = measure(context, trained, paired, folder, times)
+    result["along"] = measure_along(context, trained, paired, times) if context.config.align.along else []
     texts = {utterance: text for directory in directories for utterance, text in directory.text.items()}
     for item in result["heat_maps"]:
         item["text"] = texts[item["utterance"]]
@@ -59,24 +70,49 @@ def run(context: Context) -> Made:
     return Made(what=f"{len(result['layers'])} layers, {len(result['heat_maps'])} heat maps, the report", where=report)
 
 
+def _phone_times(context: Context, trained: Trained) -> dict[str, list[PhoneTime]]:
+    """When the phones of the dev sets are spoken, where that is known and the text encoder reads phones."""
+    if trained.symbols.text_input != "phones":
+        return {}
+    sets = [read_phone_times(context.data / name) for name in context.config.data.dev]
+    return {utterance: spoken for one in sets for utterance, spoken in one.items()}
+
+
 @torch.inference_mode()
-def measure(context: Context, trained: Trained, paired: PairedSet, folder: Path) -> dict[str, Any]:
-    """The numbers of every shared layer over the dev sets, for JSON; draws the heat maps on the way."""
+def measure(
+    context: Context,
+    trained: Trained,
+    paired: PairedSet,
+    folder: Path | None = None,
+    times: Mapping[str, Sequence[PhoneTime]] | None = None,
+) -> dict[str, Any]:
+    """The numbers of every shared layer over the dev sets, for JSON.
+
+    Args:
+        context: of the experiment.
+        trained: the model to measure.
+        paired: the dev sets.
+        folder: where to draw heat maps; None for none.
+        times: ``phone_times`` of its utterances, as far as they are known.
+    """
     config = context.config
     generator = torch.Generator().manual_seed(config.align.seed)
     totals = [LayerTotals(name=name) for name in trained.model.layer_names]
-    same_language, heat_maps, drawn = 0, [], _Drawn(config.align.heat_maps, paired.languages)
+    wanted = config.align.heat_maps if folder is not None else 0
+    same_language, heat_maps, drawn = 0, [], _Drawn(wanted, paired.languages)
     batches = list(in_order(paired, config.decoding.batch_utterances, config.align.utterances))
     for batch in progress(batches, desc="align", unit="batch"):
         moved = batch.to(trained.device)
         speech = trained.model.encode_speech(moved.features, moved.feature_lengths, moved.languages)
-        text = trained.model.encode_text(moved.phones, moved.phone_lengths, languages=moved.languages)
+        text = trained.model.encode_text(moved.phones, moved.phone_lengths, moved.durations, moved.languages)
         phones = [row[:length].tolist() for row, length in zip(batch.phones, batch.phone_lengths, strict=True)]
         partners, same = choose_partners(batch.languages, phones, generator)
         same_language += same
+        truth = _truth(trained, batch, times) if times else None
         for layer, speech_states, text_states in zip(totals, speech.states, text.states, strict=True):
-            layer.add(speech_states, text_states, speech.lengths, text.lengths, partners, generator)
+            layer.add(speech_states, text_states, speech.lengths, text.lengths, partners, generator, truth)
         for i in drawn.choose(batch.languages):
+            assert folder is not None
             heat_maps.append(_draw(trained, batch, i, speech, text, folder))
     layers = [layer.summary() for layer in totals]
     return {
@@ -88,6 +124,23 @@ def measure(context: Context, trained: Trained, paired: PairedSet, folder: Path)
         "alarms": alarms(layers, config.training.collapse_spread),
         "heat_maps": heat_maps,
     }
+
+
+def measure_along(
+    context: Context, trained: Trained, paired: PairedSet, times: Mapping[str, Sequence[PhoneTime]]
+) -> list[dict[str, Any]]:
+    """The layers before training and at each checkpoint, for JSON: ``name``, ``update``, ``layers``."""
+    return [
+        {"name": name, "update": update, "layers": measure(context, model, paired, times=times)["layers"]}
+        for name, update, model in models_along(context, trained)
+    ]
+
+
+def _truth(trained: Trained, batch: PairedBatch, times: Mapping[str, Sequence[PhoneTime]]) -> BatchTimes:
+    symbols = [_symbols(trained, batch, i) for i in range(len(batch.utterances))]
+    repeats = repeats_of(trained.config.model.text_encoder, batch.phones.shape, batch.durations, training=False)
+    counts = [row[: len(read)].tolist() for row, read in zip(repeats, symbols, strict=True)]
+    return BatchTimes.of(batch.utterances, symbols, counts, times, _seconds_per_position(trained))
 
 
 class _Drawn:
@@ -149,7 +202,7 @@ def layers_text(result: dict[str, Any]) -> str:
         )  # fmt: skip
     names = ["best", "frame", "random", "mismatch"]
     share = f"{result['mismatched_of_the_same_language']} of {result['mismatched_pairs']}"
-    return table(
+    distances = table(
         ["layer", *names, *names, "text", "speech", "text", "speech", "text"],
         rows,
         title=(
@@ -157,4 +210,34 @@ def layers_text(result: dict[str, Any]) -> str:
             f"(mismatched pairs of one language: {share})"
         ),
         groups=[("", 1), ("L2", 4), ("layer-normalised", 4), ("cover", 1), ("norm", 2), ("spread", 2)],
+    )
+    return distances + _times_text(result)
+
+
+def _times_text(result: dict[str, Any]) -> str:
+    """Errors in time of every layer before, along and after the training; empty where no phone's time is known."""
+    points = [*result["along"], {"name": "after training", "layers": result["layers"]}]
+    if result["layers"][0]["times"] is None:
+        return ""
+    rows: list[list[Cell] | None] = []
+    for point in points:
+        for layer in point["layers"]:
+            found = layer["times"]["best"]
+            shares = [percent(found[key]) for key in ("within_50_ms", "within_100_ms")]
+            raw = layer["times"]["best_raw"]["median_ms"]
+            rows.append([point["name"], layer["layer"], found["median_ms"], *shares, found["bias_ms"], raw])
+    controls = result["layers"][0]["times"]
+    for key, name in (("framewise", "frame-wise"), ("random", "random"), ("grid", "true starts, rounded")):
+        found = controls[key]
+        shares = [percent(found[share]) for share in ("within_50_ms", "within_100_ms")]
+        rows.append([name, "", found["median_ms"], *shares, found["bias_ms"], None])
+    return "\n" + table(
+        ["model", "layer", "median", "50 ms", "100 ms", "late by", "plain"],
+        rows,
+        title=(
+            f"how far the best alignment is off where phones begin, in ms, {controls['best']['phones']} phones; "
+            "shares within 50 and 100 ms in %; late by: median with its sign; plain: median without normalising states"
+        ),
+        left=2,
+        decimals=0,
     )

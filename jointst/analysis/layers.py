@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from jointst.analysis.times import TIMED, BatchTimes, summarise
 from jointst.losses.consistency import pair_distance
 from jointst.ops.alignment import best_alignment, framewise_alignment, random_alignment
 from jointst.ops.distance import normalise, pairwise_l2
@@ -87,6 +88,7 @@ class LayerTotals:
         text_lengths: Tensor,
         partners: Sequence[int],
         generator: torch.Generator,
+        times: BatchTimes | None = None,
     ) -> None:
         """Measure a batch.
 
@@ -97,6 +99,7 @@ class LayerTotals:
             text_lengths: (B,).
             partners: whose text the mismatched pairs take; -1 for none.
             generator: of the random alignment.
+            times: when its phones are spoken, if that is known.
         """
         for side, states, lengths in (("speech", speech, speech_lengths), ("text", text, text_lengths)):
             self._add_states(side, states[length_mask(lengths, states.shape[1])])
@@ -108,10 +111,17 @@ class LayerTotals:
             ("normalised", normalise(speech), normalise(text), scale),
         ):
             best, _ = best_alignment(pairwise_l2(s, t), speech_lengths, text_lengths)
+            if times is not None:
+                key = "best" if measure == "normalised" else "best_raw"
+                self._values.setdefault(f"time {key}", []).extend(times.errors(best, speech_lengths))
             for pairing, index in (("best", best), ("framewise", framewise), ("random", shuffled)):
                 self._extend(f"{measure} {pairing}", factor * pair_distance(s, t, index, speech_lengths))
             self._extend(f"{measure} coverage", text_coverage(best, speech_lengths, text_lengths))
             self._add_mismatched(measure, s, t, speech_lengths, text_lengths, partners, factor)
+        if times is not None:
+            for key, index in (("framewise", framewise), ("random", shuffled)):
+                self._values.setdefault(f"time {key}", []).extend(times.errors(index, speech_lengths))
+            self._values.setdefault("time grid", []).extend(times.grid_errors())
 
     def _add_mismatched(
         self,
@@ -155,6 +165,12 @@ class LayerTotals:
         values = self._values.get(key, [])
         return sum(values) / len(values) if values else None
 
+    def _times(self) -> dict[str, Any] | None:
+        """Errors in time of each alignment; None where no phone's time is known."""
+        if not self._values.get("time best"):
+            return None
+        return {key: summarise(self._values[f"time {key}"]) for key in TIMED}
+
     def summary(self) -> dict[str, Any]:
         """Means over utterances for JSON; a pairing that no utterance had is None."""
         norms = {side: self._states[side][2] / self._states[side][3] for side in ("speech", "text")}
@@ -170,6 +186,7 @@ class LayerTotals:
             "norm": norms,
             "spread": {side: self._spread(side) for side in ("speech", "text")},
             "utterances": len(self._values["raw best"]),
+            "times": self._times(),
             "mismatched_pairs": len(self._values.get("raw mismatched", [])),
         }
 

@@ -184,6 +184,46 @@ def layer_curves(layers: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
+def time_curves(points: Sequence[Mapping[str, Any]]) -> Figure:
+    """How far the best alignment is off in time over the shared layers, a line for each point of the training.
+
+    Args:
+        points: ``name`` and ``layers`` before, along and after the training, in order.
+    """
+    with _styled():
+        figure = Figure(figsize=(9.6, 3.8), layout="constrained")
+        axes = figure.subplots(1, 3)
+        names = [layer["layer"].replace("full-context", "full").replace("streaming", "str.") for layer in
+                 points[0]["layers"]]  # fmt: skip
+        places = list(range(len(names)))
+        timed = all(point["layers"][0]["times"] is not None for point in points)
+        for i, point in enumerate(points):
+            age = i / max(len(points) - 1, 1)
+            style: Any = {"color": SERIES[4], "linestyle": "--"} if i == 0 and len(points) > 1 else {
+                "color": SERIES[0], "alpha": 0.25 + 0.75 * age}  # fmt: skip
+            style |= {"marker": "o", "label": point["name"]}
+            layers = point["layers"]
+            if timed:
+                axes[0].plot(places, [layer["times"]["best"]["median_ms"] for layer in layers], **style)
+                axes[1].plot(places, [100 * layer["times"]["best"]["within_100_ms"] for layer in layers], **style)
+            ratios = [layer["normalised"]["best"] / (layer["normalised"]["mismatched"] or np.nan) for layer in layers]
+            axes[2].plot(places, ratios, **style)
+        if timed:
+            controls = points[-1]["layers"][0]["times"]
+            for key, label, colour in (("framewise", "even spacing", SERIES[1]), ("grid", "possible", SERIES[2])):
+                axes[0].axhline(controls[key]["median_ms"], color=colour, linewidth=1.2, linestyle=":", label=label)
+                axes[1].axhline(100 * controls[key]["within_100_ms"], color=colour, linewidth=1.2, linestyle=":")
+        axes[2].axhline(1.0, color=SERIES[3], linewidth=1.2, linestyle=":")
+        titles = ("Median error, ms (lower is better)", "Sounds within 100 ms, %", "Own ÷ other text (lower is better)")
+        for axis, title in zip(axes, titles):
+            axis.set_title(title)
+            axis.set_ylim(bottom=0)
+            axis.set_xticks(places, names, rotation=30 if len(names) > 4 else 0)
+            axis.set_visible(timed or axis is axes[2])
+        figure.legend(*(axes[0] if timed else axes[2]).get_legend_handles_labels(), loc="outside lower center", ncols=6)
+    return figure
+
+
 def training_curves(log: Sequence[Mapping[str, Any]], layers: Sequence[str] = ()) -> Figure | None:
     """Losses over the updates: training, development, consistency and spread; None if nothing was logged.
 
@@ -223,6 +263,30 @@ def training_curves(log: Sequence[Mapping[str, Any]], layers: Sequence[str] = ()
             axis.legend(fontsize=8, ncols=2 if len(groups[title]) > 4 else 1)
         for axis in axes[len(titles) :]:
             axis.set_visible(False)
+    return figure
+
+
+def probe_curves(tasks: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Macro accuracy of probes over the layers, a panel for each task, chance as a dotted line.
+
+    Args:
+        tasks: name to ``chance`` and ``layers`` (``layer``, ``accuracy``, ``interval``).
+    """
+    with _styled():
+        figure = Figure(figsize=(3.2 * len(tasks), 3.4), layout="constrained")
+        axes = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
+        for axis, (name, task) in zip(axes, tasks.items()):
+            layers = task["layers"]
+            values = [100 * layer["accuracy"] for layer in layers]
+            spans = [100 * layer["interval"] for layer in layers]
+            places = range(len(layers))
+            axis.errorbar(places, values, yerr=spans, color=SERIES[0], marker="o", capsize=2)
+            axis.axhline(100 * task["chance"], color=SERIES[3], linestyle=":", linewidth=1.2)
+            names = [layer["layer"].replace("full-context", "full").replace("streaming", "str.") for layer in layers]
+            axis.set_xticks(places, names, rotation=40, ha="right")
+            axis.set_title(name)
+            axis.set_ylim(0, 102)
+        axes[0].set_ylabel("macro accuracy, %")
     return figure
 
 

@@ -15,6 +15,7 @@ from jointst.analysis.sections import (
     heat_map_section,
     sample_section,
     speed_section,
+    time_section,
     training_section,
 )
 from jointst.errors import DataError
@@ -107,6 +108,7 @@ def report_html(experiment: Experiment, name: str) -> str:
         sample_section(experiment.utterances),
         training_section(experiment.log, experiment.layers),
         alignment_section(experiment.layers),
+        time_section(experiment.layers),
         heat_map_section(experiment.layers, experiment.folder / "align"),
         speed_section(experiment.scores),
         _sclite_section(experiment),

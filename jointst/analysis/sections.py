@@ -10,7 +10,7 @@ from typing import Any
 
 from jointst.analysis.layers import PAIRINGS
 from jointst.analysis.page import Section, figure, html_table, paragraph
-from jointst.analysis.plots import error_bars, inline, layer_curves, svg_of, training_curves
+from jointst.analysis.plots import error_bars, inline, layer_curves, svg_of, time_curves, training_curves
 from jointst.languages import LANGUAGES, language
 from jointst.scoring.counts import align
 from jointst.scoring.table import percent
@@ -194,6 +194,53 @@ def alignment_section(layers: Mapping[str, Any]) -> Section:
     )
     curves = figure(inline(svg_of(layer_curves(layers["layers"])), "layers", caption), caption)
     return Section(key="alignment", title="Do speech and text meet?", body=intro + curves + _layer_table(layers))
+
+
+def time_section(layers: Mapping[str, Any]) -> Section:
+    """Whether the alignment is right in time, and how training brought it there."""
+    key, title = "times", "Does it know when each sound begins?"
+    along = layers.get("along", [])
+    timed = bool(layers) and layers["layers"][0].get("times") is not None
+    if not along and not timed:
+        return Section(key=key, title=title, body="")
+    points = [*along, {"name": "after training", "layers": layers["layers"]}]
+    intro = (
+        "Nobody tells the model when a sound is spoken. If it has found out by itself, the moment where its best "
+        "alignment puts the beginning of a sound is near the true one. "
+    )
+    if timed:
+        truth, last = layers["layers"][0]["times"], [layer["times"]["best"] for layer in layers["layers"]]
+        best = min(range(len(last)), key=lambda i: last[i]["median_ms"])
+        intro += (
+            f"The true times of {truth['best']['phones']} sounds are known here. "
+            f"Layer {layers['layers'][best]['layer']} is nearest: half of the sounds are within "
+            f"{last[best]['median_ms']:.0f} ms, and {percent(last[best]['within_100_ms'])} % within 100 ms. "
+            f"Spacing the sounds evenly gives {truth['framewise']['median_ms']:.0f} ms and "
+            f"{percent(truth['framewise']['within_100_ms'])} %."
+        )
+    else:
+        intro += "True times are not known of these sets: the curve compares the right text with another one instead."
+    caption = (
+        "Each line is the model at one point of its training, from fresh weights (dashed) to the end (dark), over its "
+        "layers from the first to the last. Even spacing looks at no sound at all; possible is the truth rounded to "
+        "the model's steps in time. Right: distance to the right text over that to another sentence's; 1 means that "
+        "the layer cannot tell them apart."
+    )
+    curves = figure(inline(svg_of(time_curves(points)), "times", caption), caption)
+    return Section(key=key, title=title, body=paragraph(intro) + curves + (_time_table(points) if timed else ""))
+
+
+def _time_table(points: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for point in points:
+        for layer in point["layers"]:
+            found = layer["times"]["best"]
+            shares = [percent(found[key]) for key in ("within_50_ms", "within_100_ms")]
+            rows.append(
+                [point["name"], layer["layer"], f"{found['median_ms']:.0f}", *shares, f"{found['bias_ms']:+.0f}"]
+            )
+    header = ["Model", "Layer", "Median, ms", "Within 50 ms, %", "Within 100 ms, %", "Late by, ms"]
+    return html_table(header, rows)
 
 
 def _layer_table(layers: Mapping[str, Any]) -> str:

@@ -43,6 +43,7 @@ class TextBatch:
         labels: (B, U) int64.
         label_lengths: (B,).
         languages: B language codes, or empty where they are not known.
+        durations: (B, P) int64, encoder positions of each phone, where the settings want them.
     """
 
     utterances: list[str]
@@ -51,6 +52,7 @@ class TextBatch:
     labels: Tensor
     label_lengths: Tensor
     languages: list[str] = field(default_factory=list)
+    durations: Tensor | None = None
 
     def to(self, device: torch.device | str) -> TextBatch:
         """The batch on a device."""
@@ -66,7 +68,7 @@ class PairedBatch:
         languages: B language codes.
         features: (B, T, F).
         feature_lengths: (B,).
-        phones, phone_lengths, labels, label_lengths: as in :class:`TextBatch`.
+        phones, phone_lengths, labels, label_lengths, durations: as in :class:`TextBatch`.
     """
 
     utterances: list[str]
@@ -77,6 +79,7 @@ class PairedBatch:
     phone_lengths: Tensor
     labels: Tensor
     label_lengths: Tensor
+    durations: Tensor | None = None
 
     def to(self, device: torch.device | str) -> PairedBatch:
         """The batch on a device."""

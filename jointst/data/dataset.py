@@ -17,6 +17,7 @@ from torch import Tensor
 
 from jointst.data.batch import LABEL_PADDING, JointBatch, PairedBatch, TextBatch, pad_ids
 from jointst.data.directory import DataDirectory
+from jointst.data.durations import FIX, durations_of_set
 from jointst.data.features import speed_directory
 from jointst.data.sampler import BucketSampler, Sizes
 from jointst.errors import DataError
@@ -109,9 +110,15 @@ class TextSet:
     Args:
         directories: data directories.
         symbols: symbol tables.
+        durations: folder of the durations of their phones, if the text encoder wants them.
+
+    Raises:
+        DataError: an utterance without phones, or without durations that fit.
     """
 
-    def __init__(self, directories: Sequence[DataDirectory], symbols: Symbols) -> None:
+    def __init__(
+        self, directories: Sequence[DataDirectory], symbols: Symbols, *, durations: Path | None = None
+    ) -> None:
         keys = [(directory, utterance) for directory in directories for utterance in directory.utterances]
         self.utterances = [utterance for _, utterance in keys]
         # interned, since each line read gave a string of its own
@@ -119,11 +126,19 @@ class TextSet:
         bar = progress(keys, desc=f"read {' '.join(directory.path.name for directory in directories)}", unit="text")
         self.phones = Sequences(symbols.inputs(directory, utterance) for directory, utterance in bar)
         self.labels = Sequences(symbols.labels(directory, utterance) for directory, utterance in keys)
+        self.durations: Sequences | None = None
+        if durations is not None:
+            counts = dict(zip(self.utterances, self.phones.lengths.tolist(), strict=True))
+            known = durations_of_set(durations, directories, counts)
+            self.durations = Sequences(known[utterance] for utterance in self.utterances)
 
     def sizes(self, repeats: int) -> Sizes:
-        """What each sentence costs when phones are repeated so often."""
+        """What each sentence costs when phones are repeated so often, or as often as their durations say."""
         positions = self.phones.lengths
-        return Sizes(positions=positions, encoded=repeats * positions, labels=self.labels.lengths)
+        encoded = repeats * positions
+        if self.durations is not None:
+            encoded = np.array([int(counts.clamp_min(1).sum()) for counts in self.durations], dtype=np.int64)
+        return Sizes(positions=positions, encoded=encoded, labels=self.labels.lengths)
 
     def batch(self, indices: Sequence[int]) -> TextBatch:
         """The sentences at ``indices``."""
@@ -136,6 +151,7 @@ class TextSet:
             labels=labels,
             label_lengths=label_lengths,
             languages=[self.languages[i] for i in indices],
+            durations=None if self.durations is None else pad_ids([self.durations[i] for i in indices], 0)[0],
         )
 
 
@@ -147,14 +163,22 @@ class PairedSet(TextSet):
         symbols: symbol tables.
         may_lack: whether utterances without features are left out, by name; for data whose features stage was allowed
             to fail on some (``features.max_failures``).
+        durations: as in :class:`TextSet`.
 
     Raises:
         DataError: an utterance has no features and may not lack them, or a whole set has none.
     """
 
-    def __init__(self, directories: Sequence[DataDirectory], symbols: Symbols, *, may_lack: bool = False) -> None:
+    def __init__(
+        self,
+        directories: Sequence[DataDirectory],
+        symbols: Symbols,
+        *,
+        may_lack: bool = False,
+        durations: Path | None = None,
+    ) -> None:
         directories = [_with_features(directory, may_lack) for directory in directories]
-        super().__init__(directories, symbols)
+        super().__init__(directories, symbols, durations=durations)
         keys = [(directory, utterance) for directory in directories for utterance in directory.utterances]
         self._scp = [directory.feats_scp[utterance] for directory, utterance in keys]
         self.frames = [directory.utt2num_frames[utterance] for directory, utterance in keys]
@@ -167,6 +191,18 @@ class PairedSet(TextSet):
             encoded=np.array(encoded, dtype=np.int64),
             labels=self.labels.lengths,
         )
+
+    def check_durations(self, subsampling: int) -> None:
+        """Check that the durations of each utterance sum to its encoder positions.
+
+        Raises:
+            DataError: they do not, by name.
+        """
+        for utterance, frames, counts in zip(self.utterances, self.frames, self.durations or (), strict=False):
+            positions = positions_in(frames, subsampling)
+            if int(counts.sum()) != positions:
+                problem = f"has durations that sum to {int(counts.sum())}, its speech has {positions} positions"
+                raise DataError(problem, utterance=utterance, fix=f"its features are others: {FIX}")
 
     def features(self, i: int) -> Tensor:
         """Features of utterance ``i``, (T, F) float32.
@@ -198,6 +234,7 @@ class PairedSet(TextSet):
             phone_lengths=text.phone_lengths,
             labels=text.labels,
             label_lengths=text.label_lengths,
+            durations=text.durations,
         )
 
 

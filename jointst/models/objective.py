@@ -13,6 +13,7 @@ from jointst.losses.consistency import ConsistencyLoss, ConsistencyResult
 from jointst.losses.transducer import transducer_loss
 from jointst.models.joint import Encoded, JointModel
 from jointst.nn.predictor import BLANK
+from jointst.nn.text_encoder import position_durations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +68,14 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
         model, speech, paired.labels, paired.label_lengths, config, parts, "speech"
     )
     if config.text > 0 and batch.texts:
-        texts = [model.encode_text(text.phones, text.phone_lengths, languages=text.languages) for text in batch.texts]
+        texts = [
+            model.encode_text(text.phones, text.phone_lengths, text.durations, text.languages) for text in batch.texts
+        ]
         total = total + config.text * _text_losses(model, texts, batch.texts, config, parts)
         if batch.transcripts is not None:
             transcripts, weight = texts[0], consistency_weight(config, update)
             if weight > 0:
-                parts.update(_consistency(speech, transcripts, config))
+                parts.update(_consistency(speech, transcripts, batch.transcripts, config))
                 total = total + weight * parts["consistency"]
             return JointLoss(
                 total=total, parts=parts, speech=speech, transcripts=transcripts, consistency_weight=weight
@@ -123,7 +126,7 @@ def _ctc(model: JointModel, front: Tensor, lengths: Tensor, labels: Tensor, labe
     return losses.sum() / label_lengths.sum().clamp_min(1)
 
 
-def _consistency(speech: Encoded, transcripts: Encoded, config: LossConfig) -> dict[str, Tensor]:
+def _consistency(speech: Encoded, transcripts: Encoded, text: TextBatch, config: LossConfig) -> dict[str, Tensor]:
     """Parts of the consistency loss over the first paired utterances, which both branches encoded."""
     settings = config.consistency
     shared = len(transcripts.lengths)
@@ -138,5 +141,11 @@ def _consistency(speech: Encoded, transcripts: Encoded, config: LossConfig) -> d
         soft_gradient=settings.soft_gradient,
     )
     spoken = [states[:shared] for states in speech.states]
-    result: ConsistencyResult = compare(spoken, transcripts.states, speech.lengths[:shared], transcripts.lengths)
+    durations = None
+    if settings.alignment == "forced":
+        assert text.durations is not None  # the settings are refused without
+        durations = position_durations(text.durations, text.phone_lengths)
+    result: ConsistencyResult = compare(
+        spoken, transcripts.states, speech.lengths[:shared], transcripts.lengths, durations
+    )
     return result.parts

@@ -35,6 +35,42 @@ def draw_repeats(config: TextEncoderConfig, shape: torch.Size, training: bool) -
     return torch.full(shape, config.repeats)
 
 
+def repeats_of(config: TextEncoderConfig, shape: torch.Size, durations: Tensor | None, *, training: bool) -> Tensor:
+    """How often each phone is repeated: drawn, or its given duration, and once where that is 0: no phone is lost.
+
+    Args:
+        config: the kind of upsampling.
+        shape: (B, P).
+        durations: (B, P), for ``upsampling: durations`` only.
+        training: whether random kinds are drawn.
+
+    Returns:
+        (B, P) int64, at least 1.
+
+    Raises:
+        JointstError: durations are wanted and not given, or given and not wanted.
+    """
+    if (durations is not None) != (config.upsampling == "durations"):
+        raise JointstError(f"text_encoder.upsampling is {config.upsampling}: durations given or missing")
+    return draw_repeats(config, shape, training) if durations is None else durations.clamp_min(1)
+
+
+def position_durations(durations: Tensor, lengths: Tensor) -> Tensor:
+    """Speech positions of each text position, where phones are repeated as their durations say.
+
+    Each of them is 1, save for the one position of a phone of no duration.
+
+    Args:
+        durations: (B, P) int64.
+        lengths: (B,) valid phones.
+
+    Returns:
+        (B, M) int64, 0 in padding; rows have the sums of the phones' durations.
+    """
+    said = (durations > 0).long()[:, :, None]
+    return upsample(said, lengths, durations.clamp_min(1))[0][:, :, 0]
+
+
 def upsample(x: Tensor, lengths: Tensor, repeats: Tensor) -> tuple[Tensor, Tensor]:
     """Repeat positions.
 
@@ -102,9 +138,7 @@ class TextEncoder(nn.Module):
         Raises:
             JointstError: durations are wanted and not given, or given and not wanted.
         """
-        if (durations is not None) != (self.config.upsampling == "durations"):
-            raise JointstError(f"text_encoder.upsampling is {self.config.upsampling}: durations given or missing")
-        repeats = draw_repeats(self.config, phones.shape, self.training) if durations is None else durations
+        repeats = repeats_of(self.config, phones.shape, durations, training=self.training)
         x, lengths = upsample(self.norm(self.embedding(phones)), lengths, repeats)
         if self.training and self.config.mask_share > 0:
             masked = span_mask(lengths, x.shape[1], self.config.mask_share, self.config.mask_span)

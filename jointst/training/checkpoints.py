@@ -89,11 +89,13 @@ class Checkpoints(Callback):
     Args:
         folder: where to.
         keep: number of best weights.
+        keep_all: whether weights that are not among the best stay as well, for looks at the course of a training.
     """
 
-    def __init__(self, folder: Path, keep: int) -> None:
+    def __init__(self, folder: Path, keep: int, *, keep_all: bool = False) -> None:
         self._folder = folder
         self._keep = keep
+        self._keep_all = keep_all
         self.dev_loss: float | None = None
 
     def best(self) -> list[dict[str, Any]]:
@@ -105,6 +107,8 @@ class Checkpoints(Callback):
     def forget(self) -> None:
         """Forget weights of a run that has no full checkpoint: a run that starts anew must not average them in."""
         (self._folder / "best.json").unlink(missing_ok=True)
+        for path in self._folder.glob("update_*.safetensors"):
+            path.unlink()
 
     def save(self, trainer: Trainer, module: LightningModule) -> None:
         """Write the full state, and the weights if they are among the best."""
@@ -126,10 +130,10 @@ class Checkpoints(Callback):
         name = f"update_{update:07d}.safetensors"
         ranked = sorted([*known, {"update": update, "dev_loss": dev_loss, "file": name}], key=lambda e: e["dev_loss"])
         kept = ranked[: self._keep]
-        if any(entry["file"] == name for entry in kept):
+        if self._keep_all or any(entry["file"] == name for entry in kept):
             state = {key: tensor.detach().cpu().contiguous() for key, tensor in module.model.state_dict().items()}
             write_atomically(self._folder / name, save(state))
         write_atomically(self._folder / "best.json", json.dumps(kept, indent=1) + "\n")
-        for path in self._folder.glob("update_*.safetensors"):
+        for path in () if self._keep_all else self._folder.glob("update_*.safetensors"):
             if path.name not in {entry["file"] for entry in kept}:
                 path.unlink()

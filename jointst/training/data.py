@@ -52,8 +52,11 @@ def training_set(
         DataError: an empty set, or an utterance larger than a whole batch.
     """
     training = config.training
+    durations = config.durations_folder
     directories = read_directories(root, config.data.train, config.features.speed_perturbation)
-    paired = PairedSet(directories, symbols, may_lack=config.features.max_failures > 0)
+    directories += read_directories(root, config.data.pseudo)
+    paired = PairedSet(directories, symbols, may_lack=config.features.max_failures > 0, durations=durations)
+    paired.check_durations(config.model.subsampling)
     paired_sampler = BucketSampler(
         paired.utterances,
         paired.paired_sizes(config.model.subsampling),
@@ -67,7 +70,7 @@ def training_set(
     use_text = config.loss.text > 0
     unpaired = unpaired_sampler = None
     if use_text and config.data.unpaired:
-        unpaired = TextSet(read_directories(root, config.data.unpaired), symbols)
+        unpaired = TextSet(read_directories(root, config.data.unpaired), symbols, durations=durations)
         unpaired_sampler = BucketSampler(
             unpaired.utterances,
             unpaired.sizes(config.model.text_encoder.repeats),

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save
 
 from jointst.build import build_model, choose_device, describe, digest_symbols, load_statistics, read_symbols
+from jointst.data.durations import FIX
 from jointst.errors import DataError
 from jointst.load_config import to_yaml
 from jointst.stage import Context, Made, write_atomically
@@ -22,7 +23,7 @@ from jointst.training.module import JointModule
 from jointst.training.trainer import fit, make_trainer, set_aside
 from jointst.versions import versions
 
-MAY_CHANGE = ("max_updates", "max_time", "validate_every", "keep_best", "workers", "on_collapse")
+MAY_CHANGE = ("max_updates", "max_time", "validate_every", "keep_best", "keep_all", "workers", "on_collapse")
 """Training settings that a continued run may change; any other change starts anew."""
 NOT_TRAINED_ON = ("root", "test", "max_tokens_per_second")
 """Data settings that training does not depend on: a new test set must not cost a new training."""
@@ -36,14 +37,20 @@ def fingerprint(context: Context) -> str:
     for section, keys in (("training", MAY_CHANGE), ("data", NOT_TRAINED_ON), ("features", ("max_failures",))):
         for key in keys:
             del sections[section][key]
+    if not config.data.pseudo:
+        del sections["data"]["pseudo"]
+    if config.durations_folder is None:
+        del sections["model"]["text_encoder"]["durations"]
     if not config.training.dynamic_chunks:
         del sections["training"]["dynamic_chunks"]  # trainings from before there was the setting go on
     sections["text_input"] = {"kind": config.tokenizer.text_input}
     digest = hashlib.sha256(json.dumps(sections, sort_keys=True).encode())
-    sets = [context.data / name for name in (*config.data.train, *config.data.unpaired)]
+    sets = [context.data / name for name in (*config.data.train, *config.data.pseudo, *config.data.unpaired)]
     files = {path / "text": "run stage 1, corpus" for path in sets}
     files |= {path / "phones": "run stage 3, lexicon" for path in sets}
     files[context.data / "lang" / "phones.txt"] = "run stage 3, lexicon"
+    if config.durations_folder is not None:
+        files |= {config.durations_folder / path.name: FIX for path in sets}
     if config.features.cmvn == "global":
         files[context.data / "cmvn.npz"] = "run stage 4, features"
     files[context.data / "tokenizer" / "tokenizer.model"] = "run stage 5, tokenizer"
@@ -80,7 +87,7 @@ def run(context: Context) -> Made:
     model = build_model(config, symbols)
     load_statistics(model, config, context.data)
     print(f"parameters: {describe(model)}", flush=True)
-    checkpoints = Checkpoints(folder / "checkpoints", config.training.keep_best)
+    checkpoints = Checkpoints(folder / "checkpoints", config.training.keep_best, keep_all=config.training.keep_all)
     log = Log(folder, checkpoints, config.training.max_time)
     training = config.training
     trainer = make_trainer(

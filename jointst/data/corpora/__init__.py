@@ -64,6 +64,8 @@ def run(context: Context) -> Made:
     for name in context.all_sets:
         if not (context.data / name / "text").is_file():
             problem = f"the set {name!r} is not in {context.data}"
+            if name in context.config.data.pseudo:
+                raise ConfigError("data.pseudo", problem, "run jointst pseudo_label with a trained system first")
             if not config.sources:
                 raise ConfigError("data", problem, "corpus.sources is empty: make the set there, with a file text")
             raise ConfigError("data", problem, f"corpus.sources made: {' '.join(path.name for path in made)}")

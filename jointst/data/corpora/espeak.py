@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jointst.data.corpora.engines import Voices
+from jointst.data.phone_times import SILENCE, PhoneTime
 from jointst.errors import EnvironmentFault
 from jointst.languages import LANGUAGES, language
 from jointst.units import Hertz, Seconds, samples_in
@@ -52,7 +53,15 @@ _MAIN = threading.main_thread()
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
-_WORD, _LAST = 1, 0  # espeak_EVENT_TYPE
+_LAST, _WORD, _END, _PHONEME = 0, 1, 5, 7  # espeak_EVENT_TYPE
+_PHONEME_EVENTS, _PHONEME_IPA = (
+    1,
+    2,
+)  # options of espeak_Initialize: phonemes as events too, in IPA; samples stay the same
+_SHORT_PAUSE: Seconds = 0.05
+"""A shorter silent event between two phones belongs to the first: links between consonants have no IPA symbol."""
+_MODIFIERS = re.compile("[\u02b0-\u02ff\u0300-\u036f]+")
+_STRESS = re.compile("[\u02c8\u02cc]")
 
 
 class _Event(ctypes.Structure):
@@ -98,13 +107,15 @@ class Synthesiser:
         except OSError as error:
             raise EnvironmentFault(f"eSpeak NG does not load: {error}; reinstall espeakng-loader") from None
         self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-        rate = self._library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, str(link).encode(), 0)
+        options = _PHONEME_EVENTS | _PHONEME_IPA
+        rate = self._library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, str(link).encode(), options)
         if rate != SAMPLING_RATE:
             raise EnvironmentFault(f"eSpeak NG does not start from {data} (it says {rate}); reinstall espeakng-loader")
         self.variants = frozenset(path.name for path in (data / "voices" / "!v").iterdir())
         """Names of the voice variants, such as ``f3``; every voice can have each of them."""
         self.word_starts: list[Seconds] = []
         """When each word of the last text begins, in its samples; what counts as a word is eSpeak's own affair."""
+        self._phones: list[tuple[Seconds, str | None]] = []  # a start each; None ends a clause
         self._blocks: list[npt.NDArray[np.int16]] = []
         self._callback = _Callback(self._collect)  # kept here: the library holds a bare pointer to it
         self._library.espeak_SetSynthCallback(self._callback)
@@ -115,9 +126,32 @@ class Synthesiser:
             self._blocks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         if events:
             pointer = ctypes.cast(events, ctypes.POINTER(_Event))
-            listed = itertools.takewhile(lambda event: event.type != _LAST, (pointer[i] for i in itertools.count()))
-            self.word_starts += [event.audio_position / 1000 for event in listed if event.type == _WORD]
+            for event in itertools.takewhile(
+                lambda event: event.type != _LAST, (pointer[i] for i in itertools.count())
+            ):
+                at = event.audio_position / 1000
+                if event.type == _WORD:
+                    self.word_starts.append(at)
+                elif event.type == _PHONEME:
+                    self._phones.append((at, _STRESS.sub("", event.id.decode("utf-8", errors="ignore"))))
+                elif event.type == _END:
+                    self._phones.append((at, None))
         return 0
+
+    @property
+    def phone_times(self) -> list[PhoneTime]:
+        """When each phone of the last text is spoken, in its samples: IPA without stress marks."""
+        times: list[PhoneTime] = []
+        for (start, phone), (end, _) in itertools.pairwise(self._phones):
+            if phone is None or end <= start:
+                continue
+            linked = times and times[-1].phone != SILENCE and (not phone and end - start < _SHORT_PAUSE)
+            if times and (linked or _MODIFIERS.fullmatch(phone)):
+                before = times.pop()  # such as the mark of a soft consonant
+                times.append(PhoneTime(before.phone + phone, before.start, end))
+            else:
+                times.append(PhoneTime(phone or SILENCE, start, end))
+        return times
 
     def _set_voice(self, voice: str, variant: str) -> None:
         if variant and variant not in self.variants:
@@ -159,6 +193,7 @@ class Synthesiser:
         library.espeak_ng_SetRandSeed(ctypes.c_long(_RANDOM_SEED))
         self._blocks.clear()
         self.word_starts.clear()
+        self._phones.clear()
         encoded = _readable(text).encode()
         size = ctypes.c_size_t(len(encoded) + 1)
         with _interrupts_held():
@@ -247,8 +282,8 @@ def _readable(text: str) -> str:
     return _VOWEL_BEFORE_SHADDA.sub("\u0651\\1", text)
 
 
-def trim(samples: npt.NDArray[np.int16], sampling_rate: Hertz, *, keep: Seconds = 0.08) -> npt.NDArray[np.int16]:
-    """Cut silence, anything below 1 % of the loudest sample, at both ends.
+def sounding(samples: npt.NDArray[np.int16], sampling_rate: Hertz, *, keep: Seconds = 0.08) -> slice:
+    """Where there is sound: all but silence, anything below 1 % of the loudest sample, at both ends.
 
     Args:
         samples: (T,).
@@ -256,11 +291,16 @@ def trim(samples: npt.NDArray[np.int16], sampling_rate: Hertz, *, keep: Seconds 
         keep: silence left at each end, where there was as much.
 
     Returns:
-        Samples (T',), T' <= T; empty when all are zero.
+        A slice of the samples; of none when all are zero.
     """
     loudness = np.abs(samples.astype(np.int32))
     loud = np.flatnonzero(loudness > 0.01 * loudness.max(initial=0))
     if not loud.size:
-        return samples[:0]
+        return slice(0, 0)
     margin = samples_in(keep, sampling_rate)
-    return samples[max(0, int(loud[0]) - margin) : int(loud[-1]) + 1 + margin]
+    return slice(max(0, int(loud[0]) - margin), min(len(samples), int(loud[-1]) + 1 + margin))
+
+
+def trim(samples: npt.NDArray[np.int16], sampling_rate: Hertz, *, keep: Seconds = 0.08) -> npt.NDArray[np.int16]:
+    """Samples (T',), T' <= T, without silence at both ends; see :func:`sounding`."""
+    return samples[sounding(samples, sampling_rate, keep=keep)]

@@ -5,7 +5,9 @@
     usr/share/festival/voices/russian/msu_ru_nsh_clunits/
         etc/txt.done.data    ( ru_0001 "text, with + before stressed vowels" )
         wav/ru_0001.wav      16 kHz
-        lab/ru_0001.lab      phones with times: a ground truth for alignments, not used here
+        lab/ru_0001.lab      after a line "#", lines "end 125 phone": where each phone ends, in seconds
+
+The labels become ``phone_times``, the truth that alignments are measured against.
 """
 
 from __future__ import annotations
@@ -17,12 +19,15 @@ from jointst.config import CorpusConfig
 from jointst.data.corpora import split_of
 from jointst.data.corpora.debian import fetch
 from jointst.data.directory import DataDirectory
+from jointst.data.phone_times import SILENCE, PhoneTime, write_phone_times
 from jointst.errors import ConfigError, DataError
 
-VERSION = 1
+VERSION = 2
 PACKAGE = "festvox-ru"
 VOICE = Path("usr/share/festival/voices/russian/msu_ru_nsh_clunits")
 SPEAKER = "nsh"
+PAUSE = "pau"
+"""The label of silence."""
 _LINE = re.compile(r'\( *(?P<name>\w+) +"(?P<text>.*)" *\)\s*')
 
 
@@ -38,6 +43,7 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         raise ConfigError("corpus.sources", "festvox_ru is Russian only", "add ru to corpus.languages")
     voice = fetch([PACKAGE], Path(config.downloads))[PACKAGE] / VOICE
     sets: dict[str, DataDirectory] = {}
+    times: dict[str, list[PhoneTime]] = {}
     for name, sentence in read_prompts(voice / "etc" / "txt.done.data").items():
         audio = voice / "wav" / f"{name}.wav"
         if not audio.is_file():
@@ -49,6 +55,10 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         chosen.utt2spk[utterance] = SPEAKER
         chosen.utt2lang[utterance] = "ru"
         chosen.wav_scp[utterance] = str(audio)
+        times[utterance] = read_labels(voice / "lab" / f"{name}.lab")
+    for chosen in sets.values():
+        chosen.path.mkdir(parents=True, exist_ok=True)
+        write_phone_times(chosen.path, {utterance: times[utterance] for utterance in chosen.text})
     return [sets[part].write(sets[part].path).path for part in ("train", "dev", "test")]
 
 
@@ -67,3 +77,23 @@ def read_prompts(path: Path) -> dict[str, str]:
             raise DataError(f"{line[:60]!r} is not a prompt", path=path, line=number, fix='( name "text" )')
         sentences[found["name"]] = normalise(found["text"].replace("+", ""), "ru")
     return sentences
+
+
+def read_labels(path: Path) -> list[PhoneTime]:
+    """The phones of a label file, pauses as ``sil``; a phone begins where the one before it ends.
+
+    Raises:
+        DataError: the file is missing, or a line is not ``end number phone``.
+    """
+    if not path.is_file():
+        raise DataError("the labels are missing", path=path, fix="remove downloads/debian/festvox-ru, run this again")
+    times: list[PhoneTime] = []
+    header, _, content = path.read_text(encoding="utf-8").partition("#\n")
+    for number, line in enumerate(content.splitlines(), start=header.count("\n") + 2):
+        try:
+            end, _, phone = line.split()
+            start = times[-1].end if times else 0.0
+            times.append(PhoneTime(SILENCE if phone == PAUSE else phone, start, max(start, float(end))))
+        except ValueError:
+            raise DataError(f"{line!r} is not a label", path=path, line=number, fix="end 125 phone") from None
+    return times

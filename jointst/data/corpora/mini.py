@@ -8,8 +8,8 @@ Sets of each language, no sentence in two of them::
     mini_test_unheard  as mini_test, and each sentence holds a word that no paired training sentence has
     mini_unpaired      text only, half of it with such words
 
-Audio is 16 kHz FLAC under ``data/audio/mini/<language>/``; a speaker is ``<language>_<variant>``. Everything follows
-from the seed, whatever the number of processes.
+Audio is 16 kHz FLAC under ``data/audio/mini/<language>/``; a speaker is ``<language>_<variant>``. Paired sets have
+``phone_times``, from eSpeak itself. Everything follows from the seed, whatever the number of processes.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jointst.config import CorpusConfig, MiniConfig
-from jointst.data.corpora.espeak import DEV_VOICES, SAMPLING_RATE, TEST_VOICES, TRAIN_VOICES, Synthesiser, trim
+from jointst.data.corpora.espeak import DEV_VOICES, SAMPLING_RATE, TEST_VOICES, TRAIN_VOICES, Synthesiser, sounding
 from jointst.data.corpora.grammar import Grammar, Sentence, read_grammars
 from jointst.data.directory import DataDirectory
+from jointst.data.phone_times import PhoneTime, cut, write_phone_times
 from jointst.errors import ConfigError, EnvironmentFault
 from jointst.languages import language
 from jointst.parallel import run_jobs
 from jointst.stage import write_atomically
-from jointst.units import Hertz
+from jointst.units import Hertz, seconds_of
 
-VERSION = 1
+VERSION = 2
 
 OUTPUT_RATE: Hertz = 16000
 RATES = (150, 220)
@@ -90,9 +91,13 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         for index, sentence in enumerate(sets["unpaired"]):
             unpaired[f"{lang}-unpaired-{index:05d}"] = grammar.text(sentence)
     jobs = [job for items in utterances.values() for job in _jobs(items)]
-    run_jobs(_synthesise, jobs, nj, desc="mini: synthesis", unit="utterance", sizes=[len(job) for job in jobs])
+    sizes = [len(job) for job in jobs]
+    done = run_jobs(_synthesise, jobs, nj, desc="mini: synthesis", unit="utterance", sizes=sizes)
+    times = {utterance: spoken for part in done for utterance, spoken in part.items()}
     _remove_others(audio, {item.audio for items in utterances.values() for item in items})
     made = [_directory(data / f"mini_{name}", items) for name, items in utterances.items()]
+    for item in made:
+        write_phone_times(item.path, {utterance: times[utterance] for utterance in item.text})
     languages = {key: key.partition("-")[0] for key in unpaired}
     text_only = DataDirectory(path=data / "mini_unpaired", text=unpaired, utt2lang=languages)
     return [item.write(item.path).path for item in (*made, text_only)]
@@ -138,19 +143,21 @@ def _jobs(utterances: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:
     return (utterances[start : start + JOB_SIZE] for start in range(0, len(utterances), JOB_SIZE))
 
 
-def _synthesise(utterances: Sequence[Utterance]) -> None:
-    """Write the audio of some utterances."""
+def _synthesise(utterances: Sequence[Utterance]) -> dict[str, list[PhoneTime]]:
+    """Write the audio of some utterances, and say when each of their phones is spoken."""
     import soundfile
     import torch
     from torchaudio.transforms import Resample
 
     torch.set_num_threads(1)
     resample = Resample(int(SAMPLING_RATE), int(OUTPUT_RATE))
+    times = {}
     with Synthesiser() as engine:
         for item in utterances:
             voice = language(item.lang).voice
             samples = engine.speak(item.speech, voice, item.variant, rate=item.rate, pitch=item.pitch)
-            samples = trim(samples, SAMPLING_RATE)
+            part = sounding(samples, SAMPLING_RATE)
+            samples = samples[part]
             if not samples.size:
                 raise EnvironmentFault(f"eSpeak NG is silent: voice {voice}+{item.variant}, text {item.speech!r}")
             waveform = resample(torch.from_numpy(samples.astype("float32")))
@@ -158,6 +165,9 @@ def _synthesise(utterances: Sequence[Utterance]) -> None:
             flac = io.BytesIO()
             soundfile.write(flac, waveform.numpy(), int(OUTPUT_RATE), format="FLAC", subtype="PCM_16")
             write_atomically(item.audio, flac.getvalue())
+            start, duration = seconds_of(part.start, SAMPLING_RATE), seconds_of(samples.size, SAMPLING_RATE)
+            times[item.id] = cut(engine.phone_times, start, duration)
+    return times
 
 
 def _remove_others(folder: Path, wanted: set[Path]) -> None:

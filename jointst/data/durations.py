@@ -1,0 +1,68 @@
+"""Durations of phones in encoder positions, as ``jointst durations`` writes them: one file for each data directory.
+
+A line of ``<folder>/<set>`` is ``utterance d d d ...``, a whole number from 0 for each phone of the text encoder's
+input. Those of speech come from a forced alignment and sum to its encoder positions; those of text alone are predicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jointst.data.directory import DataDirectory, read_table, write_table
+from jointst.errors import DataError
+
+FIX = (
+    "run jointst durations with the settings of the paired-only system, whose folder model.text_encoder.durations names"
+)
+
+
+def read_durations(folder: Path, directory: DataDirectory) -> dict[str, list[int]]:
+    """Durations of every utterance of a data directory that the folder knows.
+
+    Raises:
+        DataError: there is no such folder or file, or a line that is not whole numbers.
+    """
+    path = folder / directory.path.name
+    if not path.is_file():
+        raise DataError(f"there are no durations of {directory.path.name}", path=path, fix=FIX)
+    read: dict[str, list[int]] = {}
+    for utterance, value in read_table(path).items():
+        counts = value.split()
+        if not all(count.isascii() and count.isdigit() for count in counts):
+            raise DataError(f"{value[:60]!r} is not durations", path=path, utterance=utterance, fix=FIX)
+        read[utterance] = [int(count) for count in counts]
+    return read
+
+
+def write_durations(folder: Path, name: str, durations: Mapping[str, Sequence[int]]) -> Path:
+    """Write the durations of the data directory ``name``, whole or not at all."""
+    write_table(folder / name, {utterance: " ".join(map(str, counts)) for utterance, counts in durations.items()})
+    return folder / name
+
+
+def durations_of_set(
+    folder: Path, directories: Sequence[DataDirectory], phones: Mapping[str, int]
+) -> dict[str, list[int]]:
+    """Durations of all utterances of some directories.
+
+    Args:
+        folder: of :func:`write_durations`.
+        directories: data directories.
+        phones: how many phones the text encoder reads of each utterance.
+
+    Raises:
+        DataError: an utterance without durations, or with another number of them.
+    """
+    found: dict[str, list[int]] = {}
+    for directory in directories:
+        known = read_durations(folder, directory)
+        for utterance in directory.utterances:
+            path = folder / directory.path.name
+            if utterance not in known:
+                raise DataError("has no durations", path=path, utterance=utterance, fix=FIX)
+            if len(known[utterance]) != phones[utterance]:
+                problem = f"has {len(known[utterance])} durations for {phones[utterance]} phones"
+                raise DataError(problem, path=path, utterance=utterance, fix=f"the lexicon is another: {FIX}")
+            found[utterance] = known[utterance]
+    return found
