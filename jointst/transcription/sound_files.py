@@ -5,6 +5,7 @@ T samples.
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ def read_blocks(path: Path, sampling_rate: Hertz) -> Iterator[Samples]:
     if not path.stat().st_size:
         raise DataError("is an empty file", path=path, fix="make it again")
     try:
-        with soundfile.SoundFile(path) as sound:
+        with soundfile.SoundFile(_openable(path)) as sound:
             _check_whole(path, sound)
             resampler = OnlineResampler(sound.samplerate, sampling_rate)
             for block in _finite_blocks(path, sound):
@@ -60,6 +61,15 @@ def read_blocks(path: Path, sampling_rate: Hertz) -> Iterator[Samples]:
             yield resampler.finish()
     except (soundfile.SoundFileError, RuntimeError, OSError) as error:
         raise DataError(f"cannot be read as audio: {error}", path=path, fix="convert it to WAV or FLAC") from None
+
+
+def _openable(path: Path) -> str | bytes:
+    """What soundfile opens: it cannot encode a name whose bytes are no UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return str(path)
 
 
 def _finite_blocks(path: Path, sound: SoundFile) -> Iterator[Samples]:

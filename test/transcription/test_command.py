@@ -97,8 +97,8 @@ def test_subtitles_stay_in_their_folder(
     for folder in (here, other):
         folder.mkdir()
         (folder / "x.wav").write_bytes(sound_files["good"].read_bytes())
+    options = ["--model", str(packed.resolve()), "--format", "srt", "--output", "out"]
     monkeypatch.chdir(here)
-    options = ["--model", str(packed), "--format", "srt", "--output", "out"]
     assert main(["transcribe", *options, "../other/x.wav", "x.wav", str(other / "x.wav")]) == 0
     assert len(list((here / "out").rglob("*.srt"))) == 3
     assert [path.name for path in other.iterdir()] == ["x.wav"]
