@@ -51,6 +51,10 @@ def pseudo_sets(context: Context) -> list[Path]:
     return [context.data / f"{name}{config.suffix}" for name in config.sets]
 
 
+def _dev(context: Context) -> list[Path]:
+    return [context.data / name / file for name in context.config.data.dev for file in ("text", "feats.scp")]
+
+
 RECIPE_COMMANDS: tuple[Stage, ...] = (
     Stage(
         number=-1,
@@ -68,7 +72,7 @@ RECIPE_COMMANDS: tuple[Stage, ...] = (
         help="find the weights of the language models on the dev sets",
         function="jointst.decoding.tune:run",
         sections=("data", "decoding", "tune"),
-        inputs=lambda context: [context.exp / "model.safetensors", *language_model(context)],
+        inputs=lambda context: [context.exp / "model.safetensors", *language_model(context), *_dev(context)],
         outputs=lambda context: [context.exp / "tune.json"],
         per_experiment=True,
     ),
