@@ -10,11 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from jointst.analysis.times import BatchTimes, summarise
+from jointst.analysis.times import summarise, true_starts
 from jointst.build import Trained, load_trained
 from jointst.data.dataset import PairedSet, TextSet, in_order, read_directories
 from jointst.data.directory import DataDirectory
@@ -52,9 +53,9 @@ def run(context: Context) -> Made:
     counted: list[Tensor] = []
     for directory in training:
         found = _align(context, trained, directory, probe)
-        write_durations(folder, directory.path.name, {key: d.tolist() for key, (_, d) in found.items()})
-        phones += [p for p, _ in found.values()]
-        counted += [d for _, d in found.values()]
+        write_durations(folder, directory.path.name, {key: d.tolist() for key, (_, d, _) in found.items()})
+        phones += [p for p, _, _ in found.values()]
+        counted += [d for _, d, _ in found.values()]
     model = predictor.fit(
         phones, counted, trained.symbols.input_size, dim=config.dim, updates=config.updates, seed=config.seed
     )
@@ -89,15 +90,15 @@ def _train(context: Context, trained: Trained, paired: PairedSet) -> LinearProbe
 @torch.inference_mode()
 def _align(
     context: Context, trained: Trained, directory: DataDirectory, probe: LinearProbe
-) -> dict[str, tuple[Tensor, Tensor]]:
-    """Phones (P,) and durations (P,) of each utterance of a set."""
-    found: dict[str, tuple[Tensor, Tensor]] = {}
+) -> dict[str, tuple[Tensor, Tensor, int]]:
+    """Phones (P,), durations (P,) and positions of silence at the beginning of each utterance of a set."""
+    found: dict[str, tuple[Tensor, Tensor, int]] = {}
     paired = _paired(context, trained, [directory])
     batches = list(in_order(paired, context.config.decoding.batch_utterances))
     for batch in progress(batches, desc=f"durations of {directory.path.name}", unit="batch"):
         items = forced.spoken(trained, batch, context.config.durations.layer)
         for item, durations in zip(items, forced.aligned(items, probe), strict=True):
-            found[item.utterance] = (item.phones[1:-1], forced.without_silence(durations))
+            found[item.utterance] = (item.phones[1:-1], forced.without_silence(durations), int(durations[0]))
     return found
 
 
@@ -117,15 +118,17 @@ def _develop(
     means = _means(*heard, trained.symbols.input_size)
     for directory in read_directories(context.data, context.config.data.dev):
         found = _align(context, trained, directory, probe)
-        write_durations(folder, directory.path.name, {key: d.tolist() for key, (_, d) in found.items()})
+        write_durations(folder, directory.path.name, {key: d.tolist() for key, (_, d, _) in found.items()})
         times = read_phone_times(directory.path)
         names = trained.symbols.phones.symbols
-        guesses = predictor.predict(model, [phones for phones, _ in found.values()])
-        for (utterance, (phones, durations)), guess in zip(found.items(), guesses, strict=True):
-            index = torch.arange(len(phones)).repeat_interleave(durations)[None]
-            symbols = [[names[i] for i in phones.tolist()]]
-            truth = BatchTimes.of([utterance], symbols, [[1] * len(phones)], times, seconds)
-            errors += truth.errors(index, torch.tensor([index.shape[1]]))
+        guesses = predictor.predict(model, [phones for phones, _, _ in found.values()])
+        for (utterance, (phones, durations, lead)), guess in zip(found.items(), guesses, strict=True):
+            if utterance in times:
+                starts = true_starts([names[i] for i in phones.tolist()], times[utterance])
+                found_starts = (durations.cumsum(0) - durations).numpy()
+                found_starts[0] += lead  # the first phone's duration holds the silence before it
+                late = seconds * found_starts - starts
+                errors += late[~np.isnan(late)].tolist()
             off["predicted"] += float((torch.tensor(guess) - durations).abs().sum())
             off["mean_of_phone"] += float((means[phones] - durations).abs().sum())
             count += len(phones)

@@ -22,6 +22,7 @@ from jointst.config import (
 )
 from jointst.data.directory import DataDirectory
 from jointst.data.durations import read_durations
+from jointst.data.phone_times import PhoneTime, write_phone_times
 from jointst.durations.command import run
 from jointst.errors import ConfigError, DataError
 from jointst.models.objective import joint_loss
@@ -60,10 +61,14 @@ def _forced(paired: Context, *, folder: str = "exp/toy/durations") -> Context:
 def test_durations_and_training_with_them(toy: Context) -> None:
     _text_only(toy)
     paired = _paired(toy)
+    utterance, phones = next(iter(DataDirectory.read(toy.data / "t_dev").phones.items()))
+    spoken = [PhoneTime(phone, 0.05 * i, 0.05 * i + 0.05) for i, phone in enumerate(phones.split())]
+    write_phone_times(toy.data / "t_dev", {utterance: spoken})
     made = run(paired)
     report = json.loads((made.where / "durations.json").read_text())
     assert report["layer"] == "streaming 2"
-    assert report["alignment"] is None  # no phone_times here
+    assert report["alignment"]["phones"] == len(spoken)
+    assert report["alignment"]["median_ms"] < 1000
     for name in ("t_train", "t_dev"):
         directory = DataDirectory.read(toy.data / name)
         for utterance, counts in read_durations(made.where, directory).items():
