@@ -472,15 +472,18 @@ ALIGNMENT_OPTIONS: dict[str, tuple[str, ...]] = {
 """Settings of each kind of alignment in :mod:`jointst.ops.alignment` that training can use."""
 
 
+TrainingAlignment: TypeAlias = Literal[
+    "best", "mas", "dtw", "framewise", "random", "nearest", "soft_dtw", "sinkhorn", "forced"
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConsistencyConfig:
     """The consistency loss between speech and text states of paired utterances."""
 
     weight: float = 0.3
     """Weight of the loss once ramped in; 0 turns it off."""
-    alignment: Literal["best", "mas", "dtw", "framewise", "random", "nearest", "soft_dtw", "sinkhorn", "forced"] = (
-        "best"
-    )
+    alignment: TrainingAlignment = "best"
     """How frames are paired with text positions; forced follows model.text_encoder.durations."""
     options: AlignmentConfig = field(default_factory=AlignmentConfig)
     """Options of the alignment."""

@@ -19,11 +19,15 @@ from jointst.decoding.greedy import greedy_search
 from jointst.decoding.hypothesis import Hypothesis
 from jointst.decoding.segmentation import Piece, SegmentationConfig, Segmenter
 from jointst.decoding.transcript import Transcript, transcript_of
-from jointst.errors import DataError
+from jointst.errors import ConfigError, DataError
 from jointst.models.joint import JointModel
 from jointst.nn.decoder import TransducerDecoder
 from jointst.nn.predictor import BLANK
 from jointst.units import Hertz, Seconds, frames_to_seconds, samples_in, seconds_of
+
+LOWEST_RATE: Hertz = 1000
+HIGHEST_RATE: Hertz = 768_000
+"""Of audio that comes in."""
 
 
 class OnlineGreedy:
@@ -165,6 +169,9 @@ class StreamingRecogniser:
         rate: of the audio that comes in.
         decoder: whose text is final: the second pass's, or the first pass's own.
         segmentation: where segments end.
+
+    Raises:
+        ConfigError: a rate at which nobody records speech.
     """
 
     def __init__(
@@ -175,6 +182,8 @@ class StreamingRecogniser:
         decoder: Decoder = "full_context",
         segmentation: SegmentationConfig | None = None,
     ) -> None:
+        if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+            raise ConfigError("rate", f"is {rate:g}", f"{LOWEST_RATE:g} to {HIGHEST_RATE:g} hertz")
         wanted = trained.config.features.sampling_rate
         self._trained = trained
         self._rate = rate
@@ -182,7 +191,7 @@ class StreamingRecogniser:
         self._resampler = OnlineResampler(rate, wanted)
         self._segmenter = Segmenter(wanted, segmentation or SegmentationConfig())
         chunk = frames_to_seconds(trained.model.chunk * trained.config.model.subsampling, trained.config.features.hop)
-        self._step = max(1, samples_in(chunk, rate))
+        self._step = samples_in(chunk, rate)
         self._segment: _Segment | None = None
         self._received = 0
 

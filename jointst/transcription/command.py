@@ -14,6 +14,7 @@ from typing import NoReturn, TextIO
 from jointst.config import Decoder
 from jointst.data.audio import Samples
 from jointst.decoding.segmentation import SegmentationConfig
+from jointst.decoding.streaming import HIGHEST_RATE, LOWEST_RATE
 from jointst.decoding.transcript import Transcript
 from jointst.errors import JointstError
 from jointst.progress import progress
@@ -96,8 +97,8 @@ def _check(options: argparse.Namespace) -> None:
         raise JointstError(f"{PIPE} is a pipe: add --stream")
     if options.format == "srt" and len(options.files) > 1 and options.output is None:
         raise JointstError("subtitles of several files need a folder: add --output DIR")
-    if options.rate is not None and not 1000 <= options.rate <= 768_000:
-        raise JointstError(f"--rate: is {options.rate:g} (1000 to 768000 hertz)")
+    if options.rate is not None and not LOWEST_RATE <= options.rate <= HIGHEST_RATE:
+        raise JointstError(f"--rate: is {options.rate:g} ({LOWEST_RATE:g} to {HIGHEST_RATE:g} hertz)")
     if options.channels < 1:
         raise JointstError(f"--channels: is {options.channels} (at least 1)")
 

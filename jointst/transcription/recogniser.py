@@ -191,7 +191,10 @@ class Recogniser:
     def stream(self, rate: Hertz | None = None) -> StreamingRecogniser:
         """A recogniser of one live stream of samples at ``rate``, the model's own if None."""
         return StreamingRecogniser(
-            self.trained, rate or self.sampling_rate, decoder=self.decoder, segmentation=self.segmentation
+            self.trained,
+            self.sampling_rate if rate is None else rate,
+            decoder=self.decoder,
+            segmentation=self.segmentation,
         )
 
     def _transcribe(self, sources: Iterable[tuple[str, Iterator[Samples]]]) -> Iterator[Transcription | Failure]:

@@ -15,7 +15,7 @@ from jointst.decoding.greedy import greedy_search
 from jointst.decoding.segmentation import SegmentationConfig
 from jointst.decoding.streaming import OnlineEncoder, OnlineGreedy, StreamingRecogniser
 from jointst.decoding.transcript import Transcript
-from jointst.errors import DataError
+from jointst.errors import ConfigError, DataError
 from jointst.nn.decoder import TransducerDecoder
 from jointst.transcription.recogniser import Recogniser
 
@@ -153,8 +153,10 @@ def test_samples_of_other_types(packed: Path) -> None:
             stream().accept(wrong)
 
 
-def test_a_rate_of_less_than_a_sample_a_chunk_is_no_fault(packed: Path) -> None:
-    assert Recogniser.load(packed).stream(1).accept(np.zeros(3, np.float32)) == []
+@pytest.mark.parametrize("rate", [0, 1, 999, 1e6, float("nan")])
+def test_rates_of_no_speech_are_refused(packed: Path, rate: float) -> None:
+    with pytest.raises(ConfigError, match=r"rate: is .*1000 to 768000 hertz"):
+        Recogniser.load(packed).stream(rate)
 
 
 def test_samples_that_are_not_finite_are_named(packed: Path) -> None:

@@ -26,12 +26,14 @@ def test_sets_share_no_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     voice = Path("downloads/debian/festvox-ru") / festvox_ru.VOICE
     (voice / "etc").mkdir(parents=True)
     (voice / "wav").mkdir()
+    (voice / "lab").mkdir()
     letters = "абвгдежзик"
     lines = []
     for number in range(100):
         name = f"ru_{number:04d}"
         lines.append(f'( {name} "слово {letters[number // 10]} {letters[number % 10 // 2]}" )')  # each sentence twice
         (voice / "wav" / f"{name}.wav").touch()
+        (voice / "lab" / f"{name}.lab").write_text("separator ;\n#\n0.10 125 pau\n0.25 125 s\n0.40 125 l\n")
     (voice / "etc" / "txt.done.data").write_text("\n".join(lines) + "\n")
     made = festvox_ru.prepare(CorpusConfig(languages=("ru",)), Path("data"), nj=1)
     sets = [DataDirectory.read(path) for path in made]
