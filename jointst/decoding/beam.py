@@ -241,7 +241,7 @@ def _step_models(beam: _Beam, step: _Step, decoder: TransducerDecoder, fusion: F
 
 
 def _finish(beam: _Beam, finished: _Finished, fusion: Fusion, lengths: Tensor, step: int) -> None:
-    """Take out the hypotheses that are at the end, and those that score below all finished ones kept."""
+    """Take out the hypotheses that are at the end, and those that cannot come to score above a finished one kept."""
     done = (beam.position >= lengths[:, None]) & (beam.score > NOTHING)
     if bool(done.any()):
         score, ends = beam.score, fusion.end_scores(beam.lm)
@@ -249,9 +249,12 @@ def _finish(beam: _Beam, finished: _Finished, fusion: Fusion, lengths: Tensor, s
             score = score + ends.view_as(score)
         finished.add(score.masked_fill(~done, NOTHING), step)
     beam.on_greedy = beam.on_greedy & ~done[:, 0]
-    behind = beam.score <= finished.score[:, -1:]
-    behind[:, 0] &= ~beam.on_greedy
-    beam.score = beam.score.masked_fill(done | behind, NOTHING)
+    out = done
+    if not fusion.weights.may_raise:
+        behind = beam.score <= finished.score[:, -1:]
+        behind[:, 0] &= ~beam.on_greedy
+        out = done | behind
+    beam.score = beam.score.masked_fill(out, NOTHING)
     # Empty places stay inside the encoder's output.
     beam.position = torch.minimum(beam.position, (lengths[:, None] - 1).clamp_min(0))
 

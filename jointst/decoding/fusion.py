@@ -52,6 +52,11 @@ class Weights:
     ilm: float = 0.0
     bonus: float = 0.0
 
+    @property
+    def may_raise(self) -> bool:
+        """Whether a label may score above 0, so that a hypothesis may rise again."""
+        return self.ilm > 0 or self.bonus > 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fusion:

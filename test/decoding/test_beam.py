@@ -117,6 +117,39 @@ def test_never_below_greedy(kind: str, predictor: str, width: int, seed: int) ->
             assert hypothesis.score >= path_score(decoder, states, hypothesis.labels, hypothesis.positions) - 1e-5
 
 
+class Third(LanguageModel):
+    """Hardly ever a second label; after two, labels cost nothing. The state is the number of labels."""
+
+    def initial_state(self, batch: int) -> Tensor:
+        return torch.zeros(batch, 1, dtype=torch.int64)
+
+    def score(self, state: Tensor) -> Tensor:
+        return torch.tensor([-1.3, -6.0, 0.0])[state.clamp_max(2)]
+
+    def end(self, state: Tensor) -> Tensor:
+        return torch.zeros(len(state))
+
+    def step(self, state: Tensor, labels: Tensor, emitted: Tensor) -> Tensor:
+        return state + emitted[:, None]
+
+
+def test_a_hypothesis_that_rises_again_is_not_given_up() -> None:
+    """No label and one label finish first and fill the beam, when two labels are far behind."""
+    decoder = make("hat", "embedding", vocabulary=2)
+    with torch.no_grad():
+        decoder.joiner.output.weight.zero_()
+        decoder.joiner.output.bias.zero_()
+    states = torch.randn(1, 5)
+    fusion = Fusion(lm=Third(), weights=Weights(lm=1.0, bonus=2.0))
+    score, labels = best_by_enumeration(decoder, states, 6, fusion)[0]
+    assert labels == [1] * 6
+    found = beam_search(
+        decoder, states[None], torch.tensor([1]), width=2, nbest=1, max_labels_per_position=6, fusion=fusion
+    )[0][0]
+    assert found.labels == labels
+    assert found.score == pytest.approx(score, abs=1e-4)
+
+
 def test_fused_width_one_keeps_its_path_in_every_beam() -> None:
     decoder = make("hat", "embedding")
     fusion = Fusion(lm=Bigram(6), weights=Weights(lm=0.7, ilm=0.5, bonus=0.4))
