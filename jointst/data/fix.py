@@ -89,9 +89,10 @@ def fix(context: Context, *, max_dropped: float = MAX_DROPPED, dry_run: bool = F
         return 0
     if changed:
         backup = _keep(context.data, drafts, list(changed))
+        print(f"{backup}: the files as they were, and a list of every line", flush=True)  # also where it is broken off
         for path, content in progress(changed.items(), desc="writing", unit="file"):
             write_atomically(path, content)
-        print(f"{len(changed)} files changed; as they were, with a list of every line: {backup}", flush=True)
+        print(f"{len(changed)} files changed", flush=True)
     else:
         print("nothing to mend", flush=True)
     left = judge(read_all(context), context.data / "validate.tsv")

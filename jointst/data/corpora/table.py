@@ -66,10 +66,11 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         raise ConfigError("corpus.table.files", "is empty", "name your CSV, TSV or JSON lines files")
     records = [record for number, name in enumerate(config.table.files) for record in read(Path(name), number)]
     sets = {split: DataDirectory(data / f"table_{split}", {}) for split in SPLITS}
+    speakers: dict[str, str] = {}
     faults: list[DataError] = []
     for record in records:
         try:
-            _add(record, config, sets)
+            _add(record, config, sets, speakers)
         except DataError as fault:
             faults.append(fault)
     if faults:
@@ -167,8 +168,8 @@ def _read_json(path: Path, content: str) -> Iterator[Record]:
         yield Record({name: "" if field is None else str(field).strip() for name, field in found.items()}, path, number)
 
 
-def _add(record: Record, config: CorpusConfig, sets: dict[str, DataDirectory]) -> None:
-    """Put an utterance into its set."""
+def _add(record: Record, config: CorpusConfig, sets: dict[str, DataDirectory], speakers: dict[str, str]) -> None:
+    """Put an utterance into its set; ``speakers`` keeps how each speaker's id is written in the table."""
     from jointst.text.normalise import normalise
 
     lang, split = record.fields["language"].lower(), record.fields.get("split", "").lower()
@@ -189,7 +190,10 @@ def _add(record: Record, config: CorpusConfig, sets: dict[str, DataDirectory]) -
     audio = record.file.parent / record.fields["path"]
     if not record.fields["path"] or not audio.is_file():
         raise record.fault("path", f"there is no file {str(audio)!r}", f"paths are relative to {record.file.parent}")
-    speaker = _name(record.fields["speaker"])
+    written = record.fields["speaker"]
+    speaker = _name(written)
+    if speakers.setdefault(speaker, written) != written:
+        raise record.fault("speaker", f"{written!r} and {speakers[speaker]!r} have one id, {speaker}", "rename one")
     utterance = f"{speaker}-{_name(audio.stem)}-{hashlib.sha256(str(audio).encode()).hexdigest()[:8]}"
     chosen = sets[split or split_of(lang, sentence)]
     if any(utterance in item.text for item in sets.values()):

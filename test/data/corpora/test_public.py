@@ -27,8 +27,6 @@ from jointst.data.corpora import common_voice, fleurs, librispeech, manifests, m
 from jointst.data.directory import DataDirectory
 from jointst.errors import ConfigError, DataError, EnvironmentFault
 
-pytest.importorskip("lhotse")
-
 
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

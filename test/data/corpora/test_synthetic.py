@@ -158,7 +158,6 @@ def test_missing_engine_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_unseen_engine() -> None:
-    pytest.importorskip("py_nanotts")
     made = prepare("de", "ru", test_engines=("pico",))
     unseen = made["synthetic_test_engine"]
     assert unseen.languages == ["de"]  # it speaks no Russian
@@ -170,14 +169,12 @@ def test_unseen_engine() -> None:
 
 
 def test_engines_take_turns() -> None:
-    pytest.importorskip("py_nanotts")
     train = prepare("it", engines=("espeak", "pico"))["synthetic_train"]
     pico = sum("_pico_" in speaker for speaker in train.utt2spk.values())
     assert abs(2 * pico - len(train.text)) <= 1
 
 
 def test_pico_speaks_and_heeds_rate_and_pitch() -> None:
-    pytest.importorskip("py_nanotts")
     engine = engine_class("pico")()
     plain, fast, high = (
         engine.say("apri la finestra e la porta", "it", "it-IT", rate=rate, pitch=pitch)

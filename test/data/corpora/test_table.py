@@ -100,6 +100,10 @@ HEAD = "path,text,speaker,language,split\n"
         (HEAD.replace(",", "\t"), r"list\.csv:1: no column .*name the file \.tsv"),
         (HEAD + "clips/a.wav,one,x,ru,train\n", r"column language: 'ru' is not in corpus\.languages"),
         (HEAD + "clips/a.wav,one,x,en,valid\n", r"column split: 'valid' is unknown \(one of train dev test, or"),
+        (
+            HEAD + "clips/a.wav,one,x-1,en,\nclips/c.wav,two,x_1,en,\n",
+            r"csv:3: column speaker: 'x_1' and 'x-1' have one id",
+        ),
         (HEAD + "clips/a.wav,one,x,en,\nclips/a.wav,one,x,en,\n", r"list\.csv:3: column path: .* is listed twice"),
     ],
 )
