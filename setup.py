@@ -44,12 +44,13 @@ setup(
     extras_require={
         "bench": ["dtaidistance>=2.3", "dtw-python>=1.5", "librosa>=0.11", "tslearn>=0.6"],
         "cuda": ["numba-cuda[cu13]>=0.20; sys_platform == 'linux'"],
-        "corpora": ["lhotse>=1.30"],
+        "corpora": ["lhotse>=1.30", "urllib3>=2"],  # lhotse imports urllib3 without declaring it
         "lm": ["kenlm>=0.3"],
         "tts": ["py-nanotts>=0.1.1"],
         "export": ["onnx>=1.17", "onnxruntime>=1.20", "sherpa-onnx>=1.11"],
         "dev": [
             "lhotse>=1.30",
+            "urllib3>=2",
             "py-nanotts>=0.1.1",
             "pytest>=8",
             "pytest-timeout>=2.3",
