@@ -206,6 +206,9 @@ class DataConfig:
     pseudo: tuple[str, ...] = ()
     """Further paired training sets, whose transcripts a model wrote (``jointst pseudo_label``); symbol tables, feature
     statistics and copies at other speeds come from ``train`` alone."""
+    text_only_languages: tuple[str, ...] = ()
+    """Languages without speech: their utterances in the paired training, pseudo and dev sets are left out of training,
+    their unpaired text stays. What their test sets then show was learnt from text and from other languages."""
     max_tokens_per_second: float = 40.0
     """A transcript with more labels for each second of audio than this is an error (a quarter less: a warning)."""
 
@@ -217,6 +220,8 @@ class DataConfig:
             _require(not shared, key, f"also a dev or test set: {' '.join(sorted(shared))}")
         both = set(self.train) & set(self.pseudo)
         _require(not both, "pseudo", f"also under train: {' '.join(sorted(both))}", "name each set once")
+        for code in self.text_only_languages:
+            _require(code in LANGUAGES, "text_only_languages", f"{code!r} is unknown", f"known: {' '.join(LANGUAGES)}")
         _require(self.max_tokens_per_second > 0, "max_tokens_per_second", f"is {self.max_tokens_per_second}", "> 0")
 
 

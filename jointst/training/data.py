@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from jointst.config import Config
+from jointst.config import Config, DataConfig
 from jointst.data.batch import JointBatch, PairedBatch
 from jointst.data.dataset import JointSet, PairedSet, Symbols, TextSet, in_order, read_directories
+from jointst.data.directory import DataDirectory
 from jointst.data.sampler import BucketSampler
 from jointst.errors import DataError
 
@@ -43,6 +44,28 @@ class _Validation(IterableDataset[PairedBatch]):
         return in_order(self._paired, self._batch_utterances)
 
 
+def with_speech(
+    config: DataConfig, root: Path, names: Sequence[str], speeds: Sequence[float] = (1.0,)
+) -> list[DataDirectory]:
+    """Data directories without the utterances of languages that are to be known from text alone.
+
+    Raises:
+        DataError: there are none of other languages.
+    """
+    directories = read_directories(root, names, speeds)
+    if not config.text_only_languages:
+        return directories
+    hidden = set(config.text_only_languages)
+    kept = [item.subset([key for key in item.text if item.utt2lang.get(key) not in hidden]) for item in directories]
+    if directories and not any(item.text for item in kept):
+        raise DataError(
+            f"has speech in {' '.join(sorted(hidden))} alone, which data.text_only_languages leaves out",
+            path=directories[-1].path,
+            fix="name fewer languages there",
+        )
+    return [item for item in kept if item.text]
+
+
 def training_set(
     config: Config, root: Path, symbols: Symbols, *, rank: int = 0, world: int = 1
 ) -> tuple[JointSet, PairedSet]:
@@ -53,8 +76,8 @@ def training_set(
     """
     training = config.training
     durations = config.durations_folder
-    directories = read_directories(root, config.data.train, config.features.speed_perturbation)
-    directories += read_directories(root, config.data.pseudo)
+    directories = with_speech(config.data, root, config.data.train, config.features.speed_perturbation)
+    directories += with_speech(config.data, root, config.data.pseudo)
     paired = PairedSet(directories, symbols, may_lack=config.features.max_failures > 0, durations=durations)
     paired.check_durations(config.model.subsampling)
     paired_sampler = BucketSampler(
@@ -117,7 +140,8 @@ class JointData(LightningDataModule):
             self._config, self._root, self._symbols, rank=trainer.global_rank, world=trainer.world_size
         )
         may_lack = self._config.features.max_failures > 0
-        self._dev = PairedSet(read_directories(self._root, self._config.data.dev), self._symbols, may_lack=may_lack)
+        dev = with_speech(self._config.data, self._root, self._config.data.dev)
+        self._dev = PairedSet(dev, self._symbols, may_lack=may_lack)
         if not self._dev.utterances:
             raise DataError("the dev sets are empty")
 

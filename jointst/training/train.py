@@ -37,8 +37,9 @@ def fingerprint(context: Context) -> str:
     for section, keys in (("training", MAY_CHANGE), ("data", NOT_TRAINED_ON), ("features", ("max_failures",))):
         for key in keys:
             del sections[section][key]
-    if not config.data.pseudo:
-        del sections["data"]["pseudo"]
+    for key in ("pseudo", "text_only_languages"):
+        if not getattr(config.data, key):
+            del sections["data"][key]  # trainings from before there was the setting go on
     if config.durations_folder is None:
         del sections["model"]["text_encoder"]["durations"]
     if not config.training.dynamic_chunks:

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from jointst.build import read_symbols
 from jointst.config import BatchConfig, Config, ConsistencyConfig, LossConfig, TrainingConfig
 from jointst.data.directory import DataDirectory
 from jointst.errors import CollapseError, DataError
@@ -25,6 +26,7 @@ from jointst.load_config import to_yaml
 from jointst.models.joint import JointModel
 from jointst.stage import Context
 from jointst.training.checkpoints import Checkpoints, average, last_checkpoint
+from jointst.training.data import training_set
 from jointst.training.log import read_log
 from jointst.training.module import JointModule
 from jointst.training.train import fingerprint, run
@@ -87,6 +89,27 @@ def test_trains_logs_and_averages(context: Context) -> None:
     assert all(torch.equal(weights[name], mean[name]) for name in mean)
     assert (context.exp / "versions.json").is_file()
     assert list((context.exp / "tensorboard").glob("events*"))
+
+
+def test_text_only_languages_are_not_heard_in_training(context: Context) -> None:
+    path = context.data / "t_train"
+    train = DataDirectory.read(path)
+    hidden = train.utterances[::2]
+    dataclasses.replace(train, utt2lang={key: "it" if key in hidden else "de" for key in train.text}).write(path)
+    symbols = read_symbols(context.config, context.data)
+
+    def paired(*languages: str) -> set[str]:
+        data = dataclasses.replace(context.config.data, text_only_languages=languages)
+        return set(training_set(dataclasses.replace(context.config, data=data), context.data, symbols)[1].utterances)
+
+    everything, left = paired(), paired("it")
+    assert everything - left == {key for key in everything if key in hidden} != set()
+    assert left
+    with pytest.raises(DataError, match=r"t_train: has speech in de it alone.*text_only_languages"):
+        paired("it", "de")
+    silent = dataclasses.replace(context.config.data, text_only_languages=("it",))
+    other = dataclasses.replace(context, config=dataclasses.replace(context.config, data=silent))
+    assert fingerprint(other) != fingerprint(context)
 
 
 def start(config: Config, folder: Path, name: str) -> subprocess.Popen[bytes]:

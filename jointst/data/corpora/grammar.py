@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
@@ -16,6 +17,9 @@ from jointst.text.normalise import normalise
 
 MINI = Path(__file__).with_name("mini_grammar.yaml")
 """The grammars of the ``mini`` corpus; the file explains its form."""
+
+Kind = Literal["heard", "unheard", "mixed"]
+"""Of a set of sentences: without words that are never heard in training, each with one, or both."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +81,11 @@ class Grammar:
         """The unheard words in the sentence."""
         return [word for word in sentence.words if word in self.unheard]
 
-    def draw_sets(
-        self, heard: dict[str, int], unheard: dict[str, int], mixed: dict[str, int], seed: object
-    ) -> dict[str, list[Sentence]]:
-        """Draw sets of sentences, no sentence twice.
+    def draw_sets(self, sets: Mapping[str, tuple[Kind, int]], seed: object) -> dict[str, list[Sentence]]:
+        """Draw sets of sentences one after the other, no sentence twice.
 
         Args:
-            heard: size of each set without unheard words.
-            unheard: size of each set whose every sentence has one.
-            mixed: size of each set of both, half and half as far as the grammar has enough.
+            sets: kind and size of each; mixed is half and half as far as the grammar has enough.
             seed: of the draw.
 
         Returns:
@@ -96,18 +96,17 @@ class Grammar:
         """
         generator = random.Random(f"{seed} {self.lang}")
         sentences = self.sentences()
-        pools = {
-            True: _Pool(self, [item for item in sentences if self.missing_words(item)], generator),
-            False: _Pool(self, [item for item in sentences if not self.missing_words(item)], generator),
-        }
+        unheard = _Pool(self, [item for item in sentences if self.missing_words(item)], generator)
+        heard = _Pool(self, [item for item in sentences if not self.missing_words(item)], generator)
         drawn = {}
-        for name, size in (*unheard.items(), *heard.items()):
-            drawn[name] = pools[name in unheard].draw(name, size)
-        for name, size in mixed.items():
-            _check_left(self.lang, name, size, len(pools[True]) + len(pools[False]))
-            half = min(max(size // 2, size - len(pools[False])), len(pools[True]))
-            drawn[name] = pools[True].draw(name, half) + pools[False].draw(name, size - half)
-            generator.shuffle(drawn[name])
+        for name, (kind, size) in sets.items():
+            if kind == "mixed":
+                _check_left(self.lang, name, size, len(unheard) + len(heard))
+                half = min(max(size // 2, size - len(heard)), len(unheard))
+                drawn[name] = unheard.draw(name, half) + heard.draw(name, size - half)
+                generator.shuffle(drawn[name])
+            else:
+                drawn[name] = (unheard if kind == "unheard" else heard).draw(name, size)
         return drawn
 
 

@@ -6,6 +6,7 @@ Sets of each language, no sentence in two of them::
     mini_dev           the same, half of it in voices of its own
     mini_test          the same, half of it in voices of its own
     mini_test_unheard  as mini_test, and each sentence holds a word that no paired training sentence has
+    mini_dev_unheard   the same for settings to be chosen by, in the voices of mini_dev; in no recipe's lists by itself
     mini_unpaired      text only, half of it with such words
 
 Audio is 16 kHz FLAC under ``data/audio/mini/<language>/``; a speaker is ``<language>_<variant>``. Paired sets have
@@ -31,7 +32,7 @@ from jointst.parallel import run_jobs
 from jointst.stage import write_atomically
 from jointst.units import Hertz, seconds_of
 
-VERSION = 2
+VERSION = 3
 
 OUTPUT_RATE: Hertz = 16000
 RATES = (150, 220)
@@ -48,6 +49,7 @@ PAIRED = {
     "dev": (TRAIN_VOICES, DEV_VOICES),
     "test": (TRAIN_VOICES, TEST_VOICES),
     "test_unheard": (TRAIN_VOICES, TEST_VOICES),
+    "dev_unheard": (TRAIN_VOICES, DEV_VOICES),
 }
 """Paired sets and the groups of voices that take turns in each."""
 
@@ -106,9 +108,14 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
 def _draw(grammar: Grammar, config: MiniConfig) -> dict[str, list[Sentence]]:
     try:
         return grammar.draw_sets(
-            unheard={"test_unheard": config.test_utterances},
-            heard={"dev": config.dev_utterances, "test": config.test_utterances, "train": config.train_utterances},
-            mixed={"unpaired": config.unpaired_sentences},
+            {
+                "test_unheard": ("unheard", config.test_utterances),
+                "dev": ("heard", config.dev_utterances),
+                "test": ("heard", config.test_utterances),
+                "train": ("heard", config.train_utterances),
+                "unpaired": ("mixed", config.unpaired_sentences),
+                "dev_unheard": ("unheard", config.dev_utterances),
+            },
             seed=config.seed,
         )
     except ConfigError as error:

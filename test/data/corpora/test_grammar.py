@@ -78,17 +78,22 @@ def test_phones_of_unheard_words_are_heard(lang: str) -> None:
 def test_default_sizes_can_be_drawn(lang: str) -> None:
     grammar, sizes = GRAMMARS[lang], MiniConfig()
     sets = grammar.draw_sets(
-        heard={"dev": sizes.dev_utterances, "test": sizes.test_utterances, "train": sizes.train_utterances},
-        unheard={"test_unheard": sizes.test_utterances},
-        mixed={"unpaired": sizes.unpaired_sentences},
+        {
+            "test_unheard": ("unheard", sizes.test_utterances),
+            "dev": ("heard", sizes.dev_utterances),
+            "test": ("heard", sizes.test_utterances),
+            "train": ("heard", sizes.train_utterances),
+            "unpaired": ("mixed", sizes.unpaired_sentences),
+            "dev_unheard": ("unheard", sizes.dev_utterances),
+        },
         seed=0,
     )
     texts = [grammar.text(sentence) for sentences in sets.values() for sentence in sentences]
-    assert len(texts) == len(set(texts)) == 680
+    assert len(texts) == len(set(texts)) == 700
     words = {name: Counter(word for item in items for word in item.words) for name, items in sets.items()}
     assert set(words["train"]) == set(grammar.words) - grammar.unheard
     assert set(words["test_unheard"]) >= grammar.unheard
-    assert all(grammar.missing_words(item) for item in sets["test_unheard"])
+    assert all(grammar.missing_words(item) for name in ("test_unheard", "dev_unheard") for item in sets[name])
     assert all(words["unpaired"][word] >= 10 for word in grammar.unheard)
     assert sum(bool(grammar.missing_words(item)) for item in sets["unpaired"]) == 200
 
@@ -103,15 +108,15 @@ def test_sentences_of_a_toy(tmp_path: Path) -> None:
 def test_draws_follow_the_seed(tmp_path: Path) -> None:
     grammar = toy(tmp_path)
     first, again, other = (
-        grammar.draw_sets(heard={"a": 4}, unheard={"b": 3}, mixed={"c": 4}, seed=seed) for seed in (1, 1, 2)
+        grammar.draw_sets({"b": ("unheard", 3), "a": ("heard", 4), "c": ("mixed", 4)}, seed=seed) for seed in (1, 1, 2)
     )
     assert first == again != other
     drawn = [item for items in first.values() for item in items]
     assert len(drawn) == len(set(drawn)) == 11
     with pytest.raises(ConfigError, match="set b wants 6 more sentences in xx, the grammar has 5 left"):
-        grammar.draw_sets(heard={}, unheard={"b": 6}, mixed={}, seed=1)
+        grammar.draw_sets({"b": ("unheard", 6)}, seed=1)
     with pytest.raises(ConfigError, match="set c wants 9 more"):
-        grammar.draw_sets(heard={"a": 3}, unheard={}, mixed={"c": 9}, seed=1)
+        grammar.draw_sets({"a": ("heard", 3), "c": ("mixed", 9)}, seed=1)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from jointst.errors import ConfigError
 
 SIZES = MiniConfig(train_utterances=6, dev_utterances=2, test_utterances=4, unpaired_sentences=8)
 CONFIG = CorpusConfig(languages=("de", "zh"), mini=SIZES)
-NAMES = ("train", "dev", "test", "test_unheard", "unpaired")
+NAMES = ("train", "dev", "test", "test_unheard", "dev_unheard", "unpaired")
 
 
 def digests(data: Path) -> dict[str, str]:
@@ -40,10 +40,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_directories(corpus: Path) -> None:
     sets = {name: DataDirectory.read(corpus / f"mini_{name}") for name in NAMES}
-    assert [len(item.text) for item in sets.values()] == [12, 4, 8, 8, 16]
+    assert [len(item.text) for item in sets.values()] == [12, 4, 8, 8, 4, 16]
     assert all(item.languages == ["de", "zh"] for item in sets.values())
     assert not sets["unpaired"].has_audio
-    for item in list(sets.values())[:4]:
+    for item in list(sets.values())[:5]:
         for utterance, speaker in item.utt2spk.items():
             assert utterance.startswith(f"{speaker}-")
             assert speaker.startswith(f"{item.utt2lang[utterance]}_")
@@ -54,7 +54,7 @@ def test_directories(corpus: Path) -> None:
 
 def test_audio(corpus: Path) -> None:
     files = sorted((corpus / "audio" / "mini").rglob("*.flac"))
-    assert len(files) == 32
+    assert len(files) == 36
     for path in files:
         samples, rate = soundfile.read(path)
         assert rate == 16000
@@ -70,7 +70,8 @@ def test_voices(corpus: Path) -> None:
     assert len(mini.TEST_VOICES) >= 6
     with Synthesiser() as engine:
         assert set.union(*groups) <= engine.variants
-    for name, new in (("train", set()), ("dev", groups[1]), ("test", groups[2]), ("test_unheard", groups[2])):
+    new_voices = {"dev": groups[1], "dev_unheard": groups[1], "test": groups[2], "test_unheard": groups[2]}
+    for name, new in {"train": set(), **new_voices}.items():
         speakers = DataDirectory.read(corpus / f"mini_{name}").utt2spk.values()
         variants = [speaker.partition("_")[2] for speaker in speakers]
         unseen = [variant for variant in variants if variant in new]
