@@ -38,6 +38,9 @@ class MiniConfig:
     """Test utterances per language, in each of the two test sets."""
     unpaired_sentences: int = 400
     """Unpaired sentences per language."""
+    test_engines: tuple[str, ...] = ()
+    """Further synthesisers (pico: the extra tts) that speak the sentences of mini_test in those of the languages that
+    they know, as the set mini_test_engine."""
     seed: int = 0
     """Seed of sentences, voices, rates and pitches."""
 

@@ -21,6 +21,10 @@ ENGINES = {
     "pico": "jointst.data.corpora.pico",
 }
 """Module of each synthesiser."""
+OUTPUT_RATE: Hertz = 16000
+"""Of what is written, whatever an engine works at."""
+PEAK = 0.7
+"""Loudest sample of every utterance, in full scales: voices differ in level by 20 dB."""
 
 
 class Voices(NamedTuple):
@@ -74,3 +78,19 @@ def engine_class(name: str, key: str = "corpus.synthetic.engines") -> type[Engin
     if name not in ENGINES:
         raise ConfigError(key, f"{name!r} is unknown", f"known: {' '.join(ENGINES)}")
     return cast("type[Engine]", importlib.import_module(ENGINES[name]).Engine)
+
+
+def to_output(samples: npt.NDArray[np.int16], rate: Hertz) -> npt.NDArray[np.int16]:
+    """Samples (T,) at ``rate`` as samples (T',) at :data:`OUTPUT_RATE`, the loudest at :data:`PEAK`."""
+    import av  # not torch: loading it would take longer than the work of a small corpus
+
+    if not samples.size:
+        return samples
+    wave = samples.astype(np.float32) / 32768
+    if rate != OUTPUT_RATE:
+        frame = av.AudioFrame.from_ndarray(wave[None], format="flt", layout="mono")  # (T,) -> (1, T)
+        frame.sample_rate = int(rate)
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=int(OUTPUT_RATE))
+        wave = np.concatenate([part.to_ndarray()[0] for given in (frame, None) for part in resampler.resample(given)])
+    peak = np.abs(wave).max()
+    return np.round(wave * (32767 * PEAK / peak)).astype(np.int16) if peak > 0 else samples[:0]

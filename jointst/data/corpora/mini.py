@@ -7,6 +7,7 @@ Sets of each language, no sentence in two of them::
     mini_test          the same, half of it in voices of its own
     mini_test_unheard  as mini_test, and each sentence holds a word that no paired training sentence has
     mini_dev_unheard   the same for settings to be chosen by, in the voices of mini_dev; in no recipe's lists by itself
+    mini_test_engine   the sentences of mini_test by corpus.mini.test_engines, heard nowhere else
     mini_unpaired      text only, half of it with such words
 
 Audio is 16 kHz FLAC under ``data/audio/mini/<language>/``; a speaker is ``<language>_<variant>``. Paired sets have
@@ -15,14 +16,26 @@ Audio is 16 kHz FLAC under ``data/audio/mini/<language>/``; a speaker is ``<lang
 
 from __future__ import annotations
 
+import contextlib
 import io
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jointst.config import CorpusConfig, MiniConfig
-from jointst.data.corpora.espeak import DEV_VOICES, SAMPLING_RATE, TEST_VOICES, TRAIN_VOICES, Synthesiser, sounding
+from jointst.data.corpora.engines import OUTPUT_RATE, PEAK, Engine, engine_class, to_output
+from jointst.data.corpora.espeak import (
+    DEV_VOICES,
+    SAMPLING_RATE,
+    TEST_VOICES,
+    TRAIN_VOICES,
+    USUAL_RATE,
+    Synthesiser,
+    sounding,
+    trim,
+)
 from jointst.data.corpora.grammar import Grammar, Sentence, read_grammars
 from jointst.data.directory import DataDirectory
 from jointst.data.phone_times import PhoneTime, cut, write_phone_times
@@ -30,17 +43,16 @@ from jointst.errors import ConfigError, EnvironmentFault
 from jointst.languages import language
 from jointst.parallel import run_jobs
 from jointst.stage import write_atomically
-from jointst.units import Hertz, seconds_of
+from jointst.units import seconds_of
 
 VERSION = 3
 
-OUTPUT_RATE: Hertz = 16000
 RATES = (150, 220)
 """Lowest and highest speaking rate, in eSpeak's words a minute."""
 PITCHES = (30, 70)
 """Lowest and highest eSpeak pitch."""
-PEAK = 0.7
-"""Loudest sample of every utterance, in full scales: variants differ in level by 20 dB."""
+USUAL_PITCH = 50
+"""A voice's own in eSpeak's units."""
 JOB_SIZE = 100
 """Utterances synthesised by one engine, in order."""
 
@@ -80,26 +92,34 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         The data directories.
 
     Raises:
-        ConfigError: a grammar has fewer sentences than the sets want.
-        EnvironmentFault: eSpeak NG is missing or lacks a voice.
+        ConfigError: a grammar has fewer sentences than the sets want; an engine is unknown, or speaks no language.
+        EnvironmentFault: an engine is missing or lacks a voice.
     """
     audio = data / "audio" / "mini"
     utterances: dict[str, list[Utterance]] = {name: [] for name in PAIRED}
     unpaired: dict[str, str] = {}
+    elsewhere: list[Utterance] = []
     for lang, grammar in read_grammars(languages=config.languages).items():
         sets = _draw(grammar, config.mini)
         for name in PAIRED:
             utterances[name] += _cast(grammar, name, sets[name], config.mini.seed, audio / lang)
+        elsewhere += _cast_elsewhere(grammar, sets["test"], config.mini, audio / lang)
         for index, sentence in enumerate(sets["unpaired"]):
             unpaired[f"{lang}-unpaired-{index:05d}"] = grammar.text(sentence)
     jobs = [job for items in utterances.values() for job in _jobs(items)]
     sizes = [len(job) for job in jobs]
     done = run_jobs(_synthesise, jobs, nj, desc="mini: synthesis", unit="utterance", sizes=sizes)
     times = {utterance: spoken for part in done for utterance, spoken in part.items()}
-    _remove_others(audio, {item.audio for items in utterances.values() for item in items})
+    if config.mini.test_engines and not elsewhere:
+        problem = f"{' '.join(config.mini.test_engines)}: no voice in {' '.join(config.languages)}"
+        raise ConfigError("corpus.mini.test_engines", problem, "name one that speaks some of the languages, or none")
+    _speak_elsewhere(elsewhere)
+    _remove_others(audio, {item.audio for items in (*utterances.values(), elsewhere) for item in items})
     made = [_directory(data / f"mini_{name}", items) for name, items in utterances.items()]
     for item in made:
         write_phone_times(item.path, {utterance: times[utterance] for utterance in item.text})
+    if elsewhere:
+        made.append(_directory(data / "mini_test_engine", elsewhere))
     languages = {key: key.partition("-")[0] for key in unpaired}
     text_only = DataDirectory(path=data / "mini_unpaired", text=unpaired, utt2lang=languages)
     return [item.write(item.path).path for item in (*made, text_only)]
@@ -143,6 +163,52 @@ def _cast(grammar: Grammar, name: str, sentences: list[Sentence], seed: int, fol
             pitch=generator.randint(*PITCHES),
             audio=folder / f"{utterance}.flac",
         )
+
+
+def _cast_elsewhere(
+    grammar: Grammar, sentences: list[Sentence], config: MiniConfig, folder: Path
+) -> Iterator[Utterance]:
+    """Give the sentences to the voices of other engines, which take turns; none where no engine knows the language."""
+    key = "corpus.mini.test_engines"
+    voices = [
+        f"{name}_{voice}"
+        for name in config.test_engines
+        for group in engine_class(name, key).voices(grammar.lang)
+        for voice in group
+    ]
+    generator = random.Random(f"{config.seed} {grammar.lang} engine")
+    for index, (sentence, variant) in enumerate(zip(sentences, itertools.cycle(voices))):
+        utterance = f"{grammar.lang}_{variant}-test_engine-{index:05d}"
+        yield Utterance(
+            id=utterance,
+            lang=grammar.lang,
+            variant=variant,
+            text=grammar.text(sentence),
+            speech=grammar.speech(sentence),
+            rate=generator.randint(*RATES),
+            pitch=generator.randint(*PITCHES),
+            audio=folder / f"{utterance}.flac",
+        )
+
+
+def _speak_elsewhere(utterances: Sequence[Utterance]) -> None:
+    """Write the audio of utterances whose ``variant`` is an engine and a voice of it."""
+    import soundfile
+
+    with contextlib.ExitStack() as stack:
+        engines: dict[str, Engine] = {}
+        for item in utterances:
+            name, _, voice = item.variant.partition("_")
+            if name not in engines:
+                engines[name] = engine_class(name)()
+                stack.callback(engines[name].close)
+            engine, rate, pitch = engines[name], item.rate / USUAL_RATE, item.pitch / USUAL_PITCH
+            samples = trim(engine.say(item.speech, item.lang, voice, rate=rate, pitch=pitch), engine.sampling_rate)
+            if not samples.size:
+                raise EnvironmentFault(f"{name} is silent: voice {voice}, text {item.speech!r}")
+            flac = io.BytesIO()
+            soundfile.write(flac, to_output(samples, engine.sampling_rate), int(OUTPUT_RATE), "PCM_16", format="FLAC")
+            write_atomically(item.audio, flac.getvalue())
 
 
 def _jobs(utterances: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:

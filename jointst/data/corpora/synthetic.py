@@ -31,17 +31,16 @@ import numpy as np
 import numpy.typing as npt
 
 from jointst.config import CorpusConfig, LexiconConfig, SyntheticConfig
-from jointst.data.corpora.engines import Engine, engine_class
+from jointst.data.corpora.engines import OUTPUT_RATE, Engine, engine_class, to_output
 from jointst.data.corpora.espeak import trim
 from jointst.data.corpora.spoken import Spoken, read_pools, sentence_files
 from jointst.data.directory import DataDirectory, Segment
 from jointst.errors import ConfigError, DataError
 from jointst.parallel import run_jobs
 from jointst.stage import write_atomically
-from jointst.units import Hertz, Seconds
+from jointst.units import Seconds
 
 VERSION = 1
-OUTPUT_RATE: Hertz = 16000
 JOB_SECONDS: Seconds = 300.0
 """Training speech in one file."""
 JOB_UTTERANCES = 100
@@ -50,8 +49,6 @@ RATES = (0.85, 1.25)
 """Slowest and fastest speaking rate, in the usual one's."""
 PITCHES = (0.6, 1.4)
 """Lowest and highest pitch, in the voice's own."""
-PEAK = 0.7
-"""Loudest sample of every utterance, in full scales: voices differ in level by 20 dB."""
 SHORTEST: Seconds = 1.2
 """No sentence is shorter on average: bounds how many sentences are read."""
 COMPRESSION = 0.3
@@ -270,22 +267,6 @@ def front_end(text: str, lang: str) -> str:
     reader = phonemizer(lang, LexiconConfig())
     words = [reader.spoken(word) for word in reader.words(text)]
     return "" if None in words else " ".join(word for word in words if word)
-
-
-def to_output(samples: npt.NDArray[np.int16], rate: Hertz) -> npt.NDArray[np.int16]:
-    """Samples (T,) at ``rate`` as samples (T',) at :data:`OUTPUT_RATE`, the loudest at :data:`PEAK`."""
-    import av  # not torch: loading it would take longer than the work of a small corpus
-
-    if not samples.size:
-        return samples
-    wave = samples.astype(np.float32) / 32768
-    if rate != OUTPUT_RATE:
-        frame = av.AudioFrame.from_ndarray(wave[None], format="flt", layout="mono")  # (T,) -> (1, T)
-        frame.sample_rate = int(rate)
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=int(OUTPUT_RATE))
-        wave = np.concatenate([part.to_ndarray()[0] for given in (frame, None) for part in resampler.resample(given)])
-    peak = np.abs(wave).max()
-    return np.round(wave * (32767 * PEAK / peak)).astype(np.int16) if peak > 0 else samples[:0]
 
 
 def _directory(path: Path, jobs: list[Job]) -> Path:

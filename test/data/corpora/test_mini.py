@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import soundfile
 
 from jointst.config import CorpusConfig, MiniConfig
 from jointst.data.corpora import mini
+from jointst.data.corpora.engines import PEAK
 from jointst.data.corpora.espeak import Synthesiser
 from jointst.data.directory import DataDirectory
 from jointst.errors import ConfigError
@@ -60,7 +62,7 @@ def test_audio(corpus: Path) -> None:
         assert rate == 16000
         assert samples.ndim == 1
         assert 0.4 < len(samples) / rate < 5
-        assert np.abs(samples).max() == pytest.approx(mini.PEAK, abs=0.01)
+        assert np.abs(samples).max() == pytest.approx(PEAK, abs=0.01)
 
 
 def test_voices(corpus: Path) -> None:
@@ -98,3 +100,22 @@ def test_too_many_sentences(tmp_path: Path) -> None:
         mini.prepare(config, tmp_path, nj=1)
     assert caught.value.key == "corpus.mini"
     assert not list(tmp_path.iterdir())
+
+
+def test_sentences_of_the_test_set_by_another_engine(tmp_path: Path) -> None:
+    sizes = dataclasses.replace(SIZES, test_engines=("pico",))
+    made = mini.prepare(dataclasses.replace(CONFIG, mini=sizes), tmp_path / "data", nj=1)
+    other, plain = (DataDirectory.read(tmp_path / "data" / f"mini_{name}") for name in ("test_engine", "test"))
+    assert other.path in made
+    assert sorted(other.text.values()) == sorted(v for k, v in plain.text.items() if plain.utt2lang[k] == "de")
+    assert set(other.utt2spk.values()) == {"de_pico_de-DE"}
+    for path in other.wav_scp.values():
+        samples, rate = soundfile.read(path)
+        assert rate == 16000
+        assert 0.4 < len(samples) / rate < 5
+    chinese = dataclasses.replace(CONFIG, languages=("zh",), mini=sizes)
+    with pytest.raises(ConfigError, match="pico: no voice in zh"):
+        mini.prepare(chinese, tmp_path / "data", nj=1)
+    unknown = dataclasses.replace(SIZES, test_engines=("hal",))
+    with pytest.raises(ConfigError, match="'hal' is unknown"):
+        mini.prepare(dataclasses.replace(CONFIG, mini=unknown), tmp_path / "data", nj=1)

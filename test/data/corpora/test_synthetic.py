@@ -13,7 +13,7 @@ import soundfile
 from jointst.config import CorpusConfig, SyntheticConfig
 from jointst.data.audio import load_audio
 from jointst.data.corpora import synthetic
-from jointst.data.corpora.engines import ENGINES, engine_class
+from jointst.data.corpora.engines import ENGINES, PEAK, engine_class, to_output
 from jointst.data.corpora.spoken import read_pools
 from jointst.data.directory import DataDirectory
 from jointst.errors import ConfigError, DataError, EnvironmentFault
@@ -52,7 +52,7 @@ def test_sets_share_neither_voices_nor_sentences() -> None:
     for utterance, segment in train.segments.items():
         samples = load_audio(train.wav_scp[segment.recording], segment, 16000)
         assert abs(len(samples) / 16000 - (segment.end - segment.start)) < 1e-3
-        assert abs(np.abs(samples).max() - synthetic.PEAK) < 1e-3  # one utterance, its whole level
+        assert abs(np.abs(samples).max() - PEAK) < 1e-3  # one utterance, its whole level
         assert utterance.startswith(f"{train.utt2spk[utterance]}-")
 
 
@@ -189,9 +189,9 @@ def test_pico_speaks_and_heeds_rate_and_pitch() -> None:
 
 def test_output_rate_and_level() -> None:
     tone = (8000 * np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)).astype(np.int16)
-    block = synthetic.to_output(tone, 22050)
+    block = to_output(tone, 22050)
     assert abs(block.size - 16000) <= 2
-    assert np.abs(block).max() == round(32767 * synthetic.PEAK)
+    assert np.abs(block).max() == round(32767 * PEAK)
     peak = np.fft.rfft(block[:16000].astype(float), 16000)
     assert int(np.abs(peak).argmax()) == 440
-    assert synthetic.to_output(np.zeros(0, np.int16), 22050).size == 0
+    assert to_output(np.zeros(0, np.int16), 22050).size == 0
