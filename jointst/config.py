@@ -386,6 +386,9 @@ class ModelConfig:
     """Dropout in the conformer layers."""
     language_embedding: bool = False
     """Add a learned vector of the utterance's language to what enters the shared encoders, for speech and text."""
+    ctc_target: Literal["labels", "phones"] = "labels"
+    """What the auxiliary CTC of the audio encoder spells: the decoders' labels, or what the text encoder reads, so that
+    speech enters the shared encoders as text does."""
     text_encoder: TextEncoderConfig = field(default_factory=TextEncoderConfig)
     """The text encoder."""
     decoder: DecoderConfig = field(default_factory=DecoderConfig)

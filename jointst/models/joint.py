@@ -92,7 +92,7 @@ class JointModel(nn.Module):
         )
         self.streaming_decoder = TransducerDecoder(vocabulary, config.dim, config.decoder)
         self.full_context_decoder = TransducerDecoder(vocabulary, wide, config.decoder)
-        self.ctc = nn.Linear(config.dim, vocabulary)
+        self.ctc = nn.Linear(config.dim, symbols if config.ctc_target == "phones" else vocabulary)
         self.language = LanguageEmbedding(config.dim) if config.language_embedding else None
 
     @property

@@ -59,7 +59,9 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
     parts: dict[str, Tensor] = {}
     total = front.new_zeros(())
     if config.ctc > 0:
-        parts["ctc"] = _ctc(model, front, lengths, paired.labels, paired.label_lengths)
+        spelt = model.config.ctc_target == "phones"
+        target = (paired.phones, paired.phone_lengths) if spelt else (paired.labels, paired.label_lengths)
+        parts["ctc"] = _ctc(model, front, lengths, *target)
         total = total + config.ctc * parts["ctc"]
     if update < config.ctc_only_updates:
         return JointLoss(total=total, parts=parts)
@@ -119,11 +121,12 @@ def _both_decoders(
     return weighted
 
 
-def _ctc(model: JointModel, front: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor) -> Tensor:
+def _ctc(model: JointModel, front: Tensor, lengths: Tensor, target: Tensor, target_lengths: Tensor) -> Tensor:
+    """CTC for each symbol of the targets (B, S); 0 is the blank of labels and no symbol of phones."""
     log_probs = model.ctc(front).float().log_softmax(-1).transpose(0, 1)  # (B, N, V) -> (N, B, V)
-    # CTC has no path for more labels than positions; such utterances train the transducer alone.
-    losses = ctc_loss(log_probs, labels, lengths, label_lengths, blank=BLANK, reduction="none", zero_infinity=True)
-    return losses.sum() / label_lengths.sum().clamp_min(1)
+    # CTC has no path for more symbols than positions; such utterances train the transducer alone.
+    losses = ctc_loss(log_probs, target, lengths, target_lengths, blank=BLANK, reduction="none", zero_infinity=True)
+    return losses.sum() / target_lengths.sum().clamp_min(1)
 
 
 def _consistency(speech: Encoded, transcripts: Encoded, text: TextBatch, config: LossConfig) -> dict[str, Tensor]:

@@ -40,6 +40,8 @@ def fingerprint(context: Context) -> str:
     for key in ("pseudo", "text_only_languages"):
         if not getattr(config.data, key):
             del sections["data"][key]  # trainings from before there was the setting go on
+    if config.model.ctc_target == "labels":
+        del sections["model"]["ctc_target"]
     if config.durations_folder is None:
         del sections["model"]["text_encoder"]["durations"]
     if not config.training.dynamic_chunks:

@@ -63,6 +63,20 @@ def test_ctc_alone_comes_first_and_trains_the_audio_encoder_alone(model: JointMo
     assert model.streaming_encoder.layers[0].norm.weight.grad is None
 
 
+def test_ctc_may_spell_phones(batch: JointBatch) -> None:
+    torch.manual_seed(0)
+    sizes = ModelConfig(dim=16, full_context_dim=16, heads=2, dropout=0.0, ctc_target="phones")
+    model = JointModel(sizes, mel_bins=8, vocabulary=9, symbols=12).eval()
+    front, lengths = model.encode_audio(batch.paired.features, batch.paired.feature_lengths)
+    log_probs = model.ctc(front).log_softmax(-1)
+    expected = sum(
+        torch.nn.functional.ctc_loss(own[:n], target[:p], n, p, blank=0, reduction="sum")
+        for own, n, target, p in zip(log_probs, lengths, batch.paired.phones, batch.paired.phone_lengths)
+    )
+    part = joint_loss(model, batch, CONFIG, update=9).parts["ctc"]
+    assert part.item() == pytest.approx(float(expected.detach()) / int(batch.paired.phone_lengths.sum()), rel=1e-4)
+
+
 def test_total_is_the_weighted_sum_of_the_named_parts(model: JointModel, batch: JointBatch) -> None:
     loss = joint_loss(model, batch, CONFIG, update=100)
     parts = {name: part.item() for name, part in loss.parts.items()}
