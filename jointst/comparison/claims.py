@@ -20,7 +20,7 @@ from jointst.comparison.evidence import (
     judge_share,
     recalls,
 )
-from jointst.comparison.tables import percent
+from jointst.comparison.tables import nearness, percent
 
 JOIST_GAIN = 0.14
 """JOIST's best relative gain from text injection (arXiv 2210.07353)."""
@@ -126,17 +126,12 @@ def _layers(stored: Stored, system: str) -> Iterator[tuple[str, list[list[dict[s
             yield f"{summary['recipe']}/{summary['name']}, {system}", seeds
 
 
-def _nearness(layer: Mapping[str, Any]) -> float:
-    """Distance of true pairs over that of mismatched ones, both under their best alignment: small is near."""
-    return float(layer["best"] / layer["mismatched"])
-
-
 def _natural(stored: Stored) -> Finding:
     """In joist, are true pairs nearer under the best alignment than frame by frame and than mismatched pairs?"""
     holds, lines = {}, []
     for where, seeds in _layers(stored, "joist"):
         holds[where] = [all(y["best"] < min(y["framewise"], y["mismatched"]) for y in seed) for seed in seeds]
-        near = mean(_nearness(layer) for seed in seeds for layer in seed)
+        near = mean(nearness(layer) for seed in seeds for layer in seed)
         frame = mean(layer["best"] / layer["framewise"] for seed in seeds for layer in seed)
         lines.append(
             f"{where}: best alignment {near:.2f} x mismatched pairs, {frame:.2f} x frame-wise, {len(seeds)} seeds"
@@ -148,10 +143,14 @@ def _depth(stored: Stored) -> Finding:
     """In best, is the deeper half of the shared layers nearer than the shallower half?"""
     holds, lines = {}, []
     for where, seeds in _layers(stored, "best"):
-        ratios = [[_nearness(layer) for layer in seed] for seed in seeds]
+        ratios = [[nearness(layer) for layer in seed] for seed in seeds]
         holds[where] = [mean(own[-(len(own) // 2) :]) < mean(own[: len(own) // 2]) for own in ratios if len(own) > 1]
         shown = ", ".join(f"{mean(own):.2f}" for own in zip(*ratios))
-        lines.append(f"{where}: true over mismatched distance, layer by layer: {shown}; {len(seeds)} seeds")
+        line = f"{where}: true over mismatched distance, layer by layer: {shown}; {len(seeds)} seeds"
+        before = [[nearness(layer["before"]) for layer in seed if layer.get("before")] for seed in seeds]
+        if all(before):
+            line += f"; before training: {', '.join(f'{mean(own):.2f}' for own in zip(*before))}"
+        lines.append(line)
     return judge_seeds({where: own for where, own in holds.items() if own}, lines)
 
 
@@ -162,8 +161,8 @@ def _nearer(stored: Stored) -> Finding:
     for where, seeds in _layers(stored, "best"):
         others = joist.get(where.rpartition(",")[0])
         if others:
-            without = mean(_nearness(layer) for seed in others for layer in seed)
-            own = [mean(_nearness(layer) for layer in seed) for seed in seeds]
+            without = mean(nearness(layer) for seed in others for layer in seed)
+            own = [mean(nearness(layer) for layer in seed) for seed in seeds]
             holds[where] = [value < without for value in own]
             lines.append(f"{where}: true over mismatched distance {mean(own):.2f}, in joist {without:.2f}")
     return judge_seeds(holds, lines)

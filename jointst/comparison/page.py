@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
+from statistics import mean
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -11,13 +12,17 @@ from matplotlib.figure import Figure
 from jointst.analysis.page import Section, figure, html_table, page, paragraph
 from jointst.analysis.plots import MUTED, SERIES, inline, styled, svg_of
 from jointst.comparison.tables import (
+    LAYER_COLUMNS,
+    LAYER_LEGEND,
     TITLES,
     columns,
     command_of,
     failures,
     language_rows,
     languages_of,
+    layer_rows,
     legend,
+    nearness,
     rows_of,
     title_of,
 )
@@ -49,6 +54,28 @@ def rates_figure(found: Mapping[str, Any]) -> Figure:
     return drawn
 
 
+def layers_figure(layers: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> Figure:
+    """Distance of true pairs over mismatched ones, layer by layer: the mean, each seed, before training."""
+    names = [layer["layer"] for layer in next(iter(layers.values()))[0]]
+    with styled():
+        drawn = Figure(figsize=(7.2, 3.6), layout="constrained")
+        axis = drawn.subplots()
+        for place, (system, seeds) in enumerate(layers.items()):
+            colour, mark = SERIES[place % len(SERIES)], MARKS[place % len(MARKS)]
+            after = [[nearness(layer) for layer in seed] for seed in seeds]
+            before = [[nearness(layer["before"]) for layer in seed] for seed in seeds if seed[0].get("before")]
+            for own in after:
+                axis.plot(own, color=colour, linewidth=0.6, alpha=0.5)
+            axis.plot([mean(own) for own in zip(*after)], color=colour, marker=mark, label=system)
+            axis.plot([mean(own) for own in zip(*before)], color=colour, linestyle=":", linewidth=1.2)
+        axis.axhline(1.0, color=MUTED, linewidth=0.8)
+        axis.set_xticks(range(len(names)), names)
+        axis.set_ylim(bottom=0.0)
+        axis.set_ylabel("own text / another's text")
+        axis.legend(ncols=3)
+    return drawn
+
+
 def _control(control: str, found: Mapping[str, Any], baseline: str) -> Section:
     body = [paragraph(f"What is equal: {found['budget']}.")]
     lines = failures(found["cells"])
@@ -64,6 +91,12 @@ def _control(control: str, found: Mapping[str, Any], baseline: str) -> Section:
         if not own["part"] and len(languages_of(own)) > 1:
             rows = [[str(cell) for cell in row] for row in language_rows(own)]
             body.append(html_table(["system", *languages_of(own)], rows))
+    if found["layers"]:
+        body.append("<h3>Shared layers</h3>")
+        caption = "How far speech is from its own text, relative to another utterance's; dotted: before training."
+        svg = inline(svg_of(layers_figure(found["layers"])), f"{control}layers", "Shared layers")
+        body += [figure(svg, caption), paragraph(LAYER_LEGEND, "muted")]
+        body.append(html_table(LAYER_COLUMNS, [[str(cell) for cell in row] for row in layer_rows(found["layers"])]))
     return Section(key=control, title=TITLES[control], body="".join(body))
 
 

@@ -12,12 +12,15 @@ from jointst.comparison.claims import CLAIMS, Claim
 from jointst.comparison.evidence import LEVEL, MARGIN, SEEDS, Finding
 from jointst.comparison.summary import KIND
 from jointst.comparison.tables import (
+    LAYER_COLUMNS,
+    LAYER_LEGEND,
     TITLES,
     columns,
     command_of,
     failures,
     language_rows,
     languages_of,
+    layer_rows,
     legend,
     percent,
     rows_of,
@@ -86,6 +89,8 @@ def _comparison(summary: Mapping[str, Any]) -> str:
             parts.append(f"{title_of(own)}:\n\n{_table(columns(baseline), rows_of(own, baseline))}")
             if not own["part"] and len(languages_of(own)) > 1:
                 parts.append(_table(["system", *languages_of(own)], language_rows(own)))
+        if found["layers"]:
+            parts.append(f"Shared layers:\n\n{_table(LAYER_COLUMNS, layer_rows(found['layers']))}{LAYER_LEGEND}\n\n")
     return "".join(parts)
 
 

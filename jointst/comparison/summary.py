@@ -102,14 +102,23 @@ def _cell(cell: Cell, outcome: Outcome, scores: CellScores | None) -> dict[str, 
 
 
 def _layers(cells: Sequence[Cell]) -> dict[str, list[list[dict[str, Any]]]]:
-    """System to the layer-wise distances of each finished seed, of layer-normalised states."""
+    """System to the layers of each finished seed, after and before its training."""
     found: dict[str, list[list[dict[str, Any]]]] = {}
     for cell in cells:
         if not cell.left():
-            layers = json.loads((cell.context.exp / "align" / "layers.json").read_text(encoding="utf-8"))["layers"]
-            kept = [{"layer": layer["layer"], **{p: layer["normalised"][p] for p in PAIRINGS}} for layer in layers]
+            result = json.loads((cell.context.exp / "align" / "layers.json").read_text(encoding="utf-8"))
+            first = next((point["layers"] for point in result["along"] if point["update"] == 0), None)
+            before = [None] * len(result["layers"]) if first is None else [_layer(layer) for layer in first]
+            kept = [{**_layer(layer), "before": own} for layer, own in zip(result["layers"], before, strict=True)]
             found.setdefault(cell.system, []).append(kept)
     return found
+
+
+def _layer(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Mean distance of layer-normalised states under each pairing, and what is known of the best alignment's times."""
+    times = layer["times"] and {key: layer["times"][key]["median_ms"] for key in ("best", "framewise")}
+    distances = {pairing: layer["normalised"][pairing] for pairing in PAIRINGS}
+    return {"layer": layer["layer"], **distances, "coverage": layer["coverage_normalised"], "median_ms": times}
 
 
 def _tables(grid: Grid, results: Results) -> list[dict[str, Any]]:

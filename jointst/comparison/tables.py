@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from statistics import mean
 from typing import Any
 
 from jointst.scoring.table import Cell, table
@@ -115,6 +116,45 @@ def command_of(summary: Mapping[str, Any]) -> str:
     return shlex.join(words + (["--", *grid["overrides"]] if grid["overrides"] else []))
 
 
+LAYER_COLUMNS = (
+    ["system", "layer"] + ["best", "frame-wise", "random", "mismatched", "best / mismatched", "before", "off by, ms"]
+)  # fmt: skip
+LAYER_LEGEND = (
+    "Mean distance of layer-normalised speech and text states on the dev sets, means over seeds: under the best "
+    "alignment, frame by frame, under a random one, and under the best one to another utterance's text (the control). "
+    "Best / mismatched: 1 where an utterance is no nearer to its own text than to another's; before: the same with the "
+    "weights that training began with. Off by: median error of the best alignment where it is known when phones are "
+    "spoken; in parentheses the frame-wise one's."
+)
+
+
+def layer_rows(layers: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> list[list[Cell]]:
+    """A row for each shared layer of each system: means over its seeds."""
+    rows: list[list[Cell]] = []
+    for system, seeds in layers.items():
+        for own in zip(*seeds):
+            distances = [mean(layer[key] for layer in own) for key in ("best", "framewise", "random", "mismatched")]
+            before = [layer["before"] for layer in own if layer.get("before")]
+            timed = [layer["median_ms"] for layer in own if layer.get("median_ms")]
+            off = [f"{mean(found[key] for found in timed):.0f}" for key in ("best", "framewise") if timed]
+            rows.append(
+                [
+                    system,
+                    own[0]["layer"],
+                    *(f"{distance:.3f}" for distance in distances),
+                    f"{mean(nearness(layer) for layer in own):.2f}",
+                    f"{mean(nearness(layer) for layer in before):.2f}" if before else "-",
+                    f"{off[0]} ({off[1]})" if off else "-",
+                ]
+            )
+    return rows
+
+
+def nearness(layer: Mapping[str, Any]) -> float:
+    """Distance of true pairs over that of mismatched ones, both under their best alignment: small is near."""
+    return float(layer["best"] / layer["mismatched"])
+
+
 def text_of(summary: Mapping[str, Any]) -> str:
     """The whole comparison as text."""
     baseline = summary["grid"]["baseline"]
@@ -126,5 +166,8 @@ def text_of(summary: Mapping[str, Any]) -> str:
             parts.append(table(columns(baseline), rows_of(own, baseline), title=title_of(own)))
             if not own["part"] and len(languages_of(own)) > 1:
                 parts.append(table(["system", *languages_of(own)], language_rows(own)))
+        if found["layers"]:
+            parts.append(table(LAYER_COLUMNS, layer_rows(found["layers"]), title="Shared layers"))
+            parts.append(f"{LAYER_LEGEND}\n")
     parts.append(f"command: {command_of(summary)}\nhardware: {'; '.join(summary['hardware']) or 'unknown'}\n")
     return "\n".join(parts)

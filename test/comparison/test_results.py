@@ -11,6 +11,7 @@ import pytest
 from jointst.cli import main
 from jointst.comparison.claims import CLAIMS
 from jointst.comparison.evidence import Change, Share, Verdict, judge_gain, judge_lower, judge_seeds, judge_share
+from jointst.comparison.page import html_of
 from jointst.comparison.results import document
 from jointst.comparison.tables import text_of
 
@@ -98,6 +99,7 @@ def _summary(recipe: str = "mini") -> dict[str, Any]:
     shape = {"decoder": "full_context", "utterances": 66, "systems": systems}
     tables = [{"set": name, "part": part, **shape} for name, part in (("t_unheard", ""), ("t", ""), ("t", "seen"))]
     layer = {"best": 0.2, "framewise": 0.3, "random": 0.4, "mismatched": 0.5}
+    layer |= {"before": {**layer, "best": 0.45}, "median_ms": {"best": 24.0, "framewise": 38.0}}
     layers = {
         "joist": [[{"layer": "a", **layer}, {"layer": "b", **layer}]] * 3,
         "best": [[{"layer": "a", **layer}, {"layer": "b", **layer, "best": 0.1}]] * 3,
@@ -155,8 +157,11 @@ def test_the_document_says_how_and_where() -> None:
         "- failed: paired seed 0: train: out of memory (log: x.log)",
         "| joist | 3 | 30.0 [29.0, 31.0] | 30.0 | -25.0 [-30.0, -20.0] | < 0.001 | 30.0 [20.0, 35.0] | 2500 | 0.25 |",
         "**Not measured**",
+        "| best | b | 0.100 | 0.300 | 0.400 | 0.500 | 0.20 | 0.90 | 24 (38) |",
     ):
         assert part in text, part
+    page = html_of(_summary())
+    assert "own text / another" in page, "the figure of the layers"
     assert "No comparison is stored yet." in document([])
     assert "t, full-context decoder, voices heard in training (66 utterances)" in text_of(_summary())
 
