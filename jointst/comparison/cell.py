@@ -48,12 +48,14 @@ class Outcome:
 
 
 def hardware(ngpu: int) -> str:
-    """Processor, cores, memory and GPUs of this machine, in words."""
+    """Processor, cores, memory, stated threads and GPUs of this machine, in words."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     words = f"{available_cpus()} cores of {models[0] if models else platform.machine()}, {memory:.0f} GiB"
+    threads = os.environ.get("OMP_NUM_THREADS", "")  # cells that run side by side share the cores
+    words += f", {threads} threads a cell" if threads else ""
     if ngpu == 0:
         return f"{words}, no GPU used"
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]

@@ -168,6 +168,28 @@ def _nearer(stored: Stored) -> Finding:
     return judge_seeds(holds, lines)
 
 
+def _voices(stored: Stored) -> Finding:
+    """Are speakers harder to tell from the shared layers in best than in joist?"""
+    holds, lines = {}, []
+    for summary in stored:
+        probes = summary["controls"].get("updates", {}).get("probes", {})
+        if not all("speaker" in seed for name in ("best", "joist") for seed in probes.get(name, [{}])):
+            continue
+        accuracy = {
+            name: [mean(_shared(seed["speaker"]["accuracy"])) for seed in probes[name]] for name in ("best", "joist")
+        }
+        where = f"{summary['recipe']}/{summary['name']}"
+        without = mean(accuracy["joist"])
+        holds[where] = [value < without for value in accuracy["best"]]
+        shown = f"{percent(mean(accuracy['best']))} % with the loss, {percent(without)} % without"
+        lines.append(f"{where}: speakers told apart from shared layers: {shown}; {len(holds[where])} seeds")
+    return judge_seeds(holds, lines, missing="no stored comparison has probes of both (jointst compare --probe)")
+
+
+def _shared(accuracy: Mapping[str, float]) -> list[float]:
+    return [value for layer, value in accuracy.items() if layer.startswith(("streaming", "full-context"))]
+
+
 def _unheard_gain(stored: Stored) -> Finding:
     return judge_gain(changes(stored, "joist", "paired", _unheard), JOIST_GAIN)
 
@@ -227,6 +249,12 @@ CLAIMS: tuple[Claim, ...] = (
         source="the paper",
         says="Deeper shared layers align better.",
         judge=_depth,
+    ),
+    Claim(
+        key="voices",
+        source="our question",
+        says="The loss costs what is specific to speech: speakers are harder to tell from the shared layers.",
+        judge=_voices,
     ),
     Claim(
         key="cost",

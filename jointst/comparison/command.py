@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--systems-folder", dest="folder", metavar="DIR", help="where the systems' files are (../systems)")
     add("--for", dest="seconds", type=float, metavar="SECONDS", help="stop then, to be continued by another call")
     add("--align", action="store_true", default=None, help="run stage 9, align, in every cell, too")
+    add("--probe", action="store_true", default=None, help="run jointst probe in every cell, too")
     add("--store", action="store_true", help="also write results/NAME.json, of which jointst results makes RESULTS.md")
     add("--launcher", choices=("local", "slurm"), default="local", help="one cell after another, or a Slurm array")
     add("--slurm", nargs="+", type=_setting, default=[], metavar="KEY=VALUE", help="submitit's: timeout_min=600 ...")
@@ -72,7 +73,7 @@ def _grid(options: argparse.Namespace, overrides: list[str]) -> Grid:
     """The grid of the first time, with what is stated now."""
     known = Grid.read(options.name)
     stated = {key: getattr(options, key) for key in ("conf", "systems", "seeds", "controls", "baseline", "time_of")}
-    stated |= {"folder": options.folder, "align": options.align, "overrides": overrides or None}
+    stated |= {"folder": options.folder, "align": options.align, "probe": options.probe, "overrides": overrides or None}
     known |= {key: tuple(v) if isinstance(v, list) else v for key, v in stated.items() if v is not None}
     known.setdefault("systems", DEFAULT_SYSTEMS)
     if known.get("baseline") not in known["systems"] and options.baseline is None:

@@ -223,15 +223,21 @@ def _judge_level(
     return Finding(verdict="cannot tell", reason=f"intervals hold a {goal}", measured=lines)
 
 
-def judge_seeds(holds: Mapping[str, Sequence[bool]], lines: Sequence[str]) -> Finding:
+def judge_seeds(
+    holds: Mapping[str, Sequence[bool]],
+    lines: Sequence[str],
+    *,
+    missing: str = "no stored comparison has layers (jointst compare --align)",
+) -> Finding:
     """Does something hold in trained models? Confirmed: in every seed; not confirmed: in none somewhere.
 
     Args:
         holds: where, to an answer for each seed.
         lines: what was measured.
+        missing: why there is nothing to judge, if there is nothing.
     """
     if not holds:
-        return Finding(verdict="not measured", reason="no stored comparison has layers (jointst compare --align)")
+        return Finding(verdict="not measured", reason=missing)
     if min(len(own) for own in holds.values()) < SEEDS:
         return Finding(verdict="cannot tell", reason=f"fewer than {SEEDS} seeds", measured=tuple(lines))
     if all(all(own) for own in holds.values()):

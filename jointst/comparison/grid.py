@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from jointst.commands import RECIPE_COMMANDS
 from jointst.errors import DataError, JointstError
 from jointst.load_config import parse
 from jointst.stage import Context, Stage, write_atomically
@@ -39,6 +40,7 @@ class Grid:
         overrides: settings for all cells, as on a command line.
         folder: where the systems' files are.
         align: whether every cell runs the stage align, too.
+        probe: whether every cell runs the command probe, too.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Grid:
     overrides: tuple[str, ...] = ()
     folder: str = "../systems"
     align: bool = False
+    probe: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.+-]+", self.name) or self.name.startswith("."):
@@ -113,10 +116,16 @@ class Grid:
             training = dataclasses.replace(training, max_updates=updates)
         context = dataclasses.replace(base, name=name, config=dataclasses.replace(base.config, training=training))
         words += ["--name", name]
-        stages = (*CELL_STAGES, "align") if self.align else CELL_STAGES
+        extra = [name for name, wanted in (("align", self.align), ("probe", self.probe)) if wanted]
         arguments = tuple(words)
         return Cell(
-            system=system, seed=seed, control=control, key=key, arguments=arguments, context=context, stages=stages
+            system=system,
+            seed=seed,
+            control=control,
+            key=key,
+            arguments=arguments,
+            context=context,
+            stages=(*CELL_STAGES, *extra),
         )
 
     def write(self) -> None:
@@ -179,7 +188,7 @@ class Cell:
 
     def left(self) -> list[Stage]:
         """Stages that are not up to date, and those after them."""
-        stages = [stage for stage in STAGES if stage.name in self.stages]
+        stages = [stage for stage in (*STAGES, *RECIPE_COMMANDS) if stage.name in self.stages]
         for i, stage in enumerate(stages):
             if stage.reason_to_run(self.context):
                 return stages[i:]

@@ -14,6 +14,7 @@ from jointst.analysis.plots import MUTED, SERIES, inline, styled, svg_of
 from jointst.comparison.tables import (
     LAYER_COLUMNS,
     LAYER_LEGEND,
+    PROBES,
     TITLES,
     columns,
     command_of,
@@ -23,6 +24,8 @@ from jointst.comparison.tables import (
     layer_rows,
     legend,
     nearness,
+    probe_columns,
+    probe_rows,
     rows_of,
     title_of,
 )
@@ -97,6 +100,10 @@ def _control(control: str, found: Mapping[str, Any], baseline: str) -> Section:
         svg = inline(svg_of(layers_figure(found["layers"])), f"{control}layers", "Shared layers")
         body += [figure(svg, caption), paragraph(LAYER_LEGEND, "muted")]
         body.append(html_table(LAYER_COLUMNS, [[str(cell) for cell in row] for row in layer_rows(found["layers"])]))
+    if found.get("probes"):
+        body.append(f"<h3>{escape(PROBES)}</h3>")
+        rows = [[str(cell) for cell in row] for row in probe_rows(found["probes"])]
+        body.append(html_table(probe_columns(found["probes"]), rows))
     return Section(key=control, title=TITLES[control], body="".join(body))
 
 

@@ -14,6 +14,7 @@ from jointst.comparison.summary import KIND
 from jointst.comparison.tables import (
     LAYER_COLUMNS,
     LAYER_LEGEND,
+    PROBES,
     TITLES,
     columns,
     command_of,
@@ -23,6 +24,8 @@ from jointst.comparison.tables import (
     layer_rows,
     legend,
     percent,
+    probe_columns,
+    probe_rows,
     rows_of,
     title_of,
 )
@@ -91,6 +94,8 @@ def _comparison(summary: Mapping[str, Any]) -> str:
                 parts.append(_table(["system", *languages_of(own)], language_rows(own)))
         if found["layers"]:
             parts.append(f"Shared layers:\n\n{_table(LAYER_COLUMNS, layer_rows(found['layers']))}{LAYER_LEGEND}\n\n")
+        if found.get("probes"):
+            parts.append(f"{PROBES}:\n\n{_table(probe_columns(found['probes']), probe_rows(found['probes']))}")
     return "".join(parts)
 
 

@@ -67,6 +67,7 @@ def summarise(
                 "cells": [_cell(cell, outcomes[cell.key], scores.get(cell.key)) for cell in own],
                 "tables": _tables(grid, _by_system(grid, own, scores)),
                 "layers": _layers(own) if grid.align else {},
+                "probes": _probes(own) if grid.probe else {},
             }
             for control, own in cells.items()
         },
@@ -112,6 +113,21 @@ def _layers(cells: Sequence[Cell]) -> dict[str, list[list[dict[str, Any]]]]:
             kept = [{**_layer(layer), "before": own} for layer, own in zip(result["layers"], before, strict=True)]
             found.setdefault(cell.system, []).append(kept)
     return found
+
+
+def _probes(cells: Sequence[Cell]) -> dict[str, list[dict[str, Any]]]:
+    """System to what the probes of each finished seed found: chance and accuracy by layer, for each task."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for cell in cells:
+        if not cell.left():
+            tasks = json.loads((cell.context.exp / "probe" / "probe.json").read_text(encoding="utf-8"))["tasks"]
+            kept = {
+                name: {"chance": task["chance"], "accuracy": {own["layer"]: own["accuracy"] for own in task["layers"]}}
+                for name, task in tasks.items()
+                if "layers" in task
+            }
+            found.setdefault(cell.system, []).append(kept)
+    return {system: seeds for system, seeds in found.items() if all(seeds)}
 
 
 def _layer(layer: Mapping[str, Any]) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def command_of(summary: Mapping[str, Any]) -> str:
     for option in ("systems", "seeds", "controls"):
         words += [f"--{option}", *map(str, grid[option])]
     words += ["--baseline", grid["baseline"], "--time-of", grid["time_of"]]
-    words += ["--align"] if grid["align"] else []
+    words += [f"--{option}" for option in ("align", "probe") if grid.get(option)]
     return shlex.join(words + (["--", *grid["overrides"]] if grid["overrides"] else []))
 
 
@@ -126,6 +126,9 @@ LAYER_LEGEND = (
     "weights that training began with. Off by: median error of the best alignment where it is known when phones are "
     "spoken; in parentheses the frame-wise one's."
 )
+
+
+PROBES = "Linear probes of frozen states: macro accuracy in %, means over seeds"
 
 
 def layer_rows(layers: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> list[list[Cell]]:
@@ -150,6 +153,23 @@ def layer_rows(layers: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> l
     return rows
 
 
+def probe_columns(probes: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Headings of :func:`probe_rows`: the tasks that were probed."""
+    return ["system", "layer", *next(iter(probes.values()))[0]]
+
+
+def probe_rows(probes: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[list[Cell]]:
+    """A row for each layer of each system: accuracy in each task in %, means over seeds, and a last row of chance."""
+    rows: list[list[Cell]] = []
+    tasks = probe_columns(probes)[2:]
+    for system, seeds in probes.items():
+        for layer in dict.fromkeys(name for task in tasks for name in seeds[0][task]["accuracy"]):
+            found = [[seed[task]["accuracy"].get(layer) for seed in seeds] for task in tasks]
+            rows.append([system, layer, *(percent(None if None in own else mean(own)) for own in found)])
+    chance = next(iter(probes.values()))[0]
+    return [*rows, ["chance", "", *(percent(chance[task]["chance"]) for task in tasks)]]
+
+
 def nearness(layer: Mapping[str, Any]) -> float:
     """Distance of true pairs over that of mismatched ones, both under their best alignment: small is near."""
     return float(layer["best"] / layer["mismatched"])
@@ -169,5 +189,7 @@ def text_of(summary: Mapping[str, Any]) -> str:
         if found["layers"]:
             parts.append(table(LAYER_COLUMNS, layer_rows(found["layers"]), title="Shared layers"))
             parts.append(f"{LAYER_LEGEND}\n")
+        if found.get("probes"):
+            parts.append(table(probe_columns(found["probes"]), probe_rows(found["probes"]), title=PROBES))
     parts.append(f"command: {command_of(summary)}\nhardware: {'; '.join(summary['hardware']) or 'unknown'}\n")
     return "\n".join(parts)

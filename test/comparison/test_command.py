@@ -82,9 +82,25 @@ def test_a_grid_survives_a_killed_cell_is_interrupted_and_continued(
     assert Path("results/toy.json").read_text() == (EXP / "summary.json").read_text()
     assert text_of(summary) in shown
     check_tables(summary)
+    check_layers_and_probes()
     page = (EXP / "report.html").read_text()
     assert all(word in page for word in ("<svg", "change from paired", "jointst compare --name toy"))
     check_equal_time()
+
+
+def check_layers_and_probes() -> None:
+    """Asked for later, they are measured in the cells that are trained."""
+    first = made("joist_seed0")
+    assert main(["compare", "--name", "toy", "--align", "--probe"]) == 0
+    assert made("joist_seed0") == first
+    control = json.loads((EXP / "summary.json").read_text())["controls"]["updates"]
+    assert {name: len(seeds) for name, seeds in control["layers"].items()} == {"paired": 2, "joist": 2}
+    layer = control["layers"]["joist"][1][0]
+    assert layer["before"]["best"] != layer["best"]
+    assert 0 <= control["probes"]["paired"][0]["speaker"]["accuracy"]["full-context 1"] <= 1
+    shown = (EXP / "summary.txt").read_text()
+    assert "Linear probes" in shown
+    assert "Shared layers" in shown
 
 
 def check_tables(summary: dict[str, Any]) -> None:

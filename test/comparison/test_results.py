@@ -111,7 +111,11 @@ def _summary(recipe: str = "mini") -> dict[str, Any]:
         for seed in range(3)
     ]
     cells[0] |= {"status": "failed", "message": "train: out of memory"}
-    control = {"budget": "2500 updates", "cells": cells, "tables": tables, "layers": layers}
+    probes = {
+        name: [{"speaker": {"chance": 0.02, "accuracy": {"log-mel features": 0.9, "streaming 1": value}}}] * 3
+        for name, value in (("joist", 0.5), ("best", 0.4))
+    }
+    control = {"budget": "2500 updates", "cells": cells, "tables": tables, "layers": layers, "probes": probes}
     grid = {"name": "first", "conf": ["conf/train.yaml"], "systems": list(systems), "seeds": [0, 1, 2], "align": True}
     grid |= {"controls": list(BOTH), "baseline": "paired", "time_of": "paired", "overrides": ["--a.b", "1"]}
     return {
@@ -138,6 +142,7 @@ def test_each_claim_gets_the_verdict_that_its_numbers_give() -> None:
         "consistency": "not confirmed",
         "nearer": "confirmed",
         "depth": "confirmed",
+        "voices": "confirmed",
         "cost": "confirmed",
     }
     assert {key: verdict for key, verdict in verdicts.items() if verdict != "not measured"} == expected
@@ -157,6 +162,8 @@ def test_the_document_says_how_and_where() -> None:
         "- failed: paired seed 0: train: out of memory (log: x.log)",
         "| joist | 3 | 30.0 [29.0, 31.0] | 30.0 | -25.0 [-30.0, -20.0] | < 0.001 | 30.0 [20.0, 35.0] | 2500 | 0.25 |",
         "**Not measured**",
+        "| best | streaming 1 | 40.0 |",
+        "speakers told apart from shared layers: 40.0 % with the loss, 50.0 % without; 3 seeds",
         "| best | b | 0.100 | 0.300 | 0.400 | 0.500 | 0.20 | 0.90 | 24 (38) |",
     ):
         assert part in text, part
