@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
+from jointst.comparison.collect import TEXT_ONLY
 from jointst.comparison.evidence import (
     SEEDS,
     Change,
@@ -168,6 +169,17 @@ def _nearer(stored: Stored) -> Finding:
     return judge_seeds(holds, lines)
 
 
+def _transfer(stored: Stored) -> Finding:
+    """In a language without training speech, is joist with its text better than paired?"""
+    held_out = sorted({name.partition("+")[2] for s in stored for name in s["grid"]["systems"] if "+" in name})
+    measured = [
+        change
+        for single in held_out
+        for change in changes(stored, f"joist+{single}", f"paired+{single}", part=TEXT_ONLY)
+    ]
+    return judge_lower(measured)
+
+
 def _voices(stored: Stored) -> Finding:
     """Are speakers harder to tell from the shared layers in best than in joist?"""
     holds, lines = {}, []
@@ -285,6 +297,12 @@ CLAIMS: tuple[Claim, ...] = (
         source="open question",
         says="Optimal transport (Sinkhorn) is better than best alignment.",
         judge=_lower("sinkhorn", "best"),
+    ),
+    Claim(
+        key="transfer",
+        source="our question",
+        says="A language without any paired speech is recognised better where its text is injected.",
+        judge=_transfer,
     ),
     Claim(
         key="self_training",

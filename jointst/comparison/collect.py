@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from jointst.scoring.significance import Array, Errors
 from jointst.units import Seconds
 
 ALL = ""
-"""The part of a test set that is all of it; the other parts are the voices ``seen`` and ``unseen`` in training."""
+"""The part of a test set that is all of it; the others are voices ``seen`` and ``unseen`` in training, and the next."""
+TEXT_ONLY = "text_only"
+"""The part in languages that some system had no training speech in (``data.text_only_languages``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +106,12 @@ def _line(record: dict[str, Any]) -> Line:
     )
 
 
-def utterances_of(seeds: Sequence[dict[str, Line]], part: str = ALL) -> list[str]:
-    """Ids of the utterances of a part of a test set, sorted."""
+def utterances_of(
+    seeds: Sequence[dict[str, Line]], part: str = ALL, text_only_languages: Collection[str] = ()
+) -> list[str]:
+    """Ids of the utterances of a part of a test set, sorted; text_only: those in languages without training speech."""
+    if part == TEXT_ONLY:
+        return sorted(key for key, line in seeds[0].items() if line.lang in text_only_languages)
     return sorted(key for key, line in seeds[0].items() if part in (ALL, line.voice))
 
 

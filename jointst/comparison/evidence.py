@@ -92,17 +92,21 @@ class Share:
         return f"{self.where}: {spanned(self.value, self.interval)} %, {self.seeds} seeds"
 
 
-def _tables(stored: Stored, fits: Callable[[str], bool]) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
-    """Where, control, recipe and systems of every whole-set table of the last pass."""
+def _tables(
+    stored: Stored, fits: Callable[[str], bool], part: str = ""
+) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
+    """Where, control, recipe and systems of every table of the last pass on whole sets, or on a part of them."""
     for summary in stored:
         for control, found in summary["controls"].items():
             for own in found["tables"]:
-                if own["decoder"] == DECODER and not own["part"] and fits(own["set"]):
+                if own["decoder"] == DECODER and own["part"] == part and fits(own["set"]):
                     where = f"{summary['recipe']}/{summary['name']}, {own['set']}, equal {control}"
                     yield where, control, summary["recipe"], own["systems"]
 
 
-def changes(stored: Stored, system: str, other: str, fits: Callable[[str], bool] = lambda name: True) -> list[Change]:
+def changes(
+    stored: Stored, system: str, other: str, fits: Callable[[str], bool] = lambda name: True, *, part: str = ""
+) -> list[Change]:
     """Every measured change of a system against another.
 
     Args:
@@ -110,9 +114,10 @@ def changes(stored: Stored, system: str, other: str, fits: Callable[[str], bool]
         system: the one in question.
         other: the one it is measured against.
         fits: which test sets count, by name.
+        part: of the test sets.
     """
     found = []
-    for where, control, recipe, systems in _tables(stored, fits):
+    for where, control, recipe, systems in _tables(stored, fits, part):
         against = systems.get(system, {}).get("against", {}).get(other)
         if against is None or against["change"].get("macro") is None:
             continue

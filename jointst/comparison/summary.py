@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from jointst.comparison.cell import Outcome
-from jointst.comparison.collect import ALL, CellScores, Line, errors_of, read_cell, recall_of, utterances_of
+from jointst.comparison.collect import ALL, TEXT_ONLY, CellScores, Line, errors_of, read_cell, recall_of, utterances_of
 from jointst.comparison.grid import Cell, Control, Grid
 from jointst.scoring.significance import (
     Errors,
@@ -27,7 +27,7 @@ from jointst.scoring.significance import (
 REFERENCES = ("paired", "joist", "framewise", "random", "best")
 """Systems against which all others are measured, beside the named baseline."""
 PAIRINGS = ("best", "framewise", "random", "mismatched")
-PARTS = (ALL, "seen", "unseen")
+PARTS = (ALL, "seen", "unseen", TEXT_ONLY)
 KIND = "comparison"
 """What the file says it holds."""
 
@@ -142,10 +142,11 @@ def _tables(grid: Grid, results: Results) -> list[dict[str, Any]]:
     if not results:
         return []
     first = next(iter(results.values()))[0]
+    hidden = {code for name in results for code in grid.base(name).config.data.text_only_languages}
     found = []
     for name, decoder in sorted(first.lines):
         for part in PARTS:
-            utterances = utterances_of([first.lines[name, decoder]], part)
+            utterances = utterances_of([first.lines[name, decoder]], part, hidden)
             if not utterances or (part != ALL and len(utterances) == len(first.lines[name, decoder])):
                 continue  # a part that is all of it
             systems = _systems(grid, results, (name, decoder), utterances)

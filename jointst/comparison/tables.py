@@ -10,7 +10,12 @@ from typing import Any
 from jointst.scoring.table import Cell, table
 
 TITLES = {"updates": "Equal updates", "time": "Equal training time"}
-PARTS = {"": "", "seen": ", voices heard in training", "unseen": ", voices never heard"}
+PARTS = {
+    "": "",
+    "seen": ", voices heard in training",
+    "unseen": ", voices never heard",
+    "text_only": ", languages without training speech",
+}
 
 
 def percent(value: float | None, *, sign: bool = False) -> str:

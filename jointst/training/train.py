@@ -41,7 +41,7 @@ def fingerprint(context: Context) -> str:
         if not getattr(config.data, key):
             del sections["data"][key]  # trainings from before there was the setting go on
     if config.model.ctc_target == "labels":
-        del sections["model"]["ctc_target"]
+        del sections["model"]["ctc_target"]  # what it was before there was the setting
     if config.durations_folder is None:
         del sections["model"]["text_encoder"]["durations"]
     if not config.training.dynamic_chunks:

@@ -115,8 +115,19 @@ def _summary(recipe: str = "mini") -> dict[str, Any]:
         name: [{"speaker": {"chance": 0.02, "accuracy": {"log-mel features": 0.9, "streaming 1": value}}}] * 3
         for name, value in (("joist", 0.5), ("best", 0.4))
     }
+    hidden = {
+        "joist+text_only_it": _row(0.6, {"paired+text_only_it": (-0.4, -0.2)}),
+        "paired+text_only_it": _row(0.9, {}),
+    }
+    tables.append({"set": "t", "part": "text_only", **shape, "systems": hidden})
     control = {"budget": "2500 updates", "cells": cells, "tables": tables, "layers": layers, "probes": probes}
-    grid = {"name": "first", "conf": ["conf/train.yaml"], "systems": list(systems), "seeds": [0, 1, 2], "align": True}
+    grid = {
+        "name": "first",
+        "conf": ["conf/train.yaml"],
+        "systems": [*systems, *hidden],
+        "seeds": [0, 1, 2],
+        "align": True,
+    }
     grid |= {"controls": list(BOTH), "baseline": "paired", "time_of": "paired", "overrides": ["--a.b", "1"]}
     return {
         "kind": "comparison",
@@ -143,6 +154,7 @@ def test_each_claim_gets_the_verdict_that_its_numbers_give() -> None:
         "nearer": "confirmed",
         "depth": "confirmed",
         "voices": "confirmed",
+        "transfer": "confirmed",
         "cost": "confirmed",
     }
     assert {key: verdict for key, verdict in verdicts.items() if verdict != "not measured"} == expected
@@ -170,6 +182,7 @@ def test_the_document_says_how_and_where() -> None:
     page = html_of(_summary())
     assert "own text / another" in page, "the figure of the layers"
     assert "No comparison is stored yet." in document([])
+    assert "t, full-context decoder, languages without training speech (66 utterances)" in text_of(_summary())
     assert "t, full-context decoder, voices heard in training (66 utterances)" in text_of(_summary())
 
 

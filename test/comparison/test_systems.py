@@ -68,7 +68,7 @@ def test_systems_and_ablations_leave_data_features_and_schedule_to_the_recipe() 
         assert check_conf(path, Config), path
         stated = yaml.safe_load(path.read_text())
         assert stated.keys() <= {"loss", "model", "tokenizer"}, path
-        assert stated.get("model", {}).keys() <= {"text_encoder"}, path
+        assert stated.get("model", {}).keys() <= {"text_encoder", "ctc_target"}, path
         assert stated.get("tokenizer", {}).keys() <= {"text_input"}, path
 
 
@@ -90,4 +90,7 @@ def test_an_ablation_states_one_thing_and_says_what() -> None:
 
 def test_levels_of_an_ablation_that_are_the_default_change_nothing() -> None:
     best = layered(MINI, "best").config
-    assert layered(MINI, "best", "mask_15", "upsample_2", "weight_0.3", "layers_all", "text_phones").config == best
+    assert (
+        layered(MINI, "best", "mask_15", "upsample_2", "weight_0.3", "layers_all", "text_phones", "ctc_phones").config
+        == best
+    )

@@ -8,6 +8,8 @@ Sets of each language, no sentence in two of them::
     mini_test_unheard  as mini_test, and each sentence holds a word that no paired training sentence has
     mini_dev_unheard   the same for settings to be chosen by, in the voices of mini_dev; in no recipe's lists by itself
     mini_test_engine   the sentences of mini_test by corpus.mini.test_engines, heard nowhere else
+    mini_speech        corpus.mini.speech_utterances for self-training, half with such words, training voices; its
+                       transcripts are for measuring alone
     mini_unpaired      text only, half of it with such words
 
 Audio is 16 kHz FLAC under ``data/audio/mini/<language>/``; a speaker is ``<language>_<variant>``. Paired sets have
@@ -62,6 +64,7 @@ PAIRED = {
     "test": (TRAIN_VOICES, TEST_VOICES),
     "test_unheard": (TRAIN_VOICES, TEST_VOICES),
     "dev_unheard": (TRAIN_VOICES, DEV_VOICES),
+    "speech": (TRAIN_VOICES,),
 }
 """Paired sets and the groups of voices that take turns in each."""
 
@@ -115,7 +118,7 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         raise ConfigError("corpus.mini.test_engines", problem, "name one that speaks some of the languages, or none")
     _speak_elsewhere(elsewhere)
     _remove_others(audio, {item.audio for items in (*utterances.values(), elsewhere) for item in items})
-    made = [_directory(data / f"mini_{name}", items) for name, items in utterances.items()]
+    made = [_directory(data / f"mini_{name}", items) for name, items in utterances.items() if items]
     for item in made:
         write_phone_times(item.path, {utterance: times[utterance] for utterance in item.text})
     if elsewhere:
@@ -135,6 +138,7 @@ def _draw(grammar: Grammar, config: MiniConfig) -> dict[str, list[Sentence]]:
                 "train": ("heard", config.train_utterances),
                 "unpaired": ("mixed", config.unpaired_sentences),
                 "dev_unheard": ("unheard", config.dev_utterances),
+                "speech": ("mixed", config.speech_utterances),
             },
             seed=config.seed,
         )

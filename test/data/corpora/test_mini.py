@@ -102,6 +102,17 @@ def test_too_many_sentences(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_speech_for_self_training_changes_no_other_set(corpus: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    config = dataclasses.replace(CONFIG, mini=dataclasses.replace(SIZES, speech_utterances=3))
+    assert mini.prepare(config, data, nj=1)[:-1] == [data / f"mini_{name}" for name in (*NAMES[:-1], "speech")]
+    speech = DataDirectory.read(data / "mini_speech")
+    assert len(speech.text) == 6
+    others = [DataDirectory.read(data / f"mini_{name}") for name in NAMES]
+    assert not set(speech.text.values()) & {text for other in others for text in other.text.values()}
+    assert [other.text for other in others] == [DataDirectory.read(corpus / other.path.name).text for other in others]
+
+
 def test_sentences_of_the_test_set_by_another_engine(tmp_path: Path) -> None:
     sizes = dataclasses.replace(SIZES, test_engines=("pico",))
     made = mini.prepare(dataclasses.replace(CONFIG, mini=sizes), tmp_path / "data", nj=1)
