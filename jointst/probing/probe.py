@@ -15,9 +15,8 @@ from jointst.analysis.plots import probe_curves, save
 from jointst.build import load_trained
 from jointst.data.dataset import PairedSet, read_directories
 from jointst.data.phone_times import read_phone_times
-from jointst.errors import DataError
 from jointst.probing.states import States, collect
-from jointst.probing.tasks import Score, probe_frames, probe_utterances
+from jointst.probing.tasks import Score, TooFewExamples, probe_frames, probe_utterances
 from jointst.scoring.table import Cell, percent, table
 from jointst.stage import Context, Made, write_atomically
 from jointst.threads import set_threads
@@ -82,8 +81,8 @@ def _tasks(context: Context, states: States, speakers: dict[str, str]) -> dict[s
             continue
         try:
             tasks[name] = _record(*probe_frames(side, states.languages, config))
-        except IndexError:
-            raise DataError("too few utterances for a probe of phones", fix="raise probe.utterances") from None
+        except TooFewExamples as error:
+            tasks[name] = {"skipped": str(error)}
     return tasks
 
 

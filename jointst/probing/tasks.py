@@ -61,6 +61,10 @@ def _ids(labels: Sequence[str], classes: Sequence[str]) -> Tensor:
     return torch.tensor([known[label] for label in labels], dtype=torch.int64)
 
 
+class TooFewExamples(ValueError):
+    """A probe would have fewer than two classes to tell apart."""
+
+
 def _measure(
     examples: dict[str, tuple[Tensor, Tensor]], fit: Tensor, test: Tensor, classes: int, config: ProbeConfig
 ) -> dict[str, float]:
@@ -113,6 +117,9 @@ def probe_frames(side: Side, utterance_classes: Sequence[str], config: ProbeConf
 
     Returns:
         The number of classes in the first split (phones that are rare in it are left out), and a score for each layer.
+
+    Raises:
+        TooFewExamples: fewer than two phones are frequent enough.
     """
     known = [i for i, phones in enumerate(side.phones) if phones is not None]
     runs, first = [], 0
@@ -122,6 +129,9 @@ def probe_frames(side: Side, utterance_classes: Sequence[str], config: ProbeConf
         spoken = [[phone for i in half for phone in side.phones[i] or ()] for half in (fit, test)]
         counts = [Counter(phones) for phones in spoken]
         classes = sorted(p for p, n in counts[0].items() if n >= config.least_examples and counts[1][p])
+        if len(classes) < 2:
+            least = config.least_examples
+            raise TooFewExamples(f"fewer than two phones occur probe.least_examples = {least} times in half of the set")
         first = first or len(classes)
         rows = [_rows(phones, set(classes), config.frames, seed) for phones in spoken]
         ids = [_ids([phones[i] for i in kept], classes) for phones, kept in zip(spoken, rows, strict=True)]

@@ -46,3 +46,13 @@ def test_what_cannot_be_measured_is_said(toy: Context, capsys: pytest.CaptureFix
     assert "fewer than two classes" in result["tasks"]["speaker"]["skipped"]
     assert result["tasks"]["phone"]["classes"] == 2  # a, and silence
     assert "not measured: speaker" in capsys.readouterr().out
+
+
+def test_rare_phones_are_not_probed(toy: Context) -> None:
+    context = _probe(toy, ("t_dev",))
+    probe = dataclasses.replace(context.config.probe, least_examples=1000)
+    context = dataclasses.replace(context, config=dataclasses.replace(context.config, probe=probe))
+    tasks = json.loads((run(context).where / "probe.json").read_text())["tasks"]
+    reason = "fewer than two phones occur probe.least_examples = 1000 times in half of the set"
+    assert tasks["phone"] == tasks["phone of text"] == {"skipped": reason}
+    assert "layers" in tasks["language"]
