@@ -97,7 +97,7 @@ def check_layers_and_probes() -> None:
     assert {name: len(seeds) for name, seeds in control["layers"].items()} == {"paired": 2, "joist": 2}
     layer = control["layers"]["joist"][1][0]
     assert layer["before"]["best"] != layer["best"]
-    assert 0 <= control["probes"]["paired"][0]["speaker"]["accuracy"]["full-context 1"] <= 1
+    assert 0 <= control["probes"]["paired"][0]["language"]["accuracy"]["full-context 1"] <= 1
     shown = (EXP / "summary.txt").read_text()
     assert "Linear probes" in shown
     assert "Shared layers" in shown
