@@ -55,7 +55,7 @@ def hardware(ngpu: int) -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     words = f"{available_cpus()} cores of {models[0] if models else platform.machine()}, {memory:.0f} GiB"
     threads = os.environ.get("OMP_NUM_THREADS", "")  # cells that run side by side share the cores
-    words += f", {threads} threads a cell" if threads else ""
+    words += f", OMP_NUM_THREADS={threads}" if threads else ""
     if ngpu == 0:
         return f"{words}, no GPU used"
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
