@@ -391,7 +391,7 @@ class ModelConfig:
     """Add a learned vector of the utterance's language to what enters the shared encoders, for speech and text."""
     ctc_target: Literal["labels", "phones"] = "phones"
     """What the auxiliary CTC of the audio encoder spells: the decoders' labels, or what the text encoder reads, so that
-    speech enters the shared encoders as text does [ours: on mini words never heard are recalled twice as often]."""
+    speech enters the shared encoders as text does [ours: on mini words never heard are recalled far more often]."""
     text_encoder: TextEncoderConfig = field(default_factory=TextEncoderConfig)
     """The text encoder."""
     decoder: DecoderConfig = field(default_factory=DecoderConfig)

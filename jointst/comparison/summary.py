@@ -103,11 +103,13 @@ def _cell(cell: Cell, outcome: Outcome, scores: CellScores | None) -> dict[str, 
 
 
 def _layers(cells: Sequence[Cell]) -> dict[str, list[list[dict[str, Any]]]]:
-    """System to the layers of each finished seed, after and before its training."""
+    """System to the layers of each finished seed, after and before its training; without those that had no control."""
     found: dict[str, list[list[dict[str, Any]]]] = {}
     for cell in cells:
         if not cell.left():
             result = json.loads((cell.context.exp / "align" / "layers.json").read_text(encoding="utf-8"))
+            if not result["mismatched_pairs"]:
+                continue  # too few dev utterances to pair one with another's text
             first = next((point["layers"] for point in result["along"] if point["update"] == 0), None)
             before = [None] * len(result["layers"]) if first is None else [_layer(layer) for layer in first]
             kept = [{**_layer(layer), "before": own} for layer, own in zip(result["layers"], before, strict=True)]

@@ -159,8 +159,9 @@ def layer_rows(layers: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> l
 
 
 def probe_columns(probes: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """Headings of :func:`probe_rows`: the tasks that were probed."""
-    return ["system", "layer", *next(iter(probes.values()))[0]]
+    """Headings of :func:`probe_rows`: the tasks that could be probed in every seed of every system."""
+    seeds = [seed for own in probes.values() for seed in own]
+    return ["system", "layer", *(task for task in seeds[0] if all(task in seed for seed in seeds))]
 
 
 def probe_rows(probes: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[list[Cell]]:

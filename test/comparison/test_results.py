@@ -13,7 +13,7 @@ from jointst.comparison.claims import CLAIMS
 from jointst.comparison.evidence import Change, Share, Verdict, judge_gain, judge_lower, judge_seeds, judge_share
 from jointst.comparison.page import html_of
 from jointst.comparison.results import document
-from jointst.comparison.tables import text_of
+from jointst.comparison.tables import probe_columns, text_of
 
 BOTH = ("updates", "time")
 
@@ -120,6 +120,7 @@ def _summary(recipe: str = "mini") -> dict[str, Any]:
         "paired+text_only_it": _row(0.9, {}),
     }
     tables.append({"set": "t", "part": "text_only", **shape, "systems": hidden})
+    probes["best"] = [*probes["best"][:2], {**probes["best"][2], "phone": {"chance": 0.1, "accuracy": {}}}]
     control = {"budget": "2500 updates", "cells": cells, "tables": tables, "layers": layers, "probes": probes}
     grid = {
         "name": "first",
@@ -180,6 +181,8 @@ def test_the_document_says_how_and_where() -> None:
     ):
         assert part in text, part
     page = html_of(_summary())
+    probes = _summary()["controls"]["updates"]["probes"]
+    assert probe_columns(probes) == probe_columns(dict(reversed(probes.items()))) == ["system", "layer", "speaker"]
     assert "own text / another" in page, "the figure of the layers"
     assert "No comparison is stored yet." in document([])
     assert "t, full-context decoder, languages without training speech (66 utterances)" in text_of(_summary())

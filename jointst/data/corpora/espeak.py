@@ -42,6 +42,8 @@ TEST_VOICES = ("Andrea", "Reed", "antonio", "aunty", "f3", "m2", "m6", "m8", "pa
 """Variants of test sets alone."""
 USUAL_RATE = 175
 """Words a minute."""
+USUAL_PITCH = 50
+"""Of 100: a voice's own."""
 
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _RATE, _VOLUME, _PITCH = 1, 2, 3  # espeak_PARAMETER
@@ -241,7 +243,7 @@ class Engine:
 
     def say(self, text: str, lang: str, voice: str, *, rate: float, pitch: float) -> npt.NDArray[np.int16]:
         """Speak in the language's voice and the variant ``voice``."""
-        pace, tone = round(USUAL_RATE * rate), round(50 * pitch)
+        pace, tone = round(USUAL_RATE * rate), round(USUAL_PITCH * pitch)
         return self._synthesiser.speak(text, language(lang).voice, voice, rate=pace, pitch=tone)
 
     def close(self) -> None:

@@ -33,6 +33,7 @@ from jointst.data.corpora.espeak import (
     SAMPLING_RATE,
     TEST_VOICES,
     TRAIN_VOICES,
+    USUAL_PITCH,
     USUAL_RATE,
     Synthesiser,
     sounding,
@@ -53,8 +54,6 @@ RATES = (150, 220)
 """Lowest and highest speaking rate, in eSpeak's words a minute."""
 PITCHES = (30, 70)
 """Lowest and highest eSpeak pitch."""
-USUAL_PITCH = 50
-"""A voice's own in eSpeak's units."""
 JOB_SIZE = 100
 """Utterances synthesised by one engine, in order."""
 
@@ -157,16 +156,23 @@ def _cast(grammar: Grammar, name: str, sentences: list[Sentence], seed: int, fol
             waiting[turn] = generator.sample(groups[turn], len(groups[turn]))
         variant = waiting[turn].pop()
         utterance = f"{grammar.lang}_{variant}-{name}-{index:05d}"
-        yield Utterance(
-            id=utterance,
-            lang=grammar.lang,
-            variant=variant,
-            text=grammar.text(sentence),
-            speech=grammar.speech(sentence),
-            rate=generator.randint(*RATES),
-            pitch=generator.randint(*PITCHES),
-            audio=folder / f"{utterance}.flac",
-        )
+        yield _utterance(grammar, utterance, variant, sentence, generator, folder)
+
+
+def _utterance(
+    grammar: Grammar, key: str, variant: str, sentence: Sentence, generator: random.Random, folder: Path
+) -> Utterance:
+    """A sentence in a voice, at a rate and a pitch that are drawn."""
+    return Utterance(
+        id=key,
+        lang=grammar.lang,
+        variant=variant,
+        text=grammar.text(sentence),
+        speech=grammar.speech(sentence),
+        rate=generator.randint(*RATES),
+        pitch=generator.randint(*PITCHES),
+        audio=folder / f"{key}.flac",
+    )
 
 
 def _cast_elsewhere(
@@ -183,16 +189,7 @@ def _cast_elsewhere(
     generator = random.Random(f"{config.seed} {grammar.lang} engine")
     for index, (sentence, variant) in enumerate(zip(sentences, itertools.cycle(voices))):
         utterance = f"{grammar.lang}_{variant}-test_engine-{index:05d}"
-        yield Utterance(
-            id=utterance,
-            lang=grammar.lang,
-            variant=variant,
-            text=grammar.text(sentence),
-            speech=grammar.speech(sentence),
-            rate=generator.randint(*RATES),
-            pitch=generator.randint(*PITCHES),
-            audio=folder / f"{utterance}.flac",
-        )
+        yield _utterance(grammar, utterance, variant, sentence, generator, folder)
 
 
 def _speak_elsewhere(utterances: Sequence[Utterance]) -> None:
