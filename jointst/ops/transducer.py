@@ -5,17 +5,45 @@ B batch, T frames, U labels.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torchaudio.functional import rnnt_loss
 
 from jointst.errors import JointstError
+from jointst.ops.kernels.lattice import lattice_losses
 from jointst.ops.masks import length_mask
 
 Reduction = Literal["none", "mean", "sum"]
 """What becomes of the losses of a batch's utterances."""
+
+
+class _Lattice(torch.autograd.Function):
+    """All paths on the CPU; the gradient is found along with the loss."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor
+    ) -> Tensor:
+        losses = log_blank.new_empty(len(log_blank))
+        gradients = torch.zeros_like(log_blank), torch.zeros_like(log_label)
+        lattice_losses(
+            *(part.detach().contiguous().numpy() for part in (log_blank, log_label)),
+            *(lengths.to(torch.int64).numpy() for lengths in (logit_lengths, target_lengths)),
+            losses.numpy(),
+            *(part.numpy() for part in gradients),
+            any(ctx.needs_input_grad),
+        )
+        ctx.save_for_backward(*gradients)
+        return losses
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        blank, label = ctx.saved_tensors
+        return gradient[:, None, None] * blank, gradient[:, None, None] * label, None, None
 
 
 class _ScaleGradient(torch.autograd.Function):
@@ -43,7 +71,8 @@ def lattice_loss(
     """Negative log probability of all alignments of the labels (arXiv 1211.3711).
 
     The lattice only ever asks for P(blank) and P(the next label), so it is a transducer of two classes whose targets
-    are all class 1; torchaudio's ``rnnt_loss`` without its own softmax is then exact for any vocabulary.
+    are all class 1. On a GPU that is torchaudio's ``rnnt_loss`` without its own softmax; on the CPU, where that takes
+    five times as long (tools/bench_lattice.py), :mod:`jointst.ops.kernels.lattice`. Both are exact for any vocabulary.
 
     Args:
         log_blank: (B, T, U+1), log P(blank) after u labels.
@@ -54,8 +83,8 @@ def lattice_loss(
         reduction: ``none``, or the mean or sum over utterances.
 
     Returns:
-        (B,) losses in float32, or their mean or sum, a scalar. Scores beyond the lengths are never looked at: they
-        may be NaN, and their gradient is 0.
+        (B,) losses in float32 (on the CPU float64 for float64 scores), or their mean or sum, a scalar. Scores beyond
+        the lengths are never looked at: they may be NaN, and their gradient is 0.
 
     Raises:
         JointstError: shapes or lengths that do not fit, or an unknown reduction.
@@ -67,18 +96,8 @@ def lattice_loss(
     frames, labels = _longest(log_blank, log_label, logit_lengths, target_lengths)
     if fastemit > 0:
         log_label = _ScaleGradient.apply(log_label, 1.0 + fastemit)  # type: ignore[no-untyped-call]
-    in_time = length_mask(logit_lengths, frames)[:, :, None]
-    # rnnt_loss demands that the longest utterance of a batch fills the tensor.
-    log_blank = log_blank[:, :frames, : labels + 1].float()
-    log_blank = log_blank.masked_fill(~(in_time & length_mask(target_lengths + 1, labels + 1)[:, None]), 0.0)
-    if labels == 0:
-        losses = -log_blank.sum((1, 2))  # nothing to emit: the one path is blank in every frame
-    else:
-        log_label = log_label[:, :frames, :labels].float()
-        log_label = log_label.masked_fill(~(in_time & length_mask(target_lengths, labels)[:, None]), 0.0)
-        losses = _two_classes(log_blank, log_label, logit_lengths, target_lengths)
-        if losses.requires_grad:
-            losses = _near_zero(losses.detach(), log_blank, log_label, logit_lengths, target_lengths)
+    arguments = log_blank[:, :frames, : labels + 1], log_label[:, :frames, :labels], logit_lengths, target_lengths
+    losses = _by_torchaudio(*arguments) if log_blank.is_cuda else _by_numba(*arguments)
     if reduction == "none":
         return losses
     return losses.mean() if reduction == "mean" else losses.sum()
@@ -100,6 +119,29 @@ def _longest(log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target
             f"{states - 1} labels, at least 1 frame each"
         )
     return longest, most
+
+
+def _by_numba(log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor) -> Tensor:
+    dtype = torch.float64 if log_blank.dtype == torch.float64 else torch.float32
+    losses: Tensor = _Lattice.apply(  # type: ignore[no-untyped-call]
+        log_blank.to(dtype), log_label.to(dtype), logit_lengths, target_lengths
+    )
+    return losses
+
+
+def _by_torchaudio(log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor) -> Tensor:
+    """Of lengths of which the longest fill the tensors, as ``rnnt_loss`` demands it."""
+    _, frames, labels = log_label.shape
+    in_time = length_mask(logit_lengths, frames)[:, :, None]
+    beyond = ~(in_time & length_mask(target_lengths + 1, labels + 1)[:, None])
+    log_blank = log_blank.float().masked_fill(beyond, 0.0)
+    if labels == 0:
+        return -log_blank.sum((1, 2))  # nothing to emit: the one path is blank in every frame
+    log_label = log_label.float().masked_fill(~(in_time & length_mask(target_lengths, labels)[:, None]), 0.0)
+    losses = _two_classes(log_blank, log_label, logit_lengths, target_lengths)
+    if losses.requires_grad:
+        losses = _near_zero(losses.detach(), log_blank, log_label, logit_lengths, target_lengths)
+    return losses
 
 
 def _two_classes(log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor) -> Tensor:

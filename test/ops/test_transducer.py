@@ -6,7 +6,7 @@ from reference.transducer import loss_by_enumeration, loss_by_recursion
 from torchaudio.functional import rnnt_loss
 
 from jointst.errors import JointstError
-from jointst.ops.transducer import lattice_loss
+from jointst.ops.transducer import _by_numba, _by_torchaudio, lattice_loss
 
 
 def random_lattice(batch: int, frames: int, labels: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -68,6 +68,35 @@ def test_a_batch_without_labels(width: int) -> None:
     assert losses.tolist() == pytest.approx([-blank[0, :, 0].sum().item(), -blank[1, :2, 0].sum().item()], rel=1e-5)
     losses.sum().backward()
     assert leaf.grad[1, :, 0].tolist() == [-1, -1, 0, 0]
+
+
+def test_gradcheck_in_float64() -> None:
+    torch.manual_seed(6)
+    leaves = [part.requires_grad_() for part in random_lattice(3, 4, 3)]
+    lengths = torch.tensor([4, 2, 3]), torch.tensor([3, 0, 2])
+    assert torch.autograd.gradcheck(lambda *scores: lattice_loss(*scores, *lengths), leaves)
+
+
+def test_both_ways_to_go_through_the_lattice_agree() -> None:
+    torch.manual_seed(7)
+    lengths = torch.tensor([9, 12, 3]), torch.tensor([5, 2, 4])
+    results = []
+    for way in (_by_numba, _by_torchaudio):
+        torch.manual_seed(8)
+        leaves = [part.float().requires_grad_() for part in random_lattice(3, 12, 5)]
+        losses = way(*leaves, *lengths)
+        results.append([losses, *torch.autograd.grad(losses.sum(), leaves)])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+def test_what_is_not_a_number_and_what_cannot_be_comes_out() -> None:
+    blank, label = (part.float() for part in random_lattice(2, 3, 2))
+    blank[0, 1, 1] = torch.nan
+    label[1, :, 0] = -torch.inf  # no path emits the first label
+    losses = lattice_loss(blank, label, torch.tensor([3, 3]), torch.tensor([2, 2]))
+    assert torch.isnan(losses[0])
+    assert losses[1] == torch.inf
 
 
 def test_fastemit_scales_the_label_gradient_alone() -> None:
