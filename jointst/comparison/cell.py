@@ -80,7 +80,7 @@ def _note(cell: Cell, outcome: Outcome) -> Outcome:
 
 
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[int | None]:
+def lock(path: Path) -> Iterator[int | None]:
     """A lock that lasts as long as this process or a stage that it left behind; None if another one has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as stream:
@@ -111,8 +111,8 @@ def run_cell(
         KeyboardInterrupt: interrupted; what was finished is kept.
     """
     log = str(cell.log)
-    with _lock(cell.log.with_suffix(".lock")) as lock:
-        if lock is None:
+    with lock(cell.log.with_suffix(".lock")) as held:
+        if held is None:
             return Outcome(status="elsewhere", message="another process runs it", log=log)
         machine = hardware(int(options[options.index("--ngpu") + 1]) if "--ngpu" in options else 0)
         left = ",".join(stage.name for stage in cell.left())
@@ -120,7 +120,7 @@ def run_cell(
             words = [sys.executable, "-m", "jointst.comparison.worker", left, *cell.arguments, *options]
             with cell.log.open("a", encoding="utf-8") as stream:
                 begun = stream.tell()
-                status = _run(words, stream.fileno(), lock, until, watch)
+                status = _run(words, stream.fileno(), held, until, watch)
             stage, reason = _last_words(cell.log, begun, status)
             if status == INTERRUPTED or (until is not None and time.monotonic() >= until and status != 0):
                 return Outcome(status="interrupted", message=f"in {stage}", log=log)
@@ -132,9 +132,9 @@ def run_cell(
         return _note(cell, Outcome(status="finished", log=log, hardware=machine))
 
 
-def _run(words: list[str], output: int, lock: int, until: Seconds | None, watch: Callable[[], None]) -> int:
+def _run(words: list[str], output: int, held: int, until: Seconds | None, watch: Callable[[], None]) -> int:
     """Exit status of a command; Ctrl-C reaches it as it reaches this process, being in the same group."""
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=(lock,))
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=(held,))
     try:
         while process.poll() is None:
             watch()

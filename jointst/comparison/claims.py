@@ -100,21 +100,18 @@ def _multilingual(stored: Stored) -> Finding:
 
 
 def _cost(stored: Stored) -> Finding:
-    """Training time of best relative to joist, at equal updates."""
-    ratios = []
+    """Seconds of an update with the loss, relative to one of joist; both measured in turns on one machine."""
+    ratios = {}
     for summary in stored:
-        cells = summary["controls"].get("updates", {}).get("cells", [])
-        hours = {name: [c["hours"] for c in cells if c["system"] == name and c["hours"]] for name in ("best", "joist")}
-        if all(hours.values()):
+        paces = summary.get("paces", {})
+        if "consistency" in paces.get("best", {}) and "joist" in paces:
             where = f"{summary['recipe']}/{summary['name']}"
-            seeds = min(len(own) for own in hours.values())
-            ratios.append((where, mean(hours["best"]) / mean(hours["joist"]), seeds))
-    lines = tuple(f"{where}: {ratio:.2f} x the training time, {seeds} seeds" for where, ratio, seeds in ratios)
+            ratios[where] = paces["best"]["consistency"] / paces["joist"]["joint"]
+    lines = tuple(f"{where}: an update takes {ratio:.2f} x the time" for where, ratio in ratios.items())
     if not ratios:
-        return Finding(verdict="not measured", reason="no stored comparison has both systems")
-    if min(seeds for _, _, seeds in ratios) < SEEDS:
-        return Finding(verdict="cannot tell", reason=f"fewer than {SEEDS} seeds", measured=lines)
-    if all(ratio < PAPER_COST for _, ratio, _ in ratios):
+        missing = "no stored comparison has timed both systems (jointst compare --controls updates time)"
+        return Finding(verdict="not measured", reason=missing)
+    if all(ratio < PAPER_COST for ratio in ratios.values()):
         return Finding(verdict="confirmed", reason=f"below {PAPER_COST} in every comparison", measured=lines)
     return Finding(verdict="not confirmed", reason=f"{PAPER_COST} or more in a comparison", measured=lines)
 

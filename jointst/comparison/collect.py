@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from jointst.comparison.grid import Cell
-from jointst.comparison.pace import read_curve
 from jointst.errors import DataError
 from jointst.languages import language
 from jointst.scoring.significance import Array, Errors
+from jointst.training.log import read_log
 from jointst.units import Seconds
 
 ALL = ""
@@ -89,8 +89,10 @@ def read_cell(cell: Cell) -> CellScores:
     except (OSError, ValueError, KeyError) as error:
         fix = f"jointst score --force {' '.join(cell.arguments)}"
         raise DataError(f"is missing or damaged: {error!r}", path=path, fix=fix) from None
-    updates, seconds = read_curve(folder)[-1]
-    return CellScores(lines=lines, rtfx=rtfx, updates=updates, seconds=seconds, versions=versions)
+    end: dict[str, Any] = next(reversed(read_log(folder / "log.jsonl")), {})
+    return CellScores(
+        lines=lines, rtfx=rtfx, updates=end.get("update", 0), seconds=end.get("seconds", 0.0), versions=versions
+    )
 
 
 def _line(record: dict[str, Any]) -> Line:

@@ -7,20 +7,21 @@ import dataclasses
 import json
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 
-from jointst.comparison.cell import Outcome
+from jointst.comparison.cell import Outcome, lock
 from jointst.comparison.grid import CONTROLS, Cell, Control, Grid, check_data
-from jointst.comparison.launch import run_array, run_here
-from jointst.comparison.pace import EqualTime, equal_time, read_curve
+from jointst.comparison.launch import ASK_EVERY, run_array, run_here, time_array, time_here
+from jointst.comparison.pace import TOLERANCE, EqualTime, equal_time
 from jointst.comparison.summary import summarise
 from jointst.comparison.tables import failures, text_of
 from jointst.errors import JointstError
 from jointst.stage import write_atomically
+from jointst.training.pace import Paces
 
 DEFAULT_SYSTEMS = ("paired", "joist", "best")
 FAILED, UNFINISHED = 1, 3
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--conf", action="append", metavar="FILE", help="settings of the recipe (conf/train.yaml)")
     add("--systems", nargs="+", metavar="SYSTEM", help=f"what is compared ({' '.join(DEFAULT_SYSTEMS)})")
     add("--seeds", nargs="+", type=int, metavar="N", help="of each system (0 1 2)")
-    add("--controls", nargs="+", choices=CONTROLS, help="what is equal; time is measured under updates (updates)")
+    add("--controls", nargs="+", choices=CONTROLS, help="what is equal; time needs the trainings of updates (updates)")
     add("--baseline", metavar="SYSTEM", help="what changes are relative to (the first system)")
     add("--time-of", metavar="SYSTEM", help="whose training time all get under time (the baseline)")
     add("--systems-folder", dest="folder", metavar="DIR", help="where the systems' files are (../systems)")
@@ -120,6 +121,7 @@ class Comparison:
         self._outcomes: dict[str, Outcome] = {}
         self._cells: dict[Control, list[Cell]] = {}
         self._budgets: dict[Control, str] = {}
+        self._paces: Paces = {}
 
     def run(self) -> int:
         """Run all cells, then write and print the tables; the exit status."""
@@ -130,7 +132,7 @@ class Comparison:
         self._launch(self._cells["updates"])
         if "time" in grid.controls:
             self._equal_time()
-        summary = summarise(grid, self._cells, self._outcomes, self._budgets)
+        summary = summarise(grid, self._cells, self._outcomes, self._budgets, self._paces)
         self._write(summary)
         left = [cell for found in summary["controls"].values() for cell in found["cells"]]
         if any(cell["status"] == "failed" for cell in left):
@@ -157,19 +159,41 @@ class Comparison:
         if waiting:
             print(f"equal time: waits for {len(waiting)} cells at equal updates", flush=True)
             return
-        full = grid.base(grid.time_of).config.training.max_updates
-        done = {name: [c for c in measured if c.system == name and not c.left()] for name in grid.systems}
-        curves = {name: [read_curve(cell.context.exp) for cell in own] for name, own in done.items()}
-        if not curves[grid.time_of]:
+        done = {cell.system: cell for cell in reversed(measured) if not cell.left()}
+        if grid.time_of not in done:
             print(f"equal time: no training of {grid.time_of} is finished, so its time is not known", flush=True)
             return
-        budget = equal_time(grid.path / "time.json", grid.time_of, full, curves)
+        budget = self._budget(done)
+        if budget is None:
+            print("equal time: another process measures how long updates take", flush=True)
+            return
+        self._paces = budget.paces
         # A system without a pace has failed at equal updates, and shows here as that cell.
         self._cells["time"] = [
             grid.cell(system, seed, "time", budget.updates.get(system)) for seed, system in self._order()
         ]
         self._budgets["time"] = _words(budget)
         self._launch([cell for cell in self._cells["time"] if cell.key not in self._outcomes])
+
+    def _budget(self, done: Mapping[str, Cell]) -> EqualTime | None:
+        """What all get under equal time, from a finished cell of each system; None if the time is up before."""
+        grid, options = self._grid, self._options
+
+        def measure(names: Sequence[str]) -> Paces:
+            contexts = {name: dataclasses.replace(done[name].context, ngpu=options.ngpu) for name in names}
+            return time_array(contexts, grid.path, dict(options.slurm)) if slurm else time_here(contexts)
+
+        slurm = options.launcher == "slurm"
+        path = grid.path / "time.json"
+        losses = {name: done[name].context.config.loss for name in grid.systems if name in done}
+        full = grid.base(grid.time_of).config.training.max_updates
+        while True:
+            with lock(path.with_suffix(".lock")) as held:
+                if held is not None:
+                    return equal_time(path, grid.time_of, full, losses, measure)
+            if self._until is not None and time.monotonic() >= self._until:
+                return None
+            time.sleep(ASK_EVERY)
 
     def _write(self, summary: dict[str, Any]) -> None:
         from jointst.comparison.page import html_of
@@ -187,9 +211,9 @@ class Comparison:
 
 
 def _words(budget: EqualTime) -> str:
-    found = dataclasses.asdict(budget)
-    others = ", ".join(f"{name} {updates}" for name, updates in found["updates"].items())
-    return (
-        f"{budget.seconds / 60:.1f} minutes of training, those of {budget.system} for {budget.full} updates; updates "
-        f"in that time, as measured at equal updates: {others or 'none'}"
-    )
+    others = [f"{updates} of {name}" for name, updates in budget.updates.items()]
+    alike = [name for name in budget.paces if name not in budget.updates and name != budget.system]
+    words = f"the time of {budget.system} for {budget.full} updates, which is that of {', '.join(others) or 'no other'}"
+    if alike:
+        words += f", and within {100 * TOLERANCE:.0f} % that of {budget.full} of {', '.join(alike)}"
+    return f"{words}; by the milliseconds of an update"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import multiprocessing
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ from jointst.comparison.cell import Outcome, note_of, run_cell
 from jointst.comparison.grid import Cell
 from jointst.errors import JointstError
 from jointst.progress import LOG_INTERVAL, TERMINAL_INTERVAL, progress
+from jointst.stage import Context
+from jointst.training.pace import Paces, measure
 from jointst.units import Seconds
 
 ASK_EVERY: Seconds = 2.0
@@ -91,16 +96,9 @@ def run_array(
     Raises:
         JointstError: there is no such cluster here, or it refuses the parameters.
     """
-    import submitit
-
     todo = [cell for cell in cells if cell.left()]
-    folder = cells[0].log.parent / "jobs"
-    try:
-        executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
-        executor.update_parameters(name="jointst", **parameters)
+    with _executor(cells[0].log.parent / "jobs", cluster, parameters) as executor:
         jobs = executor.map_array(_job, todo, [options] * len(todo)) if todo else []
-    except (RuntimeError, NameError, AssertionError, submitit.core.utils.FailedJobError) as error:
-        raise JointstError(f"{cluster}: {error}") from None
     bar: tqdm[None] = progress(total=len(jobs), desc="compare", unit="cell")
     with bar:
         waiting = list(jobs)
@@ -111,6 +109,45 @@ def run_array(
             if waiting:
                 time.sleep(ASK_EVERY)
     return [_outcome(cell, dict(zip((c.key for c in todo), jobs))) for cell in cells]
+
+
+@contextlib.contextmanager
+def _executor(folder: Path, cluster: str, parameters: Mapping[str, Any]) -> Iterator[Any]:
+    """Submits jobs; raises JointstError where there is no such cluster, or it refuses the parameters."""
+    import submitit
+
+    try:
+        executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
+        executor.update_parameters(name="jointst", **parameters)
+        yield executor
+    except (RuntimeError, NameError, AssertionError, submitit.core.utils.FailedJobError) as error:
+        raise JointstError(f"{cluster}: {error}") from None
+
+
+def time_here(contexts: Mapping[str, Context]) -> Paces:
+    """Seconds of an update of trainings that have ended, in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure, contexts).result()
+
+
+def time_array(
+    contexts: Mapping[str, Context], folder: Path, parameters: Mapping[str, Any], *, cluster: str = "slurm"
+) -> Paces:
+    """The same as a job: on a machine like those that train.
+
+    Args:
+        contexts: of the trainings, by name.
+        folder: of the comparison.
+        parameters: see :func:`run_array`.
+        cluster: see :func:`run_array`.
+
+    Raises:
+        JointstError: there is no such cluster here, it refuses the parameters, or the job failed.
+    """
+    with _executor(folder / "logs" / "jobs", cluster, parameters) as executor:
+        job = executor.submit(measure, contexts)
+        paces: Paces = job.result()
+    return paces
 
 
 def _job(cell: Cell, options: list[str]) -> Outcome:

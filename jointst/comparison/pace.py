@@ -1,57 +1,25 @@
 """Equal training time: how many updates each system makes while another one trains.
 
 A number of updates, not a stop-watch, ends these trainings. So the learning rate falls to its end in every system, a
-training can be continued anywhere, and a busy machine cannot change what is compared.
+training can be continued anywhere, and a busy machine cannot change what is compared. How long an update takes is
+measured in turns (:mod:`jointst.training.pace`), for the clocks of trainings also tell what else the machine did.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
-from jointst.errors import JointstError
+from jointst.config import LossConfig
 from jointst.stage import write_atomically
+from jointst.training.pace import Paces, Phase, phases
 from jointst.units import Seconds
 
-TAIL = 0.25
-"""The pace beyond the end of a log is that of this last share of its updates."""
-
-Curve = list[tuple[int, Seconds]]
-"""Updates and the training time that they took, ascending."""
-
-
-def read_curve(folder: Path) -> Curve:
-    """The clock of a training, from its ``log.jsonl``; without the lines cut short by a crash."""
-    path = folder / "log.jsonl"
-    curve: Curve = [(0, 0.0)]
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            record = json.loads(line)
-            point = int(record["update"]), float(record["seconds"])
-        except (ValueError, KeyError):
-            continue
-        if point[0] > curve[-1][0]:
-            curve.append(point)
-    return curve
-
-
-def updates_within(curve: Curve, seconds: Seconds) -> int:
-    """Updates that a training makes in some time, at least 1.
-
-    Raises:
-        ValueError: nothing was logged.
-    """
-    if len(curve) < 2:
-        raise ValueError("a log without updates")
-    for (before, begun), (after, ended) in zip(curve, curve[1:]):
-        if ended >= seconds:
-            share = (seconds - begun) / max(ended - begun, 1e-9)
-            return max(1, round(before + max(0.0, share) * (after - before)))
-    last, end = curve[-1]
-    first, start = max((point for point in curve if point[0] <= (1 - TAIL) * last), key=lambda point: point[0])
-    return max(1, round(last + (seconds - end) * (last - first) / max(end - start, 1e-9)))
+TOLERANCE = 0.05
+"""A training that takes this share more or less time takes equal time: paces are hardly known better."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,41 +29,78 @@ class EqualTime:
     Attributes:
         system: whose training time it is.
         full: updates of that system.
-        seconds: its training time, the median of its seeds.
-        updates: of the other systems in that time, medians over their seeds.
+        seconds: its training time.
+        updates: of the other systems in that time; without those that make as many within :data:`TOLERANCE`.
+        paces: seconds of an update of each system, all in terms of the same machine.
     """
 
     system: str
     full: int
     seconds: Seconds
     updates: dict[str, int]
+    paces: Paces
 
 
-def equal_time(path: Path, system: str, full: int, curves: dict[str, list[Curve]]) -> EqualTime:
-    """The budget, from the clocks of finished trainings at equal updates; what was found once stays.
+def training_seconds(begins: Mapping[Phase, int], pace: Mapping[Phase, Seconds], updates: int) -> Seconds:
+    """Time of a training.
+
+    Args:
+        begins: the first update of each phase, ascending.
+        pace: seconds of an update in each phase.
+        updates: of the whole training.
+    """
+    ends = [*list(begins.values())[1:], updates]
+    return sum(pace[phase] * max(0, min(end, updates) - first) for (phase, first), end in zip(begins.items(), ends))
+
+
+def updates_within(begins: Mapping[Phase, int], pace: Mapping[Phase, Seconds], seconds: Seconds) -> int:
+    """Updates that a training makes in some time, at least 1; arguments as of :func:`training_seconds`."""
+    for (phase, first), (_, end) in pairwise(begins.items()):
+        needed = pace[phase] * (end - first)
+        if needed > seconds:
+            return max(1, round(first + seconds / pace[phase]))
+        seconds -= needed
+    phase, first = list(begins.items())[-1]
+    return max(1, round(first + seconds / pace[phase]))
+
+
+def _read(path: Path, system: str, full: int) -> Paces:
+    """What was measured before, for the same budget."""
+    if path.is_file():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if (found["system"], found["full"]) == (system, full):
+            kept: Paces = found.get("paces", {})
+            return kept
+    return {}
+
+
+def equal_time(
+    path: Path, system: str, full: int, losses: Mapping[str, LossConfig], measure: Callable[[Sequence[str]], Paces]
+) -> EqualTime:
+    """The budget; what was measured once stays, and what is measured later is put in its terms.
 
     Args:
         path: where it is kept.
-        system: whose training time all get.
+        system: whose training time all get; one of ``losses``.
         full: updates of that system.
-        curves: clocks of the seeds of each system.
-
-    Raises:
-        JointstError: no training of ``system`` is finished.
+        losses: of the systems that have been trained.
+        measure: takes the paces of some of them, in turns.
     """
-    kept: dict[str, int] = {}
-    seconds = None
-    if path.is_file():
-        found = EqualTime(**json.loads(path.read_text(encoding="utf-8")))
-        if (found.system, found.full) == (system, full):
-            kept, seconds = found.updates, found.seconds
-    if seconds is None:
-        if not curves.get(system):
-            raise JointstError(f"no training of {system} is finished, so its time is not known; mend it first")
-        seconds = statistics.median(curve[-1][1] for curve in curves[system])
-    for other, clocks in curves.items():
-        if other != system and other not in kept and clocks:
-            kept[other] = round(statistics.median(updates_within(curve, seconds) for curve in clocks))
-    budget = EqualTime(system=system, full=full, seconds=seconds, updates=kept)
+    paces = _read(path, system, full)
+    missing = [name for name in losses if name not in paces]
+    if missing:
+        found = measure(list(dict.fromkeys([system, *missing])))
+        begins = phases(losses[system])
+        reference = paces.get(system, found[system])
+        scale = training_seconds(begins, reference, full) / training_seconds(begins, found[system], full)
+        for name in missing:
+            paces[name] = {phase: scale * own for phase, own in found[name].items()}
+    seconds = training_seconds(phases(losses[system]), paces[system], full)
+    updates = {
+        name: updates_within(phases(loss), paces[name], seconds)
+        for name, loss in losses.items()
+        if abs(training_seconds(phases(loss), paces[name], full) - seconds) > TOLERANCE * seconds
+    }
+    budget = EqualTime(system=system, full=full, seconds=seconds, updates=updates, paces=paces)
     write_atomically(path, json.dumps(asdict(budget), indent=1) + "\n")
     return budget

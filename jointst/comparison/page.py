@@ -14,6 +14,9 @@ from jointst.analysis.plots import MUTED, SERIES, inline, styled, svg_of
 from jointst.comparison.tables import (
     LAYER_COLUMNS,
     LAYER_LEGEND,
+    PACE_COLUMNS,
+    PACE_LEGEND,
+    PACES,
     PROBES,
     TITLES,
     columns,
@@ -24,6 +27,7 @@ from jointst.comparison.tables import (
     layer_rows,
     legend,
     nearness,
+    pace_rows,
     probe_columns,
     probe_rows,
     rows_of,
@@ -113,6 +117,9 @@ def html_of(summary: Mapping[str, Any]) -> str:
     title = f"{summary['recipe']}: {', '.join(grid['systems'])}"
     header = f"<h1>{escape(title)}</h1>" + paragraph(legend(grid["baseline"]), "muted")
     sections = [_control(control, found, grid["baseline"]) for control, found in summary["controls"].items()]
+    if summary.get("paces"):
+        body = html_table(PACE_COLUMNS, pace_rows(summary["paces"])) + paragraph(PACE_LEGEND, "muted")
+        sections.append(Section(key="pace", title=PACES, body=body))
     facts = {
         "command": command_of(summary),
         "hardware": "; ".join(summary["hardware"]) or "unknown",

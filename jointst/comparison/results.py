@@ -14,6 +14,9 @@ from jointst.comparison.summary import KIND
 from jointst.comparison.tables import (
     LAYER_COLUMNS,
     LAYER_LEGEND,
+    PACE_COLUMNS,
+    PACE_LEGEND,
+    PACES,
     PROBES,
     TITLES,
     columns,
@@ -23,6 +26,7 @@ from jointst.comparison.tables import (
     languages_of,
     layer_rows,
     legend,
+    pace_rows,
     percent,
     probe_columns,
     probe_rows,
@@ -96,6 +100,8 @@ def _comparison(summary: Mapping[str, Any]) -> str:
             parts.append(f"Shared layers:\n\n{_table(LAYER_COLUMNS, layer_rows(found['layers']))}{LAYER_LEGEND}\n\n")
         if found.get("probes"):
             parts.append(f"{PROBES}:\n\n{_table(probe_columns(found['probes']), probe_rows(found['probes']))}")
+    if summary.get("paces"):
+        parts.append(f"### {PACES}\n\n{_table(PACE_COLUMNS, pace_rows(summary['paces']))}{PACE_LEGEND}\n\n")
     return "".join(parts)
 
 

@@ -23,6 +23,7 @@ from jointst.scoring.significance import (
     relative_change,
     share_interval,
 )
+from jointst.training.pace import Paces
 
 REFERENCES = ("paired", "joist", "framewise", "random", "best")
 """Systems against which all others are measured, beside the named baseline."""
@@ -36,7 +37,11 @@ Results = dict[str, list[CellScores]]
 
 
 def summarise(
-    grid: Grid, cells: Mapping[Control, Sequence[Cell]], outcomes: Mapping[str, Outcome], budgets: Mapping[Control, str]
+    grid: Grid,
+    cells: Mapping[Control, Sequence[Cell]],
+    outcomes: Mapping[str, Outcome],
+    budgets: Mapping[Control, str],
+    paces: Paces,
 ) -> dict[str, Any]:
     """The summary of a comparison, finished or not.
 
@@ -45,6 +50,7 @@ def summarise(
         cells: of each control.
         outcomes: how each cell ended, by its key.
         budgets: what is equal under each control, in words.
+        paces: seconds of an update of each system, where they were measured.
 
     Raises:
         DataError: what a finished cell has left is damaged.
@@ -61,6 +67,7 @@ def summarise(
         "python": versions.get("python"),
         "torch": versions.get("packages", {}).get("torch"),
         "hardware": sorted({outcome.hardware for outcome in outcomes.values() if outcome.hardware}),
+        "paces": paces,
         "controls": {
             control: {
                 "budget": budgets[control],

@@ -94,7 +94,8 @@ def legend(baseline: str) -> str:
         "pooled: summed counts. Brackets: 95 % bootstrap intervals over utterances and seeds (Bisani and Ney 2004). "
         f"Change: of the macro rate, relative to {baseline}. P: matched-pair test over utterances (MAPSSWE, Gillick "
         "and Cox 1989), adjusted for the number of systems (Holm 1979). Recall: of words that no paired training text "
-        "holds, in %. Updates and hours: of training, medians over seeds. RTFx: seconds of audio decoded in a second."
+        "holds, in %. Updates and hours: of training, medians over seeds; hours by the clock, whatever else the "
+        "machine did. RTFx: seconds of audio decoded in a second."
     )
 
 
@@ -133,6 +134,23 @@ LAYER_LEGEND = (
 )
 
 
+PACES = "Milliseconds of an update, measured in turns"
+PACE_LEGEND = (
+    "Batch, loss and optimiser, on the same batches of the recipe: with CTC alone, with the transducers, and with the "
+    "consistency loss. Systems take turns, and of the times of a batch the least counts."
+)
+_PHASES = ("ctc", "joint", "consistency")
+
+
+def pace_rows(paces: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
+    """A row for each system: milliseconds of an update in each phase of its training."""
+    return [
+        [system, *(f"{1000 * own[phase]:.0f}" if phase in own else "-" for phase in _PHASES)]
+        for system, own in paces.items()
+    ]
+
+
+PACE_COLUMNS = ["system", "CTC alone", "joint", "with consistency"]
 PROBES = "Linear probes of frozen states: macro accuracy in %, means over seeds"
 
 
@@ -197,5 +215,8 @@ def text_of(summary: Mapping[str, Any]) -> str:
             parts.append(f"{LAYER_LEGEND}\n")
         if found.get("probes"):
             parts.append(table(probe_columns(found["probes"]), probe_rows(found["probes"]), title=PROBES))
+    if summary.get("paces"):
+        parts.append(table(PACE_COLUMNS, pace_rows(summary["paces"]), title=PACES))
+        parts.append(f"{PACE_LEGEND}\n")
     parts.append(f"command: {command_of(summary)}\nhardware: {'; '.join(summary['hardware']) or 'unknown'}\n")
     return "\n".join(parts)

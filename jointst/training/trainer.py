@@ -9,6 +9,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.callbacks import Callback
 
 from jointst.errors import DataError, EnvironmentFault
 from jointst.training.checkpoints import WholeFiles
@@ -31,7 +32,7 @@ def _precision(wanted: str, ngpu: int) -> str:
 
 
 def make_trainer(
-    log: Log,
+    log: Callback,
     *,
     ngpu: int,
     precision: str,
@@ -43,7 +44,7 @@ def make_trainer(
     """A trainer.
 
     Args:
-        log: writes losses and checkpoints.
+        log: is told of every update; a :class:`Log` writes losses and checkpoints.
         ngpu: GPUs; 0 for the CPU.
         precision: lightning's name, or auto.
         max_updates: updates to train for.
@@ -52,7 +53,7 @@ def make_trainer(
         accumulate: batches for each update.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="lightning", message=".*(num_workers|IterableDataset|isinstance).*")
+    warnings.filterwarnings("ignore", module="lightning", message=".*(num_workers|IterableDataset|isinstance|srun).*")
     return lightning.Trainer(
         accelerator="gpu" if ngpu > 0 else "cpu",
         devices=max(1, ngpu),

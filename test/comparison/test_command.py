@@ -17,7 +17,7 @@ from comparison.conftest import SYSTEMS
 
 from jointst.cli import main
 from jointst.comparison.grid import Grid
-from jointst.comparison.launch import run_array
+from jointst.comparison.launch import run_array, time_array
 from jointst.comparison.tables import text_of
 from jointst.stage import Context
 
@@ -118,12 +118,17 @@ def check_tables(summary: dict[str, Any]) -> None:
 
 
 def check_equal_time() -> None:
-    """From the clocks of what is trained; the system that gives the time is not trained twice."""
+    """By how long updates take; the system that gives the time is not trained twice."""
     options = ["--name", "toy", "--seeds", "0", "--controls", "updates", "time"]
     first = made("paired_seed0")
     assert main(["compare", *options, "--for", "1e-9"]) == 3, "the cell at equal time is left"
     budget = json.loads((EXP / "time.json").read_text())
     assert list(budget["updates"]) == ["joist"]
+    assert {name: list(pace) for name, pace in budget["paces"].items()} == {
+        "paired": ["ctc", "joint"],
+        "joist": ["ctc", "joint"],
+    }
+    assert time_array({}, EXP, {"timeout_min": 10}, cluster="local") == {}
     grid = Grid(**Grid.read("toy"))
     time_cells = [grid.cell("joist", 0, "time", budget["updates"]["joist"]), grid.cell("paired", 0, "time", None)]
     outcomes = run_array(time_cells, ["--nj", "1"], {"timeout_min": 10}, cluster="local")  # submitit's own processes
@@ -133,6 +138,7 @@ def check_equal_time() -> None:
     found = {cell["key"]: cell["updates"] for cell in again["cells"]}
     assert found == {"paired_seed0": 10, "joist_seed0_time": budget["updates"]["joist"]}
     assert made("paired_seed0") == first
+    assert "Milliseconds of an update" in (EXP / "summary.txt").read_text()
     assert "those of paired for 10 updates" in again["budget"]
 
 

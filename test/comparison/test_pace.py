@@ -1,51 +1,70 @@
-"""Equal training time: clocks of trainings, read and inverted."""
+"""Equal training time: from seconds of an update to numbers of updates."""
 
 from __future__ import annotations
 
-import json
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from jointst.comparison.pace import equal_time, read_curve, updates_within
-from jointst.errors import JointstError
+from jointst.comparison.pace import equal_time, training_seconds, updates_within
+from jointst.config import ConsistencyConfig, LossConfig
+from jointst.training.pace import Paces, phases
 
-# 100 quick updates, then 5 times slower ones.
-CURVE = [(0, 0.0), (100, 10.0), *((u, 10.0 + (u - 100) * 0.5) for u in range(110, 301, 10))]
-
-
-def test_a_log_is_read_without_its_broken_line(tmp_path: Path) -> None:
-    lines = [{"update": 1, "seconds": 0.5, "loss": 3}, {"update": 10, "seconds": 2}, {"update": 10, "seconds": 3.0}]
-    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"update": 2')
-    assert read_curve(tmp_path) == [(0, 0.0), (1, 0.5), (10, 2.0)]
-    assert read_curve(tmp_path / "absent") == [(0, 0.0)]
+BEST = LossConfig(ctc_only_updates=100, consistency=ConsistencyConfig(start_update=150, ramp_updates=10, weight=0.3))
+JOIST = dataclasses.replace(BEST, consistency=ConsistencyConfig(weight=0.0))
+PACE = {"ctc": 0.1, "joint": 0.5, "consistency": 1.0}
+PAIRED: Paces = {"paired": {"ctc": 0.1, "joint": 0.2}}
 
 
-@pytest.mark.parametrize(
-    ("seconds", "updates"), [(0.0, 1), (5.0, 50), (10.0, 100), (12.5, 105), (110.0, 300), (210.0, 500)]
-)
-def test_updates_follow_the_clock_and_then_the_last_pace(seconds: float, updates: int) -> None:
-    assert updates_within(CURVE, seconds) == updates
+def test_phases_of_a_loss() -> None:
+    assert list(phases(BEST).items()) == [("ctc", 0), ("joint", 100), ("consistency", 150)]
+    assert phases(JOIST) == {"ctc": 0, "joint": 100}
+    assert phases(dataclasses.replace(BEST, text=0.0)) == {"ctc": 0, "joint": 100}
+    assert phases(dataclasses.replace(BEST, ctc_only_updates=0)) == {"joint": 0, "consistency": 150}
 
 
-def test_an_empty_log_has_no_pace() -> None:
-    with pytest.raises(ValueError, match="without updates"):
-        updates_within([(0, 0.0)], 3.0)
+@pytest.mark.parametrize(("updates", "seconds"), [(50, 5.0), (100, 10.0), (120, 20.0), (150, 35.0), (160, 45.0)])
+def test_time_and_updates_are_inverse(updates: int, seconds: float) -> None:
+    assert training_seconds(phases(BEST), PACE, updates) == pytest.approx(seconds)
+    assert updates_within(phases(BEST), PACE, seconds) == updates
 
 
-def test_the_budget_is_the_median_and_stays(tmp_path: Path) -> None:
+def test_one_update_at_least() -> None:
+    assert updates_within(phases(BEST), PACE, 0.0) == 1
+
+
+def test_what_takes_hardly_longer_takes_equal_time(tmp_path: Path) -> None:
+    paces: Paces = {
+        "joist": {"ctc": 0.05, "joint": 0.2},  # 45 s
+        "best": {"ctc": 0.05, "joint": 0.2, "consistency": 0.21},  # 46.5 s
+        "soft_dtw": {"ctc": 0.05, "joint": 0.2, "consistency": 0.22},  # 48 s
+    }
+    losses = {name: JOIST if name == "joist" else BEST for name in paces}
+    budget = equal_time(tmp_path / "time.json", "joist", 300, losses, lambda names: paces)
+    assert budget.updates == {"soft_dtw": 286}
+
+
+def test_what_was_measured_stays_and_later_systems_are_put_in_its_terms(tmp_path: Path) -> None:
     path = tmp_path / "time.json"
-    paired = [[(0, 0.0), (100, 50.0)], [(0, 0.0), (100, 60.0)], [(0, 0.0), (100, 90.0)]]
-    joist = [[(0, 0.0), (100, 120.0)]]
-    first = equal_time(path, "paired", 100, {"paired": paired, "joist": joist})
-    assert (first.seconds, first.updates) == (60.0, {"joist": 50})
-    slower = [[(0, 0.0), (100, 240.0)]]
-    again = equal_time(path, "paired", 100, {"paired": slower, "joist": slower, "best": slower})
-    assert (again.seconds, again.updates) == (60.0, {"joist": 50, "best": 25})
-    anew = equal_time(path, "paired", 200, {"paired": [[(0, 0.0), (200, 100.0)]], "joist": joist})
-    assert (anew.seconds, anew.updates) == (100.0, {"joist": 83})
+    asked: list[Sequence[str]] = []
 
+    def measure(names: Sequence[str]) -> Paces:
+        asked.append(names)
+        slow = 2.0 ** (len(asked) - 1)  # the machine is busier each time
+        joint = {"paired": 0.1, "joist": 0.2, "best": 0.25}
+        return {name: {"ctc": 0.05 * slow, "joint": joint[name] * slow, "consistency": 0.3 * slow} for name in names}
 
-def test_no_clock_of_the_baseline(tmp_path: Path) -> None:
-    with pytest.raises(JointstError, match="no training of paired is finished"):
-        equal_time(tmp_path / "time.json", "paired", 100, {"paired": [], "joist": []})
+    first = equal_time(path, "joist", 300, {"paired": JOIST, "joist": JOIST}, measure)
+    assert (first.seconds, first.updates) == (pytest.approx(45.0), {"paired": 500})
+    again = equal_time(path, "joist", 300, {"paired": JOIST, "joist": JOIST, "best": BEST}, measure)
+    assert asked == [["joist", "paired"], ["joist", "best"]]
+    assert again.seconds == first.seconds
+    assert again.paces["best"]["consistency"] == pytest.approx(0.3)
+    assert again.updates == {"paired": 500, "best": 242}  # 5 s, 12.5 s, and 92 x 0.3 s of 45
+    equal_time(path, "joist", 300, {"joist": JOIST}, measure)
+    assert len(asked) == 2
+    anew = equal_time(path, "joist", 400, {"joist": JOIST}, measure)
+    assert asked[2] == ["joist"]
+    assert anew.updates == {}

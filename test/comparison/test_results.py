@@ -132,6 +132,11 @@ def _summary(recipe: str = "mini") -> dict[str, Any]:
     grid |= {"controls": list(BOTH), "baseline": "paired", "time_of": "paired", "overrides": ["--a.b", "1"]}
     return {
         "kind": "comparison",
+        "paces": {
+            "paired": {"ctc": 0.01, "joint": 0.1},
+            "joist": {"ctc": 0.01, "joint": 0.2},
+            "best": {"ctc": 0.01, "joint": 0.2, "consistency": 0.21},
+        },
         "name": "first",
         "recipe": recipe,
         "created": "2026-01-02T03:04:05+00:00",
