@@ -8,7 +8,8 @@ import pytest
 
 from jointst.config import CorpusConfig
 from jointst.data.corpora import festvox_ru
-from jointst.data.directory import DataDirectory
+from jointst.data.directory import DataDirectory, Segment
+from jointst.data.phone_times import read_phone_times
 from jointst.errors import ConfigError, DataError
 
 
@@ -43,6 +44,37 @@ def test_sets_share_no_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert sum(len(part) for part in sentences) == 50 == len(set.union(*sentences))
     (voice / "wav" / "ru_0042.wav").unlink()
     with pytest.raises(DataError, match=r"ru_0042\.wav: the recording is missing"):
+        festvox_ru.prepare(CorpusConfig(languages=("ru",)), Path("data"), nj=1)
+
+
+def test_sentences_are_cut_and_training_says_nothing_of_the_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    voice = Path("downloads/debian/festvox-ru") / festvox_ru.VOICE
+    for folder in ("etc", "wav", "lab"):
+        (voice / folder).mkdir(parents=True)
+    sentences = {"ru_0001": "Дома, нет.", "ru_0002": "Сам, дома.", "ru_0003": "Пусто, ц"}
+    (voice / "etc" / "txt.done.data").write_text("".join(f'( {k} "{v}" )\n' for k, v in sentences.items()))
+    labels = {"ru_0001": "d oo m a pau n ee t", "ru_0002": "s aa m pau d oo m a", "ru_0003": "p uu s t a pau c"}
+    for name, phones in labels.items():
+        (voice / "wav" / f"{name}.wav").touch()
+        lines = [f"{place + 1}.0 125 {phone}\n" for place, phone in enumerate(phones.split())]
+        (voice / "lab" / f"{name}.lab").write_text("#\n" + "".join(lines))
+    parts = {"дома нет": "train", "сам дома": "test", "пусто ц": "dev"}
+    monkeypatch.setattr(festvox_ru, "split_of", lambda lang, sentence: parts[sentence])
+    train, dev, test = (
+        DataDirectory.read(path) for path in festvox_ru.prepare(CorpusConfig(languages=("ru",)), Path("data"), nj=1)
+    )
+    assert test.text == {"nsh-ru_0002-0000-0350": "сам", "nsh-ru_0002-0350-0800": "дома"}
+    assert train.text == {"nsh-ru_0001-0450-0800": "нет"}  # "дома" is in the test
+    assert dev.text == {"nsh-ru_0003-0000-0700": "пусто ц"}  # the last phrase would be too short
+    assert test.segments["nsh-ru_0002-0350-0800"] == Segment("nsh-ru_0002", 3.5, 8.0)
+    times = read_phone_times(test.path)["nsh-ru_0002-0350-0800"]
+    assert [str(time) for time in times[:2]] == ["0.000:0.500:sil", "0.500:1.500:d"]
+    assert set(train.wav_scp) == {"nsh-ru_0001"}
+    (voice / "etc" / "txt.done.data").write_text('( ru_0001 "Wow" )')
+    with pytest.raises(DataError, match=r"ru_0001\.lab: does not fit 'wow': 'w' is not a letter"):
         festvox_ru.prepare(CorpusConfig(languages=("ru",)), Path("data"), nj=1)
 
 
