@@ -155,7 +155,8 @@ def test_layers_are_counted_from_both_ends() -> None:
 
 
 def test_every_setting_is_frozen_keyword_only_and_explained() -> None:
-    source = Path(jointst.config.__file__).read_text()
+    folder = Path(jointst.config.__file__).parent
+    source = "".join(path.read_text() for path in sorted(folder.glob("*.py")))
     seen: set[type] = set()
 
     def visit(cls: type) -> None:

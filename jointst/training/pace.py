@@ -43,11 +43,10 @@ def phases(loss: LossConfig) -> dict[Phase, int]:
 
 def _alone(loss: LossConfig, phase: Phase) -> LossConfig:
     """The loss as if all of the training were one phase."""
-    if phase == "ctc":
-        return dataclasses.replace(loss, ctc_only_updates=WARM + TIMED)
+    ctc_only = WARM + TIMED if phase == "ctc" else 0
     weight = loss.consistency.weight if phase == "consistency" else 0.0
-    on = dataclasses.replace(loss.consistency, weight=weight, start_update=0, ramp_updates=1)
-    return dataclasses.replace(loss, ctc_only_updates=0, consistency=on)
+    consistency = dataclasses.replace(loss.consistency, weight=weight, start_update=0, ramp_updates=1)
+    return dataclasses.replace(loss, ctc_only_updates=ctc_only, consistency=consistency)
 
 
 class _Clock(Callback):

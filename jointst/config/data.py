@@ -1,0 +1,119 @@
+"""Which sets are used for what, and stages 3 to 5: lexicon, features, tokenizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jointst.config.check import require
+from jointst.languages import LANGUAGES
+from jointst.units import Hertz, Milliseconds, samples_in
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which data directories play which part."""
+
+    root: str = "data"
+    """Folder of the data directories."""
+    train: tuple[str, ...] = ("mini_train",)
+    """Paired training sets."""
+    dev: tuple[str, ...] = ("mini_dev",)
+    """Paired development sets: model selection and tuning happen here only."""
+    test: tuple[str, ...] = ("mini_test", "mini_test_unheard")
+    """Paired test sets."""
+    unpaired: tuple[str, ...] = ("mini_unpaired",)
+    """Text-only training sets; may be empty."""
+    pseudo: tuple[str, ...] = ()
+    """Further paired training sets, whose transcripts a model wrote (``jointst pseudo_label``); symbol tables, feature
+    statistics and copies at other speeds come from ``train`` alone."""
+    text_only_languages: tuple[str, ...] = ()
+    """Languages without speech: their utterances in the paired training, pseudo and dev sets are left out of training,
+    their unpaired text stays. What their test sets then show was learnt from text and from other languages."""
+    max_tokens_per_second: float = 40.0
+    """A transcript with more labels for each second of audio than this is an error (a quarter less: a warning)."""
+
+    def __post_init__(self) -> None:
+        for key in ("train", "dev", "test"):
+            require(bool(getattr(self, key)), key, "is empty", "name at least one data directory")
+        for key in ("train", "pseudo"):
+            shared = set(getattr(self, key)) & (set(self.dev) | set(self.test))
+            require(not shared, key, f"also a dev or test set: {' '.join(sorted(shared))}")
+        both = set(self.train) & set(self.pseudo)
+        require(not both, "pseudo", f"also under train: {' '.join(sorted(both))}", "name each set once")
+        for code in self.text_only_languages:
+            require(code in LANGUAGES, "text_only_languages", f"{code!r} is unknown", f"known: {' '.join(LANGUAGES)}")
+        require(self.max_tokens_per_second > 0, "max_tokens_per_second", f"is {self.max_tokens_per_second}", "> 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LexiconConfig:
+    """Pronunciations."""
+
+    user_lexicon: str | None = None
+    """A Kaldi lexicon (word, then phones, by spaces) that takes precedence; {lang} in its path stands for the
+    language; without it, it holds for all."""
+    keep_length: bool = True
+    """Keep the length mark of long phones."""
+    keep_stress: bool = False
+    """Keep stress marks."""
+    keep_tone: bool = True
+    """Keep tone digits (Chinese)."""
+    word_boundary: bool = False
+    """Put the symbol | between words in phone strings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureConfig:
+    """Log-mel filter banks."""
+
+    sampling_rate: Hertz = 16000
+    """Audio is resampled to this rate."""
+    mel_bins: int = 80
+    """Filters."""
+    window: Milliseconds = 25.0
+    """Window length."""
+    hop: Milliseconds = 10.0
+    """Window shift."""
+    speed_perturbation: tuple[float, ...] = (1.0,)
+    """Training audio is added once at each of these speeds."""
+    cmvn: Literal["global", "none"] = "global"
+    """Mean and variance normalisation: statistics of the training set, or none."""
+    compress: bool = True
+    """Write compressed arks (8 bits a value)."""
+    max_failures: float = 0.0
+    """Share of utterances whose audio may be unreadable before the stage fails; each is named either way."""
+
+    def __post_init__(self) -> None:
+        require(self.sampling_rate > 0, "sampling_rate", f"is {self.sampling_rate}", "> 0")
+        require(self.mel_bins > 0, "mel_bins", f"is {self.mel_bins}", "> 0")
+        require(0 < self.hop <= self.window, "hop", f"is {self.hop} ms with a window of {self.window} ms")
+        require(bool(self.speed_perturbation), "speed_perturbation", "is empty", "[1.0] for none")
+        require(1.0 in self.speed_perturbation, "speed_perturbation", "lacks 1.0", "the plain audio is needed")
+        require(all(0.5 <= s <= 2.0 for s in self.speed_perturbation), "speed_perturbation", "outside 0.5 to 2")
+        require(0.0 <= self.max_failures < 1.0, "max_failures", f"is {self.max_failures}", "0 <= share < 1")
+
+    @property
+    def window_samples(self) -> int:
+        """Samples in a window."""
+        return samples_in(self.window / 1000, self.sampling_rate)
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples in a shift."""
+        return samples_in(self.hop / 1000, self.sampling_rate)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerConfig:
+    """Output labels."""
+
+    kind: Literal["char", "unigram", "bpe"] = "char"
+    """Characters, or sentencepiece word pieces of either kind."""
+    vocabulary_size: int = 500
+    """Pieces of a unigram or bpe model, the blank and the unknown piece included; ignored for char."""
+    text_input: Literal["phones", "pieces"] = "phones"
+    """What the text encoder reads; phonemes beat word pieces [JOIST]."""
+
+    def __post_init__(self) -> None:
+        require(self.vocabulary_size > 2, "vocabulary_size", f"is {self.vocabulary_size}", "at least 3")

@@ -1,0 +1,149 @@
+"""Stage 6: the optimisation; ``jointst lm``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from jointst.config.check import require
+from jointst.units import Seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchConfig:
+    """Bounds on a batch of one kind (paired speech, or text)."""
+
+    max_utterances: int = 16
+    """Utterances in a batch at most."""
+    max_positions: int = 40000
+    """Frames (speech) or phones (text) in a padded batch at most."""
+    max_lattice: int = 2_000_000
+    """Encoder positions times labels in a padded batch at most: what a transducer's memory follows."""
+
+    def __post_init__(self) -> None:
+        for key in ("max_utterances", "max_positions", "max_lattice"):
+            require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecAugmentConfig:
+    """SpecAugment (arXiv 1904.08779) without time warping."""
+
+    frequency_masks: int = 2
+    """Masks over mel bins."""
+    frequency_width: int = 15
+    """Widest frequency mask, in bins."""
+    time_masks: int = 2
+    """Masks over frames."""
+    time_share: float = 0.08
+    """Widest time mask as a share of the utterance."""
+
+    def __post_init__(self) -> None:
+        for key in ("frequency_masks", "frequency_width", "time_masks", "time_share"):
+            require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+        require(self.time_share < 1, "time_share", f"is {self.time_share}", "below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Optimisation."""
+
+    seed: int = 0
+    """Seed of weights, order, masks and dropout."""
+    max_updates: int = 3000
+    """Updates of the weights."""
+    max_time: Seconds | None = None
+    """Stop after this much training time, whichever comes first; for comparisons at equal time."""
+    speech_batch: BatchConfig = field(default_factory=BatchConfig)
+    """Bounds of a paired batch."""
+    text_batch: BatchConfig = field(default_factory=lambda: BatchConfig(max_utterances=8))
+    """Bounds of an unpaired text batch."""
+    paired_text_share: float = 0.5
+    """Share of the paired batch whose transcripts also go through the text branch ([JOIST] half and half)."""
+    sampling_temperature: float = 1.0
+    """A language with n utterances (or unpaired sentences) is drawn in proportion to n^(1/this): 1 is as the data are,
+    more evens the languages out."""
+    accumulate: int = 1
+    """Batches for each update."""
+    peak_rate: float = 2e-3
+    """Highest learning rate of AdamW."""
+    warmup_updates: int = 100
+    """Updates of linear warm-up."""
+    hold_share: float = 0.5
+    """Share of the updates at the peak rate; cosine decay to 1 % of it follows."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay."""
+    gradient_clip: float = 5.0
+    """Largest norm of the gradient."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """Arithmetic; auto is bf16-mixed on a GPU that has it, else 32-true."""
+    workers: int = 0
+    """Loader processes for each device."""
+    validate_every: int = 500
+    """Updates between validations on the dev sets, each followed by a checkpoint."""
+    keep_best: int = 3
+    """Checkpoints with the lowest dev loss that are kept and averaged for decoding."""
+    keep_all: bool = False
+    """Keep the weights of every validation, not of the best alone, for curves along the training."""
+    collapse_spread: float = 0.05
+    """Alarm: the spread of a shared layer's states over their norm must not fall below this."""
+    collapse_ratio: float = 0.97
+    """Alarm: while the consistency loss is on, speech must be nearer to its own text than to others by this factor."""
+    on_collapse: Literal["stop", "warn"] = "stop"
+    """What the alarms do."""
+    spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
+    """Masks over the features of training speech."""
+    dynamic_chunks: tuple[int, ...] = ()
+    """Chunk sizes in positions of which each batch draws one, for a model that streams at any of them; evaluation uses
+    model.chunk; empty for model.chunk alone."""
+
+    def __post_init__(self) -> None:
+        for key in ("max_updates", "accumulate", "peak_rate", "gradient_clip", "validate_every", "keep_best"):
+            require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+        require(self.sampling_temperature >= 1, "sampling_temperature", f"is {self.sampling_temperature}", "at least 1")
+        for key in ("warmup_updates", "weight_decay", "workers", "collapse_spread"):
+            require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+        for key in ("paired_text_share", "hold_share"):
+            require(0.0 <= getattr(self, key) <= 1.0, key, f"is {getattr(self, key)}", "0 to 1")
+        require(0 <= self.seed < 2**31, "seed", f"is {self.seed}", "0 to 2147483647")
+        require(self.max_time is None or self.max_time > 0, "max_time", f"is {self.max_time}", "> 0 seconds")
+        require(all(c > 0 for c in self.dynamic_chunks), "dynamic_chunks", f"is {list(self.dynamic_chunks)}", "> 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LmConfig:
+    """The neural language model over labels, trained on paired and unpaired text by ``jointst lm``."""
+
+    dim: int = 256
+    """Width of its embeddings and LSTM [ours]."""
+    dropout: float = 0.2
+    """Dropout on the LSTM's output."""
+    seed: int = 0
+    """Seed of weights, order and dropout."""
+    max_updates: int = 1500
+    """Updates of the weights."""
+    batch: BatchConfig = field(default_factory=lambda: BatchConfig(max_utterances=64))
+    """Bounds of a batch of sentences; max_positions counts labels."""
+    peak_rate: float = 2e-3
+    """Highest learning rate of AdamW."""
+    warmup_updates: int = 100
+    """Updates of linear warm-up."""
+    hold_share: float = 0.5
+    """Share of the updates at the peak rate; cosine decay to 1 % of it follows."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay."""
+    gradient_clip: float = 5.0
+    """Largest norm of the gradient."""
+    validate_every: int = 250
+    """Updates between validations on the text of the dev sets, each followed by a checkpoint."""
+    keep_best: int = 3
+    """Checkpoints with the lowest dev loss that are kept and averaged."""
+
+    def __post_init__(self) -> None:
+        for key in ("dim", "max_updates", "peak_rate", "gradient_clip", "validate_every", "keep_best"):
+            require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+        for key in ("warmup_updates", "weight_decay"):
+            require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+        require(0.0 <= self.dropout < 1.0, "dropout", f"is {self.dropout}", "0 <= dropout < 1")
+        require(0.0 <= self.hold_share <= 1.0, "hold_share", f"is {self.hold_share}", "0 to 1")
+        require(0 <= self.seed < 2**31, "seed", f"is {self.seed}", "0 to 2147483647")

@@ -1,0 +1,41 @@
+"""Seconds of an update: each phase of a training as if it were all of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from jointst.config import Config, ConsistencyConfig, LossConfig
+from jointst.load_config import to_yaml
+from jointst.models.objective import consistency_weight
+from jointst.stage import Context, write_atomically
+from jointst.training import pace
+from jointst.training.pace import TIMED, WARM, _alone, measure, phases
+
+LOSS = LossConfig(ctc_only_updates=2, consistency=ConsistencyConfig(start_update=3, ramp_updates=2, weight=0.3))
+
+
+def test_a_phase_alone_is_that_phase_from_its_first_update_on() -> None:
+    for phase in phases(LOSS):
+        alone = dataclasses.replace(Config(), loss=_alone(LOSS, phase)).loss
+        updates = range(WARM + TIMED)
+        assert all((update < alone.ctc_only_updates) == (phase == "ctc") for update in updates)
+        assert {consistency_weight(alone, update) for update in updates} == {0.3 if phase == "consistency" else 0.0}
+
+
+def test_trainings_are_timed_in_turns_and_left_as_they_are(toy: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = dataclasses.replace(toy.config, loss=LOSS)
+    write_atomically(toy.exp / "config.yaml", to_yaml(config))
+    before = {path: path.stat().st_mtime_ns for path in toy.exp.rglob("*")}
+    turns = []
+    timed = pace._turn
+    monkeypatch.setattr(pace, "TURNS", 2)
+    monkeypatch.setattr(
+        pace, "_turn", lambda context, phase: turns.append((context.name, phase)) or timed(context, phase)
+    )
+    found = measure({"a": toy, "b": toy})
+    assert {name: list(own) for name, own in found.items()} == dict.fromkeys("ab", ["ctc", "joint", "consistency"])
+    assert all(0 < seconds < 60 for own in found.values() for seconds in own.values())
+    assert turns == ["ctc", "joint", "consistency"] * 4
+    assert {path: path.stat().st_mtime_ns for path in toy.exp.rglob("*")} == before
