@@ -11,7 +11,7 @@ from jointst.load_config import to_yaml
 from jointst.models.objective import consistency_weight
 from jointst.stage import Context, write_atomically
 from jointst.training import pace
-from jointst.training.pace import TIMED, WARM, _alone, measure, phases
+from jointst.training.pace import TIMED, WARM, Phase, _alone, measure, phases
 
 LOSS = LossConfig(ctc_only_updates=2, consistency=ConsistencyConfig(start_update=3, ramp_updates=2, weight=0.3))
 
@@ -28,12 +28,15 @@ def test_trainings_are_timed_in_turns_and_left_as_they_are(toy: Context, monkeyp
     config = dataclasses.replace(toy.config, loss=LOSS)
     write_atomically(toy.exp / "config.yaml", to_yaml(config))
     before = {path: path.stat().st_mtime_ns for path in toy.exp.rglob("*")}
-    turns = []
+    turns: list[str] = []
     timed = pace._turn
+
+    def turn(context: Context, phase: Phase) -> list[float]:
+        turns.append(phase)
+        return timed(context, phase)
+
     monkeypatch.setattr(pace, "TURNS", 2)
-    monkeypatch.setattr(
-        pace, "_turn", lambda context, phase: turns.append((context.name, phase)) or timed(context, phase)
-    )
+    monkeypatch.setattr(pace, "_turn", turn)
     found = measure({"a": toy, "b": toy})
     assert {name: list(own) for name, own in found.items()} == dict.fromkeys("ab", ["ctc", "joint", "consistency"])
     assert all(0 < seconds < 60 for own in found.values() for seconds in own.values())
