@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,7 @@ def run(context: Context) -> Made:
         EnvironmentFault: sclite is demanded and not installed.
     """
     folder = context.exp / "score"
-    heard_speakers, heard_words = _training(context)
+    known = _training(context)
     sets: dict[str, Any] = {}
     texts, lines = [_preamble()], []
     for name in context.config.data.test:
@@ -51,16 +53,14 @@ def run(context: Context) -> Made:
         scored = {decoder: _score(context, directory, name, decoder) for decoder in DECODERS}
         record = {
             "utterances": len(directory.text),
-            "decoders": {
-                decoder: _record(items, directory, heard_speakers, heard_words) for decoder, items in scored.items()
-            },
+            "decoders": {decoder: _record(items, directory, known) for decoder, items in scored.items()},
             "speed": _speed(context.exp / "decode" / name / "timing.json"),
         }
         record["sclite"] = _sclite(context, scored, folder / "sclite" / name)
         sets[name] = record
         texts.append(set_text(name, record))
         for decoder, items in scored.items():
-            lines += [_utterance_line(name, decoder, item, directory, heard_speakers, heard_words) for item in items]
+            lines += [_utterance_line(name, decoder, item, directory, known) for item in items]
     result = {"normaliser": SCORING, "sets": sets}
     text = "\n".join(texts)
     write_atomically(folder / "utterances.jsonl", "".join(lines))
@@ -78,18 +78,33 @@ def _preamble() -> str:
     )
 
 
-def _training(context: Context) -> tuple[set[str], dict[str, set[str]]]:
-    """Speakers and words (by language) of the paired training sets."""
-    speakers: set[str] = set()
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What training had: speakers heard, and by language the words heard and those of the unpaired text."""
+
+    speakers: set[str]
+    heard: dict[str, set[str]]
+    read: dict[str, set[str]]
+
+
+def _training(context: Context) -> _Known:
+    data = context.config.data
+    paired, unpaired = (
+        [DataDirectory.read(context.data / name) for name in names] for names in (data.train, data.unpaired)
+    )
+    speakers = {speaker for directory in paired for speaker in directory.utt2spk.values()}
+    return _Known(speakers=speakers, heard=_words(paired), read=_words(unpaired))
+
+
+def _words(directories: Sequence[DataDirectory]) -> dict[str, set[str]]:
+    """Words by language."""
     words: dict[str, set[str]] = {}
-    for name in context.config.data.train:
-        directory = DataDirectory.read(context.data / name)
-        speakers |= set(directory.utt2spk.values())
+    for directory in directories:
         for utterance, text in directory.text.items():
             lang = _language_of(directory, utterance)
             text = for_scoring(text, lang)
             words.setdefault(lang, set()).update(text.split() if language(lang).has_spaces else segment(lang, text))
-    return speakers, words
+    return words
 
 
 def _language_of(directory: DataDirectory, utterance: str) -> str:
@@ -110,13 +125,12 @@ def _score(context: Context, directory: DataDirectory, name: str, decoder: str) 
     )
 
 
-def _record(
-    scored: list[Scored], directory: DataDirectory, heard_speakers: set[str], heard_words: dict[str, set[str]]
-) -> dict[str, Any]:
+def _record(scored: list[Scored], directory: DataDirectory, known: _Known) -> dict[str, Any]:
     """Everything about one decoder on one set, for JSON."""
-    voices: dict[str, Summary] = by_voice(scored, directory.utt2spk, heard_speakers) if heard_speakers else {}
-    unheard = recall_of_unheard(scored, heard_words)
+    voices: dict[str, Summary] = by_voice(scored, directory.utt2spk, known.speakers) if known.speakers else {}
+    unheard = recall_of_unheard(scored, known.heard)
     recognised, occurrences = (sum(pair[i] for pair in unheard.values()) for i in (0, 1))
+    read = recall_of_unheard(scored, known.heard, known.read)
     return {
         **summarise(scored).as_dict(),
         "missing": [item.utterance for item in scored if item.missing],
@@ -126,6 +140,11 @@ def _record(
             "recognised": recognised,
             "occurrences": occurrences,
             "recall": recognised / occurrences if occurrences else None,
+            "in_unpaired_text": {
+                key: sum(pair[i] for pair in read.values()) for i, key in enumerate(("recognised", "occurrences"))
+            }
+            if known.read
+            else None,
             "languages": {lang: {"recognised": pair[0], "occurrences": pair[1]} for lang, pair in unheard.items()},
         },
     }
@@ -171,17 +190,16 @@ def _utterance_line(
     decoder: str,
     item: Scored,
     directory: DataDirectory,
-    heard_speakers: set[str],
-    heard_words: dict[str, set[str]],
+    known: _Known,
 ) -> str:
     speaker = directory.utt2spk.get(item.utterance)
-    recognised, occurrences = recall_of_unheard([item], heard_words).get(item.lang, (0, 0))
+    recognised, occurrences = recall_of_unheard([item], known.heard).get(item.lang, (0, 0))
     record = {
         "set": name,
         "decoder": decoder,
         "utterance": item.utterance,
         "language": item.lang,
-        "voice": None if speaker is None or not heard_speakers else ("unseen", "seen")[speaker in heard_speakers],
+        "voice": None if speaker is None or not known.speakers else ("unseen", "seen")[speaker in known.speakers],
         "reference": item.reference,
         "hypothesis": item.hypothesis,
         "missing": item.missing,
@@ -241,6 +259,9 @@ def _remarks(record: dict[str, Any]) -> list[str]:
         unheard = result["unheard_words"]
         if unheard["occurrences"]:
             share = f"{unheard['recognised']} of {unheard['occurrences']}"
+            read = unheard["in_unpaired_text"]
+            if read is not None:
+                share += f"; of those in unpaired text {read['recognised']} of {read['occurrences']}"
             lines.append(f"{label}: recall of words never heard in training {percent(unheard['recall'])} % ({share})")
         if record["speed"]:
             lines.append(f"{label}: RTFx {record['speed'][f'rtfx_{decoder}']:.0f} (seconds of audio a second)")

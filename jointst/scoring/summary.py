@@ -83,7 +83,11 @@ def by_voice(scored: Iterable[Scored], speakers: Mapping[str, str], heard: Colle
     return {name: summarise(groups[name]) for name in ("seen", "unseen") if name in groups}
 
 
-def recall_of_unheard(scored: Iterable[Scored], heard: Mapping[str, Collection[str]]) -> dict[str, tuple[int, int]]:
+def recall_of_unheard(
+    scored: Iterable[Scored],
+    heard: Mapping[str, Collection[str]],
+    among: Mapping[str, Collection[str]] | None = None,
+) -> dict[str, tuple[int, int]]:
     """How many of the words that no paired training text holds were recognised.
 
     An occurrence counts as recognised if it is a hit of the alignment: the word, at its place.
@@ -91,6 +95,7 @@ def recall_of_unheard(scored: Iterable[Scored], heard: Mapping[str, Collection[s
     Args:
         scored: utterances.
         heard: language to the words of its paired training text; a language without any is left out.
+        among: language to the words that count, those of its unpaired text, say; by default all.
 
     Returns:
         Language to (recognised, occurrences).
@@ -101,9 +106,10 @@ def recall_of_unheard(scored: Iterable[Scored], heard: Mapping[str, Collection[s
         if known is None:
             continue
         recognised, occurrences = found.get(item.lang, (0, 0))
-        unheard = [word for word in item.reference if word not in known]
+        counted = None if among is None else among.get(item.lang, ())
+        unheard = [word for word in item.reference if word not in known and (counted is None or word in counted)]
         if unheard:
-            pairs = align(item.reference, item.hypothesis)
-            recognised += sum(operation == "hit" and word not in known for operation, word, _ in pairs)
+            pairs, wanted = align(item.reference, item.hypothesis), set(unheard)
+            recognised += sum(operation == "hit" and word in wanted for operation, word, _ in pairs)
         found[item.lang] = (recognised, occurrences + len(unheard))
     return found

@@ -34,8 +34,8 @@ def directory(path: Path, text: dict[str, str]) -> None:
     ).write(path)
 
 
-def context(sclite: Any = "no") -> Context:
-    data = DataConfig(train=("t_train",), dev=("t_dev",), test=("t_test",), unpaired=())
+def context(sclite: Any = "no", unpaired: tuple[str, ...] = ()) -> Context:
+    data = DataConfig(train=("t_train",), dev=("t_dev",), test=("t_test",), unpaired=unpaired)
     return Context(config=Config(data=data, scoring=ScoringConfig(sclite=sclite)), name="toy")
 
 
@@ -88,6 +88,18 @@ def test_voices_unheard_words_and_speed(experiment: Path) -> None:
     assert result["decoders"]["streaming"]["unheard_words"]["languages"]["en"]["recognised"] == 0
     assert result["speed"]["rtfx_streaming"] == 5.0
     assert result["speed"]["rtfx_full_context"] == 2.5
+
+
+def test_words_of_the_unpaired_text_are_counted_apart(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(context())
+    assert "of those in unpaired text" not in capsys.readouterr().out
+    directory(Path("data/t_unpaired"), {"en_x-1": "A window opens."})
+    run(context(unpaired=("t_unpaired",)))
+    decoders = scores(experiment)["sets"]["t_test"]["decoders"]
+    found = {name: decoders[name]["unheard_words"]["in_unpaired_text"] for name in ("streaming", "full_context")}
+    assert found["full_context"] == {"recognised": 1, "occurrences": 1}, "window; the Chinese ones are not in it"
+    assert found["streaming"] == {"recognised": 0, "occurrences": 1}
+    assert "; of those in unpaired text 1 of 1)" in capsys.readouterr().out
 
 
 def test_each_utterance_is_written_with_its_counts(experiment: Path) -> None:

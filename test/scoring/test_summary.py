@@ -55,4 +55,7 @@ def test_recall_counts_occurrences_recognised_in_place() -> None:
         scored("u3", "en", "the door", "gate door"),
         scored("u4", "ru", "дом", "дом"),
     ]
-    assert recall_of_unheard(items, {"en": {"open", "the", "door"}}) == {"en": (2, 3)}
+    heard = {"en": {"open", "the", "door"}}
+    assert recall_of_unheard(items, heard) == {"en": (2, 3)}
+    assert recall_of_unheard(items, heard, {"en": {"gate", "the"}}) == {"en": (2, 3)}
+    assert recall_of_unheard(items, heard, {"en": {"the"}}) == {"en": (0, 0)}
