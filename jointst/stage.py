@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from jointst.config import Config
 
@@ -62,6 +62,10 @@ class Context:
         return [*self.paired_sets, *self.config.data.unpaired]
 
 
+_NO_EFFECT: dict[str, Any] = {"on_collapse": "stop"}
+"""Settings of training that change nothing of what a stage makes once it is finished."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Made:
     """What a stage made, for its closing line."""
@@ -108,8 +112,11 @@ class Stage:
         return folder / ".stages" / f"{place}{self.name}.json"
 
     def digest(self, context: Context) -> str:
-        """A hash of the settings this stage depends on."""
-        settings = {name: dataclasses.asdict(getattr(context.config, name)) for name in self.sections}
+        """A hash of the settings this stage depends on, without those that change nothing of what it makes."""
+        config = dataclasses.replace(
+            context.config, training=dataclasses.replace(context.config.training, **_NO_EFFECT)
+        )
+        settings = {name: dataclasses.asdict(getattr(config, name)) for name in self.sections}
         return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
     def reason_to_run(self, context: Context) -> str:

@@ -74,6 +74,18 @@ def test_what_makes_a_stage_run_again(stage: Stage, context: Context) -> None:
     assert "in is missing" in stage.reason_to_run(context)
 
 
+def test_what_to_do_about_a_collapse_changes_nothing_of_what_was_made(stage: Stage, context: Context) -> None:
+    trains = replace(stage, sections=("training",))
+    trains.run(context)
+    training = context.config.training
+    warned, another = (
+        replace(context, config=replace(context.config, training=changed))
+        for changed in (replace(training, on_collapse="warn"), replace(training, seed=7))
+    )
+    assert trains.reason_to_run(warned) == ""
+    assert trains.reason_to_run(another) == "settings changed (training)"
+
+
 def test_an_input_changed_amid_the_work_makes_the_stage_run_again(
     stage: Stage, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
