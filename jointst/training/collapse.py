@@ -7,9 +7,12 @@ B batch, N positions, D features.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from jointst.data.batch import TextBatch
 from jointst.errors import CollapseError
 from jointst.losses.consistency import ConsistencyLoss
 from jointst.models.joint import Encoded
@@ -34,24 +37,40 @@ def spreads(encoded: Encoded) -> list[float]:
     return [spread(states, encoded.lengths) for states in encoded.states]
 
 
-def true_to_mismatched(speech: Encoded, transcripts: Encoded) -> list[float]:
+def other_texts(texts: TextBatch) -> list[tuple[int, int]]:
+    """Each text of a batch with the next one that says something else; without those that have none.
+
+    A sentence may be read by several speakers and at several speeds, so that a batch holds it more than once.
+    """
+    lengths = texts.label_lengths.tolist()
+    said = [tuple(labels[:length]) for labels, length in zip(texts.labels.tolist(), lengths, strict=True)]
+    found = []
+    for own in range(len(said)):
+        others = (*range(own + 1, len(said)), *range(own))
+        other = next((place for place in others if said[place] != said[own]), None)
+        found += [] if other is None else [(own, other)]
+    return found
+
+
+def true_to_mismatched(speech: Encoded, transcripts: Encoded, pairs: Sequence[tuple[int, int]]) -> list[float]:
     """How far speech is from its own text over how far it is from another utterance's, for each shared layer.
 
     Well under 1 when states carry what was said; near 1 when the loss was won by making all texts alike.
 
     Args:
         speech: states of paired utterances.
-        transcripts: states of the transcripts of the first of them, at least 2.
+        transcripts: states of the transcripts of the first of them.
+        pairs: utterances, each with another one whose text is another; at least one.
     """
-    own, text_lengths = transcripts.states, transcripts.lengths
-    others = [states.roll(1, dims=0) for states in own]
-    shared = len(text_lengths)
-    lengths = speech.lengths[:shared]
-    spoken = [states[:shared] for states in speech.states]
+    own, other = (list(places) for places in zip(*pairs))
+    lengths = speech.lengths[own]
+    spoken = [states[own] for states in speech.states]
     compare = ConsistencyLoss()
     with torch.no_grad():
-        true = compare(spoken, own, lengths, text_lengths).layers
-        mismatched = compare(spoken, others, lengths, text_lengths.roll(1)).layers
+        true, mismatched = (
+            compare(spoken, [states[text] for states in transcripts.states], lengths, transcripts.lengths[text]).layers
+            for text in (own, other)
+        )
     return [float(true[layer] / mismatched[layer].clamp_min(1e-20)) for layer in true]
 
 

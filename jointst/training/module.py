@@ -12,12 +12,12 @@ from torch import Tensor
 
 from jointst.config import Config
 from jointst.data.augmentation import spec_augment
-from jointst.data.batch import JointBatch, PairedBatch
+from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.errors import CollapseError
 from jointst.losses.transducer import transducer_loss
 from jointst.models.joint import JointModel
 from jointst.models.objective import JointLoss, joint_loss
-from jointst.training.collapse import check_ratios, check_spreads, spreads, true_to_mismatched
+from jointst.training.collapse import check_ratios, check_spreads, other_texts, spreads, true_to_mismatched
 from jointst.training.log import Logged
 from jointst.training.schedule import optimisation
 
@@ -59,7 +59,7 @@ class JointModule(Logged):
         self.latest = {"loss": float(loss.total.detach())}
         self.latest.update({name: float(part.detach()) for name, part in loss.parts.items()})
         if (self.global_step + 1) % WATCH_EVERY == 0 and loss.speech is not None:
-            self._watch(loss)
+            self._watch(loss, batch.transcripts)
         return loss.total
 
     @contextmanager
@@ -97,15 +97,16 @@ class JointModule(Logged):
             "lower training.peak_rate or training.gradient_clip (either starts anew), then run again"
         )
 
-    def _watch(self, loss: JointLoss) -> None:
+    def _watch(self, loss: JointLoss, texts: TextBatch | None) -> None:
         """Log how alike the states are, and raise the alarms that are armed."""
         assert loss.speech is not None
         config, update, names = self.config.training, self.global_step, self.model.layer_names
         values = spreads(loss.speech)
         self.latest.update({f"spread/layer{i}": value for i, value in enumerate(values)})
         ratios = None
-        if loss.transcripts is not None and len(loss.transcripts.lengths) >= 2:
-            ratios = true_to_mismatched(loss.speech, loss.transcripts)
+        pairs = [] if texts is None or loss.transcripts is None else other_texts(texts)
+        if pairs and loss.transcripts is not None:
+            ratios = true_to_mismatched(loss.speech, loss.transcripts, pairs)
             self.latest.update({f"ratio/layer{i}": value for i, value in enumerate(ratios)})
         try:
             if update >= self.config.loss.ctc_only_updates + GRACE:
