@@ -25,6 +25,8 @@ WATCH_EVERY = 50
 """Updates between looks at the states for a collapse."""
 GRACE = 200
 """Updates that the transducer, and then the consistency loss, may train before its alarm is armed."""
+LOOKS = 3
+"""The alarm on ratios takes the least of so many looks: two transcripts of a batch may differ in a single word."""
 
 
 class JointModule(Logged):
@@ -40,6 +42,7 @@ class JointModule(Logged):
         self.model = model
         self.config = config
         self.latest = {}
+        self._ratios: list[list[float]] = []
 
     def training_step(self, batch: JointBatch, batch_idx: int) -> Tensor:
         """The loss of one batch.
@@ -113,7 +116,10 @@ class JointModule(Logged):
                 check_spreads(values, names, config.collapse_spread, update)
             on = loss.consistency_weight > 0 and update >= self.config.loss.consistency.start_update + GRACE
             if ratios is not None and on:
-                check_ratios(ratios, names, config.collapse_ratio, update)
+                self._ratios = [*self._ratios, ratios][-LOOKS:]
+                least = [min(layer) for layer in zip(*self._ratios)]
+                if len(self._ratios) == LOOKS:
+                    check_ratios(least, names, config.collapse_ratio, update)
         except CollapseError as error:
             if config.on_collapse == "stop":
                 raise

@@ -276,6 +276,23 @@ def test_a_loss_that_is_not_finite_names_the_utterances(context: Context) -> Non
         run(context)
 
 
+def test_the_alarm_on_ratios_waits_for_more_than_one_look(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch whose transcripts are nearly the same is no collapse; batch after batch it is one."""
+    looks = iter([0.99, 0.99, 0.5, 0.99, 0.98, 0.99])
+    monkeypatch.setattr("jointst.training.module.WATCH_EVERY", 1)
+    monkeypatch.setattr("jointst.training.module.GRACE", 0)
+    monkeypatch.setattr(
+        "jointst.training.module.true_to_mismatched", lambda speech, *_: [next(looks)] * len(speech.states)
+    )
+    consistency = ConsistencyConfig(start_update=2, ramp_updates=1)
+    early = dataclasses.replace(context.config, loss=LossConfig(ctc_only_updates=2, consistency=consistency))
+    early = dataclasses.replace(early, training=dataclasses.replace(early.training, collapse_spread=0.0))
+    with pytest.raises(CollapseError, match="ratios: streaming 1 0.980") as caught:
+        run(changed(dataclasses.replace(context, config=early), max_updates=20, validate_every=20))
+    assert "update 7" in str(caught.value), "two updates of CTC alone, then the sixth look"
+    assert next(looks, None) is None
+
+
 def test_collapse_raises_the_alarm_and_can_be_a_warning(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
     """Consistency alone, far too strong, makes all states alike: the collapse that the design saw."""
     loss = LossConfig(
