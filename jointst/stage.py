@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from jointst.config import Config
+from jointst.config import Config, TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +62,8 @@ class Context:
         return [*self.paired_sets, *self.config.data.unpaired]
 
 
-_NO_EFFECT: dict[str, Any] = {"on_collapse": "stop"}
-"""Settings of training that change nothing of what a stage makes once it is finished."""
+_NO_EFFECT: dict[str, Any] = {"on_collapse": TrainingConfig.on_collapse}
+"""Settings of training that change nothing of what a stage makes once it is finished, with their defaults."""
 
 
 @dataclass(frozen=True, kw_only=True)

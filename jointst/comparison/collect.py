@@ -86,13 +86,13 @@ def read_cell(cell: Cell) -> CellScores:
         }
         path = folder / "versions.json"
         versions = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError) as error:
+        path = folder / "log.jsonl"
+        end = read_log(path)[-1]
+        updates, seconds = int(end["update"]), float(end["seconds"])
+    except (OSError, ValueError, LookupError) as error:
         fix = f"jointst score --force {' '.join(cell.arguments)}"
         raise DataError(f"is missing or damaged: {error!r}", path=path, fix=fix) from None
-    end: dict[str, Any] = next(reversed(read_log(folder / "log.jsonl")), {})
-    return CellScores(
-        lines=lines, rtfx=rtfx, updates=end.get("update", 0), seconds=end.get("seconds", 0.0), versions=versions
-    )
+    return CellScores(lines=lines, rtfx=rtfx, updates=updates, seconds=seconds, versions=versions)
 
 
 def _line(record: dict[str, Any]) -> Line:

@@ -100,11 +100,7 @@ def measure(contexts: Mapping[str, Context]) -> Paces:
         EnvironmentFault: there is no GPU, and one is asked for.
     """
     set_threads(None)
-    runs = [
-        (name, context, phase)
-        for name, context in contexts.items()
-        for phase in phases(load_trained(context).config.loss)
-    ]
+    runs = [(name, context, phase) for name, context in contexts.items() for phase in phases(context.config.loss)]
     least: dict[tuple[str, Phase], list[Seconds]] = {}
     bar: tqdm[None] = progress(total=TURNS * len(runs), desc="pace", unit="turn")
     with bar:

@@ -15,7 +15,6 @@ from jointst.training.pace import Paces, phases
 BEST = LossConfig(ctc_only_updates=100, consistency=ConsistencyConfig(start_update=150, ramp_updates=10, weight=0.3))
 JOIST = dataclasses.replace(BEST, consistency=ConsistencyConfig(weight=0.0))
 PACE = {"ctc": 0.1, "joint": 0.5, "consistency": 1.0}
-PAIRED: Paces = {"paired": {"ctc": 0.1, "joint": 0.2}}
 
 
 def test_phases_of_a_loss() -> None:

@@ -14,6 +14,13 @@ def random_lattice(batch: int, frames: int, labels: int) -> tuple[torch.Tensor, 
     return log_probs[..., 0], log_probs[:, :, :-1, 1]
 
 
+@pytest.fixture(params=[_by_numba, _by_torchaudio])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the CPU as there, and as on a GPU: tests have none."""
+    monkeypatch.setattr("jointst.ops.transducer._by_numba", request.param)
+
+
+@pytest.mark.usefixtures("both_ways")
 def test_value_and_gradient_equal_enumeration_on_ragged_lengths() -> None:
     torch.manual_seed(0)
     blank, label = random_lattice(4, 4, 3)
@@ -35,6 +42,7 @@ def test_value_and_gradient_equal_enumeration_on_ragged_lengths() -> None:
         assert torch.allclose(ours.grad.double(), reference.grad, atol=1e-5)
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_equals_torchaudios_full_lattice() -> None:
     torch.manual_seed(1)
     batch, frames, labels, vocabulary = 3, 12, 5, 9
@@ -53,6 +61,7 @@ def test_equals_torchaudios_full_lattice() -> None:
     assert torch.allclose(ours.grad, full.grad, atol=1e-4)
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_more_labels_than_frames_and_no_label_at_all() -> None:
     blank, label = random_lattice(2, 2, 5)
     losses = lattice_loss(blank.float(), label.float(), torch.tensor([2, 1]), torch.tensor([5, 0]))
@@ -60,6 +69,7 @@ def test_more_labels_than_frames_and_no_label_at_all() -> None:
     assert losses[1].item() == pytest.approx(-blank[1, 0, 0].item(), rel=1e-5)
 
 
+@pytest.mark.usefixtures("both_ways")
 @pytest.mark.parametrize("width", [0, 3])
 def test_a_batch_without_labels(width: int) -> None:
     blank, label = random_lattice(2, 4, width)
@@ -99,6 +109,7 @@ def test_what_is_not_a_number_and_what_cannot_be_comes_out() -> None:
     assert losses[1] == torch.inf
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_fastemit_scales_the_label_gradient_alone() -> None:
     blank, label = (part.float() for part in random_lattice(2, 5, 3))
     lengths = torch.tensor([5, 4]), torch.tensor([3, 1])
@@ -121,6 +132,7 @@ def test_refuses_lengths_that_do_not_fit() -> None:
         lattice_loss(blank, label[:, :, :-1], torch.tensor([4, 4]), torch.tensor([3, 1]))
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_padding_is_never_looked_at() -> None:
     torch.manual_seed(2)
     clean = [part.float() for part in random_lattice(3, 6, 4)]
@@ -139,6 +151,7 @@ def test_padding_is_never_looked_at() -> None:
         assert torch.equal(a, b)
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_reductions() -> None:
     blank, label = (part.float() for part in random_lattice(3, 5, 3))
     arguments = blank, label, torch.tensor([5, 4, 1]), torch.tensor([3, 0, 2])
@@ -154,6 +167,7 @@ def test_recursion_equals_enumeration() -> None:
     torch.testing.assert_close(loss_by_recursion(blank[0], label[0]), loss_by_enumeration(blank[0], label[0]))
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_the_gradient_of_a_large_loss_keeps_its_digits() -> None:
     torch.manual_seed(4)
     blank, label = (part - 8 for part in random_lattice(1, 60, 20))  # a loss of some 700

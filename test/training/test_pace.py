@@ -37,7 +37,8 @@ def test_trainings_are_timed_in_turns_and_left_as_they_are(toy: Context, monkeyp
 
     monkeypatch.setattr(pace, "TURNS", 2)
     monkeypatch.setattr(pace, "_turn", turn)
-    found = measure({"a": toy, "b": toy})
+    context = dataclasses.replace(toy, config=config)
+    found = measure({"a": context, "b": context})
     assert {name: list(own) for name, own in found.items()} == dict.fromkeys("ab", ["ctc", "joint", "consistency"])
     assert all(0 < seconds < 60 for own in found.values() for seconds in own.values())
     assert turns == ["ctc", "joint", "consistency"] * 4
