@@ -140,6 +140,10 @@ class CorpusConfig:
     """Folder for downloaded archives."""
     unpaired_sentences: int = 5000
     """At most this many unpaired sentences per language from a text source."""
+    longest_phrase: int | None = None
+    """Unpaired sentences with more characters are cut after commas, semicolons, colons and before dashes, into parts
+    as long as this allows; parts without such a place stay as long as they are. None: sentences stay whole. A
+    transducer's work grows with the square of a sentence: text should be as long as what is spoken."""
     text_files: tuple[str, ...] = ()
     """For the source text_files: plain or gzip files, one sentence a line; {lang} in a path stands for the language;
     a path without it needs a single language; * and ** match many files."""
@@ -165,6 +169,12 @@ class CorpusConfig:
     def __post_init__(self) -> None:
         require(bool(self.languages), "languages", "is empty", "name at least one language")
         require(self.unpaired_sentences > 0, "unpaired_sentences", f"is {self.unpaired_sentences}", "at least 1")
+        require(
+            self.longest_phrase is None or self.longest_phrase > 0,
+            "longest_phrase",
+            f"is {self.longest_phrase}",
+            "at least 1, or null",
+        )
         require(self.longest_sentence > 0, "longest_sentence", f"is {self.longest_sentence}", "at least 1")
         for path in self.text_files:
             require(

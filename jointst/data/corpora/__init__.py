@@ -131,7 +131,7 @@ def _digest(name: str, module: ModuleType, config: CorpusConfig, data: Path) -> 
     if name in TEXT_SOURCES:
         parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in held_out(data)]
     else:
-        del settings["unpaired_sentences"]
+        del settings["unpaired_sentences"], settings["longest_phrase"]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

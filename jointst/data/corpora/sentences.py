@@ -34,6 +34,7 @@ REPORT = "left_out.tsv"
 """File in the data directory with the counts of :class:`Selection`."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])(?<!\b\w\.)\s+|(?<=[。！？।])\s*")
+_PHRASE_END = re.compile(r"(?<=[,;:،؛])\s+|(?<=[，；：、])\s*|\s+(?=[–—-]\s)")
 _ENDS = tuple(".!?。！？।؟")
 # A comma, dashes, quotes, apostrophes and the end are all that a sentence may hold beside words.
 _SYMBOL = re.compile(r"[^\w\s,;:'’\"“”„«»「」、，；：\-–.!?。！？।।؟،؛\u0300-\u036f\u0900-\u0963\u064b-\u0652]|[\d_]")
@@ -78,12 +79,35 @@ def split_sentences(text: str) -> list[str]:
     return [part for part in _SENTENCE_END.split(" ".join(text.split())) if part.endswith(_ENDS)]
 
 
-def select_readable(written: Iterable[str], lang: str) -> Selection:
-    """Normalise those sentences that can be read aloud as they stand and are neither fragments nor too long."""
+def cut_phrases(sentence: str, longest: int | None) -> list[str]:
+    """A written sentence in parts of at most ``longest`` characters, as far as its punctuation allows.
+
+    It is cut after commas, semicolons and colons and before dashes; a part between two such places that is longer than
+    ``longest`` stays whole. None leaves the sentence as it is.
+    """
+    if longest is None or len(sentence) <= longest:
+        return [sentence]
+    places = [match.end() for match in _PHRASE_END.finditer(sentence)]
+    phrases: list[str] = []
+    begun = end = 0
+    for place in [*places, len(sentence)]:
+        if place - begun > longest and end > begun:
+            phrases.append(sentence[begun:end].strip())
+            begun = end
+        end = place
+    phrases.append(sentence[begun:].strip())
+    return phrases
+
+
+def select_readable(written: Iterable[str], lang: str, longest_phrase: int | None = None) -> Selection:
+    """Normalise those sentences that can be read aloud as they stand and are neither fragments nor too long.
+
+    Sentences over ``longest_phrase`` characters are cut first, as :func:`cut_phrases` does.
+    """
     from jointst.text.normalise import normalise
 
     chosen = Selection(lang)
-    for sentence in written:
+    for sentence in (phrase for whole in written for phrase in cut_phrases(whole, longest_phrase)):
         if not is_readable(sentence, lang):
             chosen.left_out["script"] += 1
             continue
@@ -184,6 +208,7 @@ class _Task(NamedTuple):
     read: Callable[[Path, str], Iterable[str]]
     lang: str
     folders: tuple[Path, ...]
+    longest_phrase: int | None
 
 
 def prepare_packages(
@@ -217,7 +242,10 @@ def prepare_packages(
         print(f"{name}: no text in {' '.join(absent)}", flush=True)
     needed = {lang: packages[lang] for lang in sorted({*languages, "en"})}
     unpacked = fetch(sorted({package for names in needed.values() for package in names}), Path(config.downloads))
-    tasks = [_Task(read, lang, tuple(unpacked[package] for package in names)) for lang, names in needed.items()]
+    tasks = [
+        _Task(read, lang, tuple(unpacked[package] for package in names), config.longest_phrase)
+        for lang, names in needed.items()
+    ]
     found = run_jobs(_select, tasks, nj, desc=name, unit="language")
     selections = {selection.lang: selection for selection in found}
     return write_set(name, selections, data, languages, config.unpaired_sentences)
@@ -228,4 +256,4 @@ def _select(task: _Task) -> Selection:
     if not written:
         fix = "remove this folder, then run stage 1 again"
         raise DataError(f"holds no sentence in {task.lang}", path=task.folders[0], fix=fix)
-    return select_readable(written, task.lang)
+    return select_readable(written, task.lang, task.longest_phrase)

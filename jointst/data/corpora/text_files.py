@@ -6,7 +6,8 @@
 Left out, and counted by reason in ``left_out.tsv``: what is not in the language's script (``script``; Latin names
 among other writing are kept), empty lines and those longer than ``corpus.longest_sentence`` (``length``), what equals
 an English sentence where English is among the languages, what occurs in a development or test set, duplicates, and
-what is over ``corpus.unpaired_sentences``.
+what is over ``corpus.unpaired_sentences``. Lines longer than ``corpus.longest_phrase`` are cut at their punctuation
+first, and counted as the parts that they give.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from jointst.config import CorpusConfig
-from jointst.data.corpora.sentences import Selection, write_set
+from jointst.data.corpora.sentences import Selection, cut_phrases, write_set
 from jointst.errors import ConfigError, DataError
 from jointst.parallel import run_jobs
 
@@ -38,6 +39,7 @@ class _Job(NamedTuple):
     first: int
     """Byte of the uncompressed text: lines that begin in [first, first + JOB_BYTES) belong to the job."""
     longest: int
+    longest_phrase: int | None
 
 
 def input_files(config: CorpusConfig) -> list[Path]:
@@ -72,7 +74,7 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         DataError: a file is not UTF-8, not gzip, or nothing of a language is left.
     """
     jobs = [
-        _Job(lang, path, first, config.longest_sentence)
+        _Job(lang, path, first, config.longest_sentence, config.longest_phrase)
         for lang in sorted(config.languages)
         for path in files_of(config, lang)
         for first in range(0, _size(path), JOB_BYTES)
@@ -109,7 +111,7 @@ def _select(job: _Job) -> Selection:
     from jointst.text.scripts import is_written_in
 
     chosen = Selection(job.lang)
-    for line in _lines(job):
+    for line in (phrase for whole in _lines(job) for phrase in cut_phrases(whole, job.longest_phrase)):
         sentence = normalise(line, job.lang)
         if not 0 < len(sentence) <= job.longest:
             chosen.left_out["length"] += 1

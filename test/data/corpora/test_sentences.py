@@ -10,6 +10,7 @@ import pytest
 from jointst.config import CorpusConfig
 from jointst.data.corpora.sentences import (
     Selection,
+    cut_phrases,
     has_right_length,
     held_out_sentences,
     is_readable,
@@ -60,11 +61,31 @@ def test_split() -> None:
     assert split_sentences("第一句。第二句！没有") == ["第一句。", "第二句！"]
 
 
+@pytest.mark.parametrize(
+    ("sentence", "longest", "phrases"),
+    [
+        ("Eins, zwei; drei: vier.", None, ["Eins, zwei; drei: vier."]),
+        ("Eins, zwei; drei: vier.", 23, ["Eins, zwei; drei: vier."]),
+        ("Eins, zwei; drei: vier.", 22, ["Eins, zwei; drei:", "vier."]),
+        ("Eins, zwei; drei: vier.", 12, ["Eins, zwei;", "drei: vier."]),
+        ("Eins, zwei; drei: vier.", 1, ["Eins,", "zwei;", "drei:", "vier."]),
+        ("Ohne ein Zeichen ist nichts zu teilen.", 10, ["Ohne ein Zeichen ist nichts zu teilen."]),
+        ("Ja, ohne ein Zeichen ist nichts zu teilen.", 10, ["Ja,", "ohne ein Zeichen ist nichts zu teilen."]),
+        ("Жизнь — это сон, сказал он.", 10, ["Жизнь", "— это сон,", "сказал он."]),
+        ("第一部分，第二部分、第三。", 7, ["第一部分，", "第二部分、", "第三。"]),
+    ],
+)
+def test_cut_phrases(sentence: str, longest: int | None, phrases: list[str]) -> None:
+    assert cut_phrases(sentence, longest) == phrases
+
+
 def test_select() -> None:
     written = ["Das ist ein Satz.", "Zu kurz.", "Es sind 3 Rahmen hier.", "Привет мир и все."]
     chosen = select_readable(written, "de")
     assert (chosen.sentences, chosen.left_out) == (["das ist ein satz"], Counter(script=2, length=1))
     assert chosen.line() == "de: 1 of 4 sentences; left out: script 2, length 1"
+    cut = select_readable(["Das ist ein Satz, der zwei Teile hat."], "de", longest_phrase=20)
+    assert cut.sentences == ["das ist ein satz", "der zwei teile hat"]
 
 
 @pytest.mark.parametrize(
