@@ -18,7 +18,7 @@ from jointst.ops.masks import length_mask
 
 _FLOAT_BYTES = 4
 _HIDDEN_ARRAYS = 5
-"""Arrays of R x J that backward holds besides the logits: tanh over the chunk and at its rows, three gradients."""
+"""Arrays of R x J that backward holds besides the logits: tanh as kept and at its rows, three gradients."""
 
 
 def frames_for_bytes(budget: int, rows: int, vocabulary: int, joint: int, logits: int = 1) -> int:
@@ -58,23 +58,25 @@ class _JointLattice(torch.autograd.Function):
         following = pad(labels, (0, 1), value=1)  # (B, U) -> (B, U+1): no matter which after the last
         blanks = torch.zeros(valid.shape, dtype=_scores(encoder.dtype), device=encoder.device)
         nexts = torch.zeros_like(blanks)
-        kept: Tensor | None = None
+        kept_hidden: Tensor | None = None
+        kept_softmax: Tensor | None = None
         for part in _parts(encoder.shape[1], chunk):
             rows = _Rows(valid[:, part])
-            logits = _logits(rows.take(_hidden(encoder[:, part], predictor)), weight, bias)
+            hidden = rows.hidden(encoder[:, part], predictor)
+            logits = _logits(hidden, weight, bias)
             blank, picked = logits[:, 0].clone(), logits.gather(1, rows.labels(following)).squeeze(1)
             exponentials, total, log_total = _exponentials_in_place(logits, hat)
             blanks[:, part] = rows.put(logsigmoid(blank) if hat else blank - log_total)
             nexts[:, part] = rows.put(picked - log_total + (logsigmoid(-blank) if hat else 0))
             if keep:
-                kept = _softmax_in_place(exponentials, total, blank, hat)
-        ctx.save_for_backward(encoder, predictor, weight, bias, following, valid, kept)
+                kept_hidden, kept_softmax = hidden, _softmax_in_place(exponentials, total, blank, hat)
+        ctx.save_for_backward(encoder, predictor, weight, bias, following, valid, kept_hidden, kept_softmax)
         return blanks, nexts[:, :, :-1]
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
     def backward(ctx: Any, grad_blank: Tensor, grad_label: Tensor) -> tuple[Tensor | None, ...]:
-        encoder, predictor, weight, bias, following, valid, kept = ctx.saved_tensors
+        encoder, predictor, weight, bias, following, valid, kept_hidden, kept_softmax = ctx.saved_tensors
         dtype = _scores(encoder.dtype)
         grad_next = pad(grad_label, (0, 1))  # (B, T, U) -> (B, T, U+1), nothing after the last label
         wanted = _above_rounding(grad_blank.abs() + grad_next.abs()) & valid
@@ -84,14 +86,15 @@ class _JointLattice(torch.autograd.Function):
         )
         for part in _parts(encoder.shape[1], ctx.chunk):
             rows = _Rows(wanted[:, part])
-            hidden = rows.take(_hidden(encoder[:, part], predictor))
-            if kept is None:
+            if kept_hidden is None or kept_softmax is None:
+                hidden = rows.hidden(encoder[:, part], predictor)
                 logits = _logits(hidden, weight, bias)
                 blank = logits[:, 0].clone()
                 exponentials, total, _ = _exponentials_in_place(logits, ctx.hat)
                 softmax = _softmax_in_place(exponentials, total, blank, ctx.hat)
             else:  # copied, since a graph may be gone through twice
-                softmax = kept[wanted[valid]]
+                again = wanted[valid]
+                hidden, softmax = kept_hidden[again], kept_softmax[again]
             on_blank, on_next = rows.take(grad_blank[:, part, :, None]), rows.take(grad_next[:, part, :, None])
             grad_logits = _grad_in_place(softmax, on_blank, on_next, rows.labels(following), ctx.hat)
             grad_bias += grad_logits.sum(0)
@@ -117,6 +120,16 @@ class _Rows:
         """(B, t, U+1, X) to (R, X)."""
         flat = chunk.reshape(-1, chunk.shape[-1])
         return flat if self._all else flat[self._index]
+
+    def hidden(self, encoder: Tensor, predictor: Tensor) -> Tensor:
+        """tanh of the sum of (B, t, J) and (B, U+1, J) at each row, (R, J)."""
+        joint = encoder.shape[-1]
+        if self._all:
+            return (encoder[:, :, None] + predictor[:, None]).tanh_().reshape(-1, joint)
+        _, frames, states = self._shape
+        position = self._index // states  # of (b, t) among all
+        label = position // frames * states + self._index % states
+        return (encoder.reshape(-1, joint)[position] + predictor.reshape(-1, joint)[label]).tanh_()
 
     def labels(self, following: Tensor) -> Tensor:
         """The next labels (B, U+1) at each row, (R, 1)."""
@@ -146,11 +159,6 @@ def _above_rounding(weights: Tensor) -> Tensor:
     share = torch.finfo(weights.dtype).eps / weights[0].numel()
     # Not "weights > ...", so that NaN is passed on.
     return ~(weights <= weights.amax((1, 2), keepdim=True) * share)
-
-
-def _hidden(encoder: Tensor, predictor: Tensor) -> Tensor:
-    """tanh of the sum of (B, t, J) and (B, U+1, J): (B, t, U+1, J)."""
-    return (encoder[:, :, None] + predictor[:, None]).tanh_()
 
 
 def _logits(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
