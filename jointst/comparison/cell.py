@@ -115,7 +115,10 @@ def run_cell(
         if held is None:
             return Outcome(status="elsewhere", message="another process runs it", log=log)
         machine = hardware(int(options[options.index("--ngpu") + 1]) if "--ngpu" in options else 0)
-        left = ",".join(stage.name for stage in cell.left())
+        stages = [stage.name for stage in cell.left()]
+        left, before = ",".join(stages), note_of(cell)
+        if "train" not in stages and before.hardware:  # what is told is where it was trained
+            machine = before.hardware
         if left:
             words = [sys.executable, "-m", "jointst.comparison.worker", left, *cell.arguments, *options]
             with cell.log.open("a", encoding="utf-8") as stream:
@@ -126,9 +129,8 @@ def run_cell(
                 return Outcome(status="interrupted", message=f"in {stage}", log=log)
             if status != 0:
                 return _note(cell, Outcome(status="failed", message=f"{stage}: {reason}", log=log, hardware=machine))
-        note = note_of(cell)
-        if not left and note.status == "finished":  # keep what it was measured on
-            return note
+        if not left and before.status == "finished":
+            return before
         return _note(cell, Outcome(status="finished", log=log, hardware=machine))
 
 

@@ -71,7 +71,7 @@ def read_cell(cell: Cell) -> CellScores:
     """
     folder = cell.context.exp
     lines: dict[tuple[str, str], dict[str, Line]] = {}
-    path = folder / "score" / "utterances.jsonl"
+    path, command = folder / "score" / "utterances.jsonl", "score"
     try:
         for text in path.read_text(encoding="utf-8").splitlines():
             record = json.loads(text)
@@ -84,15 +84,31 @@ def read_cell(cell: Cell) -> CellScores:
             for key, value in (record["speed"] or {}).items()
             if key.startswith("rtfx_")
         }
-        path = folder / "versions.json"
+        path, command = folder / "versions.json", "train"
         versions = json.loads(path.read_text(encoding="utf-8"))
         path = folder / "log.jsonl"
         end = read_log(path)[-1]
         updates, seconds = int(end["update"]), float(end["seconds"])
     except (OSError, ValueError, LookupError) as error:
-        fix = f"jointst score --force {' '.join(cell.arguments)}"
-        raise DataError(f"is missing or damaged: {error!r}", path=path, fix=fix) from None
+        raise _damaged(path, error, cell, command) from None
     return CellScores(lines=lines, rtfx=rtfx, updates=updates, seconds=seconds, versions=versions)
+
+
+def read_json(path: Path, cell: Cell, command: str) -> Any:
+    """What a command left in a finished cell.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error, cell, command) from None
+
+
+def _damaged(path: Path, error: Exception, cell: Cell, command: str) -> DataError:
+    fix = f"make it again: jointst {command} --force {' '.join(cell.arguments)}"
+    return DataError(f"is missing or damaged: {error!r}", path=path, fix=fix)
 
 
 def _line(record: dict[str, Any]) -> Line:

@@ -185,12 +185,11 @@ class Comparison:
 
         slurm = options.launcher == "slurm"
         path = grid.path / "time.json"
-        losses = {name: done[name].context.config.loss for name in grid.systems if name in done}
-        full = grid.base(grid.time_of).config.training.max_updates
+        configs = {name: grid.base(name).config for name in grid.systems if name in done}
         while True:
             with lock(path.with_suffix(".lock")) as held:
                 if held is not None:
-                    return equal_time(path, grid.time_of, full, losses, measure)
+                    return equal_time(path, grid.time_of, configs, measure)
             if self._until is not None and time.monotonic() >= self._until:
                 return None
             time.sleep(ASK_EVERY)

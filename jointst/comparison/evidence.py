@@ -17,6 +17,8 @@ LEVEL = 0.05
 """P values below this are significant."""
 MARGIN = 0.05
 """A relative change smaller than this counts as none."""
+FLOOR = 0.8
+"""Where no system has an error rate below this, no difference means anything."""
 DECODER = "full_context"
 """The decoder that claims are judged by: the last pass."""
 
@@ -44,13 +46,16 @@ class Change:
     """Relative change of the macro error rate between two systems on one test set.
 
     Attributes:
-        where: recipe, comparison, test set, control.
+        where: recipe, comparison, test set, control, both systems.
         control: what was equal.
         recipe: the recipe.
         seeds: of the system with fewer.
         value: rate / other rate - 1.
         interval: over utterances and seeds, if it is defined.
-        p: of the matched-pair test over utterances.
+        p: of the matched-pair test over utterances; 1 where its difference has the other sign.
+        lost: trainings of both systems that have failed or are left.
+        low: whether one of both systems has an error rate below :data:`FLOOR`.
+        again: whether both systems' trainings are those of the control before.
     """
 
     where: str
@@ -60,12 +65,23 @@ class Change:
     value: float
     interval: tuple[float, float] | None
     p: float
+    lost: int = 0
+    low: bool = True
+    again: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is evidence of its own."""
+        return self.low and not self.again
 
     @property
     def line(self) -> str:
         """For RESULTS.md."""
         shown = spanned(self.value, self.interval, sign=True)
-        return f"{self.where}: {shown} %, P {p_value(self.p)}, {self.seeds} seeds"
+        line = f"{self.where}: {shown} %, P {p_value(self.p)}, {self.seeds} seeds"
+        line += f", {self.lost} trainings failed or left" if self.lost else ""
+        line += f" (not counted: both above {percent(FLOOR)} % errors)" if not self.low else ""
+        return line + (" (not counted again: the same trainings)" if self.again and self.low else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +94,7 @@ class Share:
         seeds: of the system.
         value: the share.
         interval: over utterances and seeds, if it is defined.
+        lost: trainings of the system that have failed or are left.
     """
 
     where: str
@@ -85,23 +102,53 @@ class Share:
     seeds: int
     value: float
     interval: tuple[float, float] | None = field(default=None)
+    lost: int = 0
 
     @property
     def line(self) -> str:
         """For RESULTS.md."""
-        return f"{self.where}: {spanned(self.value, self.interval)} %, {self.seeds} seeds"
+        line = f"{self.where}: {spanned(self.value, self.interval)} %, {self.seeds} seeds"
+        return line + (f", {self.lost} trainings failed or left" if self.lost else "")
 
 
-def _tables(
-    stored: Stored, fits: Callable[[str], bool], part: str = ""
-) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
-    """Where, control, recipe and systems of every table of the last pass on whole sets, or on a part of them."""
+@dataclass(frozen=True, kw_only=True)
+class _Table:
+    """A table of the last pass.
+
+    Attributes:
+        where: recipe, comparison, test set, control.
+        control: what is equal.
+        summary: of the comparison.
+        systems: rows.
+    """
+
+    where: str
+    control: str
+    summary: Mapping[str, Any]
+    systems: Mapping[str, Any]
+
+    def _cells(self, system: str, control: str) -> list[Mapping[str, Any]]:
+        return [cell for cell in self.summary["controls"][control]["cells"] if cell["system"] == system]
+
+    def lost(self, system: str) -> int:
+        """Trainings that have failed or are left."""
+        return sum(cell["status"] != "finished" for cell in self._cells(system, self.control))
+
+    def again(self, *systems: str) -> bool:
+        """Whether the trainings of these systems are those of the first control."""
+        first = next(iter(self.summary["controls"]))
+        keys = [{cell["key"] for system in systems for cell in self._cells(system, c)} for c in (first, self.control)]
+        return self.control != first and keys[0] == keys[1]
+
+
+def _tables(stored: Stored, fits: Callable[[str], bool], part: str = "") -> Iterator[_Table]:
+    """Every table of the last pass on whole sets, or on a part of them."""
     for summary in stored:
         for control, found in summary["controls"].items():
             for own in found["tables"]:
                 if own["decoder"] == DECODER and own["part"] == part and fits(own["set"]):
                     where = f"{summary['recipe']}/{summary['name']}, {own['set']}, equal {control}"
-                    yield where, control, summary["recipe"], own["systems"]
+                    yield _Table(where=where, control=control, summary=summary, systems=own["systems"])
 
 
 def changes(
@@ -117,20 +164,24 @@ def changes(
         part: of the test sets.
     """
     found = []
-    for where, control, recipe, systems in _tables(stored, fits, part):
-        against = systems.get(system, {}).get("against", {}).get(other)
+    for table in _tables(stored, fits, part):
+        against = table.systems.get(system, {}).get("against", {}).get(other)
         if against is None or against["change"].get("macro") is None:
             continue
-        ends = against["intervals"]["macro"]
+        ends, value = against["intervals"]["macro"], against["change"]["macro"]
+        rows = [table.systems[name] for name in (system, other)]
         found.append(
             Change(
-                where=where,
-                control=control,
-                recipe=recipe,
-                seeds=min(systems[system]["seeds"], systems[other]["seeds"]),
-                value=against["change"]["macro"],
+                where=f"{table.where}, {system} against {other}",
+                control=table.control,
+                recipe=table.summary["recipe"],
+                seeds=min(row["seeds"] for row in rows),
+                value=value,
                 interval=None if ends is None else (ends[0], ends[1]),
-                p=against["mapsswe"],
+                p=against["mapsswe"] if against["difference"] * value >= 0 else 1.0,
+                lost=table.lost(system) + table.lost(other),
+                low=min(row["rates"]["macro"] for row in rows) < FLOOR,
+                again=table.again(system, other),
             )
         )
     return found
@@ -139,16 +190,19 @@ def changes(
 def recalls(stored: Stored, systems: Sequence[str], fits: Callable[[str], bool]) -> list[Share]:
     """Recall of words never heard, of every one of ``systems`` that was measured."""
     found = []
-    for where, control, _, table in _tables(stored, fits):
+    for table in _tables(stored, fits):
         for name in systems:
-            recall = table.get(name, {}).get("recall")
+            recall = table.systems.get(name, {}).get("recall")
             if recall is not None:
                 ends = recall["interval"]
-                interval = None if ends is None else (ends[0], ends[1])
-                seeds = table[name]["seeds"]
                 found.append(
                     Share(
-                        where=f"{where}, {name}", control=control, seeds=seeds, value=recall["share"], interval=interval
+                        where=f"{table.where}, {name}",
+                        control=table.control,
+                        seeds=table.systems[name]["seeds"],
+                        value=recall["share"],
+                        interval=None if ends is None else (ends[0], ends[1]),
+                        lost=table.lost(name),
                     )
                 )
     return found
@@ -158,6 +212,8 @@ def _weakness(measured: Sequence[Change] | Sequence[Share]) -> str:
     """Why measurements cannot carry a verdict, or nothing."""
     if min(item.seeds for item in measured) < SEEDS:
         return f"fewer than {SEEDS} seeds"
+    if any(item.lost for item in measured):
+        return "trainings have failed or are left"
     missing = {"updates": "equal updates", "time": "equal training time"}
     for item in measured:
         missing.pop(item.control, None)
@@ -169,7 +225,8 @@ def judge_lower(measured: Sequence[Change]) -> Finding:
 
     Confirmed: in every measurement the interval is below 0, and the test, adjusted for their number (Holm), is below
     :data:`LEVEL`. Not confirmed: in none, and either one shows significantly more errors, or all intervals exclude a
-    change beyond :data:`MARGIN`. Otherwise, with few seeds, or under one control alone: cannot tell.
+    change beyond :data:`MARGIN`. Otherwise, with few seeds, trainings that failed, or under one control alone: cannot
+    tell. Measurements that are no evidence of their own (:attr:`Change.counts`) are shown and not counted.
     """
     if not measured:
         return Finding(verdict="not measured", reason="no stored comparison has both systems")
@@ -177,6 +234,10 @@ def judge_lower(measured: Sequence[Change]) -> Finding:
     weak = _weakness(measured)
     if weak:
         return Finding(verdict="cannot tell", reason=weak, measured=lines)
+    measured = [item for item in measured if item.counts]
+    if not measured:
+        reason = f"every error rate is above {percent(FLOOR)} %"
+        return Finding(verdict="cannot tell", reason=reason, measured=lines)
     adjusted = holm([item.p for item in measured])
     better = [i.interval is not None and i.interval[1] < 0 and p < LEVEL for i, p in zip(measured, adjusted)]
     worse = [i.interval is not None and i.interval[0] > 0 and p < LEVEL for i, p in zip(measured, adjusted)]

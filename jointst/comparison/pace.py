@@ -7,13 +7,15 @@ measured in turns (:mod:`jointst.training.pace`), for the clocks of trainings al
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from jointst.config import LossConfig
+from jointst.config import Config
+from jointst.errors import DataError
 from jointst.stage import write_atomically
 from jointst.training.pace import Paces, Phase, phases
 from jointst.units import Seconds
@@ -32,6 +34,7 @@ class EqualTime:
         seconds: its training time.
         updates: of the other systems in that time; without those that make as many within :data:`TOLERANCE`.
         paces: seconds of an update of each system, all in terms of the same machine.
+        settings: a digest of the settings that each was measured with.
     """
 
     system: str
@@ -39,6 +42,13 @@ class EqualTime:
     seconds: Seconds
     updates: dict[str, int]
     paces: Paces
+    settings: dict[str, str]
+
+
+def _digest(config: Config) -> str:
+    """Of what the time of an update depends on."""
+    parts = [asdict(getattr(config, section)) for section in ("model", "loss", "training", "data")]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def training_seconds(begins: Mapping[Phase, int], pace: Mapping[Phase, Seconds], updates: int) -> Seconds:
@@ -64,29 +74,40 @@ def updates_within(begins: Mapping[Phase, int], pace: Mapping[Phase, Seconds], s
     return max(1, round(first + seconds / pace[phase]))
 
 
-def _read(path: Path, system: str, full: int) -> Paces:
-    """What was measured before, for the same budget."""
-    if path.is_file():
+def _read(path: Path, system: str, settings: Mapping[str, str]) -> tuple[Paces, dict[str, str]]:
+    """What was measured before with the same settings, as long as those of the system that gives the time stay.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    if not path.is_file():
+        return {}, {}
+    try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if (found["system"], found["full"]) == (system, full):
-            kept: Paces = found.get("paces", {})
-            return kept
-    return {}
+        measured = {name: own for name, own in found["settings"].items() if own == settings.get(name, own)}
+        paces = {name: found["paces"][name] for name in measured}
+        return (paces, measured) if found["system"] == system and system in paces else ({}, {})
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DataError(f"is damaged: {error!r}", path=path, fix="remove it, to measure again") from None
 
 
 def equal_time(
-    path: Path, system: str, full: int, losses: Mapping[str, LossConfig], measure: Callable[[Sequence[str]], Paces]
+    path: Path, system: str, configs: Mapping[str, Config], measure: Callable[[Sequence[str]], Paces]
 ) -> EqualTime:
     """The budget; what was measured once stays, and what is measured later is put in its terms.
 
     Args:
         path: where it is kept.
-        system: whose training time all get; one of ``losses``.
-        full: updates of that system.
-        losses: of the systems that have been trained.
+        system: whose training time all get; one of ``configs``.
+        configs: of the systems that have been trained.
         measure: takes the paces of some of them, in turns.
+
+    Raises:
+        DataError: ``path`` is damaged.
     """
-    paces = _read(path, system, full)
+    losses, full = {name: config.loss for name, config in configs.items()}, configs[system].training.max_updates
+    settings = {name: _digest(config) for name, config in configs.items()}
+    paces, measured = _read(path, system, settings)
     missing = [name for name in losses if name not in paces]
     if missing:
         found = measure(list(dict.fromkeys([system, *missing])))
@@ -101,6 +122,8 @@ def equal_time(
         for name, loss in losses.items()
         if abs(training_seconds(phases(loss), paces[name], full) - seconds) > TOLERANCE * seconds
     }
-    budget = EqualTime(system=system, full=full, seconds=seconds, updates=updates, paces=paces)
+    budget = EqualTime(
+        system=system, full=full, seconds=seconds, updates=updates, paces=paces, settings=measured | settings
+    )
     write_atomically(path, json.dumps(asdict(budget), indent=1) + "\n")
     return budget

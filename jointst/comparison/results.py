@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jointst.comparison.claims import CLAIMS, Claim
-from jointst.comparison.evidence import LEVEL, MARGIN, SEEDS, Finding
+from jointst.comparison.evidence import FLOOR, LEVEL, MARGIN, SEEDS, Finding
 from jointst.comparison.summary import KIND
 from jointst.comparison.tables import (
     LAYER_COLUMNS,
@@ -26,6 +26,7 @@ from jointst.comparison.tables import (
     languages_of,
     layer_rows,
     legend,
+    not_begun,
     pace_rows,
     percent,
     probe_columns,
@@ -43,9 +44,22 @@ measurement the 95 % bootstrap interval of the relative change, over utterances 
 claimed direction, and the matched-pair test over utterances (MAPSSWE), adjusted for the number of
 measurements (Holm), gives P < {LEVEL}. **Not confirmed**: in none, and either one is significantly the
 other way round, or every interval excludes a gain of {percent(MARGIN)} % relative. **Cannot tell**:
-anything else, fewer than {SEEDS} seeds, or one control alone. A goal with a number is confirmed where every
-interval is beyond it, and not confirmed where one falls short of it. A claim on representations is
-confirmed where it holds in every seed, and not confirmed where it holds in none of a recipe's."""
+anything else, fewer than {SEEDS} seeds, trainings that failed, or one control alone. A goal with a number is
+confirmed where every interval is beyond it, and not confirmed where one falls short of it. A claim on
+representations is confirmed where it holds in every seed, and not confirmed where it holds in none of a
+recipe's.
+
+Not counted, though shown: test sets where both systems have more than {percent(FLOOR)} % errors, and at equal
+time what has been counted already, where both systems take the same time and so are the same trainings. The
+matched-pair test takes summed errors; where these have changed the other way than the macro rate, P is 1. An
+interval over K seeds holds (K - 1) / K of their variance: with {SEEDS} it is somewhat too narrow."""
+WORDS = """The paper: *Improving Joint Speech-Text Representations Without Alignment*
+([arXiv 2308.06125](https://arxiv.org/abs/2308.06125)). JOIST: [arXiv 2210.07353](https://arxiv.org/abs/2210.07353).
+**paired** trains on speech alone; **joist** reads unpaired text, too; **best** adds a loss that pulls states of
+speech and text together, in every layer that they share, under the **best alignment**: the rising assignment of
+text positions to frames that makes their mean distance least. **framewise** stretches text evenly over the
+frames, **random** draws a rising assignment, **mas** takes the best one that leaves no text position out.
+**Mismatched pairs** are speech and another utterance's text, under their best alignment: the control."""
 
 
 def read_stored(paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -84,8 +98,9 @@ def _claim(claim: Claim, finding: Finding) -> str:
 def _comparison(summary: Mapping[str, Any]) -> str:
     baseline, parts = summary["grid"]["baseline"], []
     parts.append(f"## {summary['recipe']}: {summary['name']}\n\n")
-    parts.append(f"```\ncd egs/{summary['recipe']} && {command_of(summary)}\n```\n\n")
+    parts.append(f"```\ncd egs/{summary['recipe']} && ../../.venv/bin/python -m {command_of(summary)}\n```\n\n")
     made = [f"made {summary['created'][:10]}", f"commit {', '.join(c[:10] for c in summary['commits'])}"]
+    made += ["with changes not committed"] * bool(summary.get("changed_since_commit"))
     made += [f"torch {summary['torch']}", "; ".join(summary["hardware"])]
     parts.append(f"{', '.join(made)}.\n\n")
     for control, found in summary["controls"].items():
@@ -100,6 +115,7 @@ def _comparison(summary: Mapping[str, Any]) -> str:
             parts.append(f"Shared layers:\n\n{_table(LAYER_COLUMNS, layer_rows(found['layers']))}{LAYER_LEGEND}\n\n")
         if found.get("probes"):
             parts.append(f"{PROBES}:\n\n{_table(probe_columns(found['probes']), probe_rows(found['probes']))}")
+    parts += [f"{line}.\n\n" for line in not_begun(summary)]
     if summary.get("paces"):
         parts.append(f"### {PACES}\n\n{_table(PACE_COLUMNS, pace_rows(summary['paces']))}{PACE_LEGEND}\n\n")
     return "".join(parts)
@@ -119,7 +135,8 @@ def document(stored: Sequence[Mapping[str, Any]]) -> str:
     claims = "".join(_claim(claim, finding) for claim, finding in findings)
     tables = "".join(_comparison(summary) for summary in stored)
     explained = f"{legend('the baseline')}\n\n" if stored else "No comparison is stored yet.\n\n"
-    text = f"{head}## How verdicts are reached\n\n{RULES}\n\n## Claims\n\n{claims}# Comparisons\n\n{explained}{tables}"
+    text = f"{head}{WORDS}\n\n## How verdicts are reached\n\n{RULES}\n\n## Claims\n\n{claims}"
+    text += f"# Comparisons\n\n{explained}{tables}"
     return text.rstrip("\n") + "\n"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,17 @@ from typing import Any
 import numpy as np
 
 from jointst.comparison.cell import Outcome
-from jointst.comparison.collect import ALL, TEXT_ONLY, CellScores, Line, errors_of, read_cell, recall_of, utterances_of
+from jointst.comparison.collect import (
+    ALL,
+    TEXT_ONLY,
+    CellScores,
+    Line,
+    errors_of,
+    read_cell,
+    read_json,
+    recall_of,
+    utterances_of,
+)
 from jointst.comparison.grid import Cell, Control, Grid
 from jointst.scoring.significance import (
     Errors,
@@ -25,8 +34,6 @@ from jointst.scoring.significance import (
 )
 from jointst.training.pace import Paces
 
-REFERENCES = ("paired", "joist", "framewise", "random", "best")
-"""Systems against which all others are measured, beside the named baseline."""
 PAIRINGS = ("best", "framewise", "random", "mismatched")
 PARTS = (ALL, "seen", "unseen", TEXT_ONLY)
 KIND = "comparison"
@@ -66,6 +73,7 @@ def summarise(
         "commits": sorted({str(own.versions.get("git_commit")) for own in scores.values()}),
         "python": versions.get("python"),
         "torch": versions.get("packages", {}).get("torch"),
+        "changed_since_commit": any(own.versions.get("git_dirty") for own in scores.values()),
         "hardware": sorted({outcome.hardware for outcome in outcomes.values() if outcome.hardware}),
         "paces": paces,
         "controls": {
@@ -114,7 +122,7 @@ def _layers(cells: Sequence[Cell]) -> dict[str, list[list[dict[str, Any]]]]:
     found: dict[str, list[list[dict[str, Any]]]] = {}
     for cell in cells:
         if not cell.left():
-            result = json.loads((cell.context.exp / "align" / "layers.json").read_text(encoding="utf-8"))
+            result = read_json(cell.context.exp / "align" / "layers.json", cell, "align")
             if not result["mismatched_pairs"]:
                 continue  # too few dev utterances to pair one with another's text
             first = next((point["layers"] for point in result["along"] if point["update"] == 0), None)
@@ -129,7 +137,7 @@ def _probes(cells: Sequence[Cell]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for cell in cells:
         if not cell.left():
-            tasks = json.loads((cell.context.exp / "probe" / "probe.json").read_text(encoding="utf-8"))["tasks"]
+            tasks = read_json(cell.context.exp / "probe" / "probe.json", cell, "probe")["tasks"]
             kept = {
                 name: {"chance": task["chance"], "accuracy": {own["layer"]: own["accuracy"] for own in task["layers"]}}
                 for name, task in tasks.items()
@@ -188,11 +196,7 @@ def _systems(
             "updates": round(float(np.median([seed.updates for seed in seeds]))),
             "hours": round(float(np.median([seed.seconds for seed in seeds])) / 3600, 4),
             "rtfx": round(float(np.median(speeds)), 1) if speeds else None,
-            "against": {
-                other: _against(name, other, errors, samples)
-                for other in dict.fromkeys((grid.baseline, *REFERENCES))
-                if other in results and other != name
-            },
+            "against": {other: _against(name, other, errors, samples) for other in results if other != name},
         }
     _adjust(table, grid.baseline)
     return table
@@ -214,6 +218,7 @@ def _against(name: str, other: str, errors: Mapping[str, Errors], samples: Mappi
     return {
         "change": {kind: relative_change(ours[kind], theirs[kind]) for kind in kinds},
         "intervals": samples[name].change(samples[other]).intervals(),
+        "difference": pairs.difference,
         "mapsswe": pairs.mapsswe,
         "permutation": pairs.permutation,
     }

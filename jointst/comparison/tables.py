@@ -95,8 +95,14 @@ def legend(baseline: str) -> str:
         f"Change: of the macro rate, relative to {baseline}. P: matched-pair test over utterances (MAPSSWE, Gillick "
         "and Cox 1989), adjusted for the number of systems (Holm 1979). Recall: of words that no paired training text "
         "holds, in %. Updates and hours: of training, medians over seeds; hours by the clock, whatever else the "
-        "machine did. RTFx: seconds of audio decoded in a second."
+        "machine did and whichever commit it was. RTFx: seconds of audio decoded in a second."
     )
+
+
+def not_begun(summary: Mapping[str, Any]) -> list[str]:
+    """A line for each control that was asked for and has no cells yet."""
+    left = [control for control in summary["grid"]["controls"] if control not in summary["controls"]]
+    return [f"{TITLES[control]}: not begun, since cells at equal updates are left" for control in left]
 
 
 def failures(cells: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -215,6 +221,7 @@ def text_of(summary: Mapping[str, Any]) -> str:
             parts.append(f"{LAYER_LEGEND}\n")
         if found.get("probes"):
             parts.append(table(probe_columns(found["probes"]), probe_rows(found["probes"]), title=PROBES))
+    parts += [f"{line}\n" for line in not_begun(summary)]
     if summary.get("paces"):
         parts.append(table(PACE_COLUMNS, pace_rows(summary["paces"]), title=PACES))
         parts.append(f"{PACE_LEGEND}\n")

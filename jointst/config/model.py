@@ -54,7 +54,8 @@ class DecoderConfig:
     joint_dim: int = 128
     """Width of the joiner."""
     lattice_bytes: int = 64 * 2**20
-    """Memory budget of one time chunk of the joiner, in bytes; chunks are recomputed in backward."""
+    """Memory budget of one time chunk of the joiner, in bytes; chunks are recomputed in backward, and
+    lattices that fit into one are kept instead."""
 
     def __post_init__(self) -> None:
         for key in ("context", "embedding_dim", "joint_dim", "lattice_bytes"):

@@ -157,8 +157,8 @@ def _above_rounding(weights: Tensor) -> Tensor:
     """Where (B, T, U+1) weights are not lost in rounding: those left out add up to less than an utterance's largest
     times the machine epsilon. Paths of a trained model keep to a narrow band, and the rest costs nothing."""
     share = torch.finfo(weights.dtype).eps / weights[0].numel()
-    # Not "weights > ...", so that NaN is passed on.
-    return ~(weights <= weights.amax((1, 2), keepdim=True) * share)
+    limit = (weights.amax((1, 2), keepdim=True) * share).clamp(max=torch.finfo(weights.dtype).max)
+    return ~(weights <= limit)  # not "weights > limit", so that NaN is passed on, as infinity is
 
 
 def _logits(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

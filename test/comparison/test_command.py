@@ -113,6 +113,7 @@ def check_tables(summary: dict[str, Any]) -> None:
     assert joist["seeds"] == 2
     assert set(joist["rates"]) == {"ar", "en", "ru", "zh", "macro", "pooled"}
     assert set(joist["against"]) == {"paired"}
+    assert set(tables[0]["systems"]["paired"]["against"]) == {"joist"}, "each against all others"
     scores = json.loads((EXP / "joist_seed1/score/scores.json").read_text())["sets"]["t_test"]["decoders"]
     assert joist["seed_macro"][1] == pytest.approx(scores[tables[0]["decoder"]]["macro"]["error_rate"], rel=1e-4)
 

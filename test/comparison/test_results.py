@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,17 @@ import pytest
 
 from jointst.cli import main
 from jointst.comparison.claims import CLAIMS
-from jointst.comparison.evidence import Change, Share, Verdict, judge_gain, judge_lower, judge_seeds, judge_share
+from jointst.comparison.evidence import (
+    Change,
+    Share,
+    Verdict,
+    changes,
+    judge_gain,
+    judge_lower,
+    judge_seeds,
+    judge_share,
+    recalls,
+)
 from jointst.comparison.page import html_of
 from jointst.comparison.results import document
 from jointst.comparison.tables import probe_columns, text_of
@@ -48,6 +59,38 @@ def test_lower_error_rates(measured: list[Change], verdict: Verdict, reason: str
     assert len(finding.measured) == len(measured)
 
 
+def test_what_is_no_evidence_of_its_own_is_shown_and_not_counted() -> None:
+    lower, same = change(-0.3, -0.1), change(0.0, 0.2, 0.9, "time")
+    assert judge_lower([lower, same]).verdict == "cannot tell"
+    finding = judge_lower([lower, dataclasses.replace(same, again=True)])
+    assert finding.verdict == "confirmed"
+    assert finding.measured[1].endswith("(not counted again: the same trainings)")
+    finding = judge_lower([lower, dataclasses.replace(same, low=False)])
+    assert finding.verdict == "confirmed"
+    assert finding.measured[1].endswith("(not counted: both above 80.0 % errors)")
+    nothing = judge_lower([dataclasses.replace(item, low=False) for item in both(-0.3, -0.1)])
+    assert (nothing.verdict, nothing.reason) == ("cannot tell", "every error rate is above 80.0 %")
+    lost = judge_lower([lower, dataclasses.replace(change(-0.3, -0.1, control="time"), lost=2)])
+    assert (lost.verdict, lost.reason) == ("cannot tell", "trainings have failed or are left")
+    assert "2 trainings failed or left" in lost.measured[1]
+
+
+def test_changes_know_what_they_are_made_of() -> None:
+    summary = _summary()
+    first, last = changes([summary], "joist", "paired", lambda name: name == "t_unheard")
+    assert (first.lost, first.low, first.again, first.p) == (1, True, False, 0.0001)
+    assert not last.again
+    for cell in summary["controls"]["time"]["cells"]:
+        cell["key"] = cell["key"].removesuffix("_time")
+    table = summary["controls"]["updates"]["tables"][0]["systems"]
+    table["joist"]["against"]["paired"]["difference"] = 0.1  # more errors in sum, fewer by the mean of languages
+    table["joist"]["rates"]["macro"] = table["paired"]["rates"]["macro"] = 0.85
+    first, last = changes([summary], "joist", "paired", lambda name: name == "t_unheard")
+    assert (first.low, first.p) == (False, 1.0)
+    assert last.again
+    assert recalls([summary], ["paired"], lambda name: name == "t_unheard")[0].lost == 1
+
+
 def test_goals_with_a_number() -> None:
     assert judge_gain(both(-0.3, -0.15), 0.14).verdict == "confirmed"
     assert judge_gain(both(-0.3, -0.10), 0.14).verdict == "cannot tell"
@@ -81,6 +124,7 @@ def _row(rate: float, against: dict[str, tuple[float, float]]) -> dict[str, Any]
             other: {
                 "change": {"macro": sum(ends) / 2, "pooled": sum(ends) / 2},
                 "intervals": {"macro": list(ends), "pooled": list(ends)},
+                "difference": sum(ends) / 2,
                 "mapsswe": 0.0001,
                 "permutation": 0.0005,
                 "holm": 0.0002,
@@ -90,7 +134,7 @@ def _row(rate: float, against: dict[str, tuple[float, float]]) -> dict[str, Any]
     }
 
 
-def _summary(recipe: str = "mini") -> dict[str, Any]:
+def _summary(recipe: str = "mini", *, failed: bool = True) -> dict[str, Any]:
     systems = {
         "paired": _row(0.4, {}),
         "joist": _row(0.3, {"paired": (-0.3, -0.2)}),
@@ -110,7 +154,6 @@ def _summary(recipe: str = "mini") -> dict[str, Any]:
         for name in systems
         for seed in range(3)
     ]
-    cells[0] |= {"status": "failed", "message": "train: out of memory"}
     probes = {
         name: [{"speaker": {"chance": 0.02, "accuracy": {"log-mel features": 0.9, "streaming 1": value}}}] * 3
         for name, value in (("joist", 0.5), ("best", 0.4))
@@ -121,7 +164,13 @@ def _summary(recipe: str = "mini") -> dict[str, Any]:
     }
     tables.append({"set": "t", "part": "text_only", **shape, "systems": hidden})
     probes["best"] = [*probes["best"][:2], {**probes["best"][2], "phone": {"chance": 0.1, "accuracy": {}}}]
-    control = {"budget": "2500 updates", "cells": cells, "tables": tables, "layers": layers, "probes": probes}
+    control: dict[str, Any] = {
+        "budget": "2500 updates",
+        "cells": cells,
+        "tables": tables,
+        "layers": layers,
+        "probes": probes,
+    }
     grid = {
         "name": "first",
         "conf": ["conf/train.yaml"],
@@ -130,6 +179,10 @@ def _summary(recipe: str = "mini") -> dict[str, Any]:
         "align": True,
     }
     grid |= {"controls": list(BOTH), "baseline": "paired", "time_of": "paired", "overrides": ["--a.b", "1"]}
+    controls = {name: json.loads(json.dumps(control)) for name in BOTH}
+    controls["updates"]["cells"][0] |= {"status": "failed", "message": "train: out of memory"} if failed else {}
+    for cell in controls["time"]["cells"]:
+        cell["key"] += "_time"
     return {
         "kind": "comparison",
         "paces": {
@@ -145,12 +198,12 @@ def _summary(recipe: str = "mini") -> dict[str, Any]:
         "python": "3.11",
         "torch": "2.11",
         "hardware": ["2 cores of a machine"],
-        "controls": {name: json.loads(json.dumps(control)) for name in BOTH},
+        "controls": controls,
     }
 
 
 def test_each_claim_gets_the_verdict_that_its_numbers_give() -> None:
-    verdicts = {claim.key: claim.judge([_summary()]).verdict for claim in CLAIMS}
+    verdicts = {claim.key: claim.judge([_summary(failed=False)]).verdict for claim in CLAIMS}
     expected: dict[str, Verdict] = {
         "injection": "confirmed",
         "unheard": "confirmed",
@@ -164,6 +217,9 @@ def test_each_claim_gets_the_verdict_that_its_numbers_give() -> None:
         "cost": "confirmed",
     }
     assert {key: verdict for key, verdict in verdicts.items() if verdict != "not measured"} == expected
+    lost = {claim.key: claim.judge([_summary()]) for claim in CLAIMS}
+    assert lost["injection"].reason == "trainings have failed or are left"
+    assert lost["consistency"].verdict == "not confirmed", "all trainings of these two are there"
     assert {claim.judge([]).verdict for claim in CLAIMS} == {"not measured"}
 
 
@@ -172,8 +228,9 @@ def test_the_document_says_how_and_where() -> None:
     for part in (
         "| [injection](#injection) |",
         "**Not confirmed**: every interval excludes a gain of 5.0 % relative.",
-        "- mini/first, t, equal time: -25.0 [-30.0, -20.0] %, P < 0.001, 3 seeds",
-        "cd egs/mini && jointst compare --name first --conf conf/train.yaml --systems paired joist best",
+        "- mini/first, t, equal time, joist against paired: -25.0 [-30.0, -20.0] %, P < 0.001, 3 seeds",
+        "cd egs/mini && ../../.venv/bin/python -m jointst compare --name first --conf conf/train.yaml",
+        "--systems paired joist best",
         "--align -- --a.b 1",
         "2 cores of a machine",
         "commit 0123456789",
@@ -190,6 +247,10 @@ def test_the_document_says_how_and_where() -> None:
     assert probe_columns(probes) == probe_columns(dict(reversed(probes.items()))) == ["system", "layer", "speaker"]
     assert "own text / another" in page, "the figure of the layers"
     assert "No comparison is stored yet." in document([])
+    begun = _summary()
+    del begun["controls"]["time"]
+    for text in (document([begun]), text_of(begun)):
+        assert "Equal training time: not begun, since cells at equal updates are left" in text
     assert "t, full-context decoder, languages without training speech (66 utterances)" in text_of(_summary())
     assert "t, full-context decoder, voices heard in training (66 utterances)" in text_of(_summary())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -99,15 +99,31 @@ def cut_phrases(sentence: str, longest: int | None) -> list[str]:
     return phrases
 
 
-def select_readable(written: Iterable[str], lang: str, longest_phrase: int | None = None) -> Selection:
+def phrases_of(
+    written: Iterable[str], longest: int | None, held: Collection[str], selection: Selection
+) -> Iterator[str]:
+    """Sentences cut by :func:`cut_phrases`, without those that would be cut and are ``held`` out as a whole."""
+    from jointst.text.normalise import normalise
+
+    for sentence in written:
+        phrases = cut_phrases(sentence, longest)
+        if len(phrases) > 1 and normalise(sentence, selection.lang) in held:
+            selection.left_out["held_out"] += 1
+        else:
+            yield from phrases
+
+
+def select_readable(
+    written: Iterable[str], lang: str, longest_phrase: int | None = None, held: Collection[str] = ()
+) -> Selection:
     """Normalise those sentences that can be read aloud as they stand and are neither fragments nor too long.
 
-    Sentences over ``longest_phrase`` characters are cut first, as :func:`cut_phrases` does.
+    Sentences over ``longest_phrase`` characters are cut first, as :func:`phrases_of` does.
     """
     from jointst.text.normalise import normalise
 
     chosen = Selection(lang)
-    for sentence in (phrase for whole in written for phrase in cut_phrases(whole, longest_phrase)):
+    for sentence in phrases_of(written, longest_phrase, held, chosen):
         if not is_readable(sentence, lang):
             chosen.left_out["script"] += 1
             continue
@@ -209,6 +225,7 @@ class _Task(NamedTuple):
     lang: str
     folders: tuple[Path, ...]
     longest_phrase: int | None
+    held: frozenset[str]
 
 
 def prepare_packages(
@@ -242,8 +259,9 @@ def prepare_packages(
         print(f"{name}: no text in {' '.join(absent)}", flush=True)
     needed = {lang: packages[lang] for lang in sorted({*languages, "en"})}
     unpacked = fetch(sorted({package for names in needed.values() for package in names}), Path(config.downloads))
+    held = frozenset(held_out_sentences(data) if config.longest_phrase else ())
     tasks = [
-        _Task(read, lang, tuple(unpacked[package] for package in names), config.longest_phrase)
+        _Task(read, lang, tuple(unpacked[package] for package in names), config.longest_phrase, held)
         for lang, names in needed.items()
     ]
     found = run_jobs(_select, tasks, nj, desc=name, unit="language")
@@ -256,4 +274,4 @@ def _select(task: _Task) -> Selection:
     if not written:
         fix = "remove this folder, then run stage 1 again"
         raise DataError(f"holds no sentence in {task.lang}", path=task.folders[0], fix=fix)
-    return select_readable(written, task.lang, task.longest_phrase)
+    return select_readable(written, task.lang, task.longest_phrase, task.held)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from jointst.config import CorpusConfig
-from jointst.data.corpora.sentences import Selection, cut_phrases, write_set
+from jointst.data.corpora.sentences import Selection, held_out_sentences, phrases_of, write_set
 from jointst.errors import ConfigError, DataError
 from jointst.parallel import run_jobs
 
@@ -40,6 +40,7 @@ class _Job(NamedTuple):
     """Byte of the uncompressed text: lines that begin in [first, first + JOB_BYTES) belong to the job."""
     longest: int
     longest_phrase: int | None
+    held: frozenset[str]
 
 
 def input_files(config: CorpusConfig) -> list[Path]:
@@ -73,8 +74,9 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         ConfigError: a language has no file.
         DataError: a file is not UTF-8, not gzip, or nothing of a language is left.
     """
+    held = frozenset(held_out_sentences(data) if config.longest_phrase else ())
     jobs = [
-        _Job(lang, path, first, config.longest_sentence, config.longest_phrase)
+        _Job(lang, path, first, config.longest_sentence, config.longest_phrase, held)
         for lang in sorted(config.languages)
         for path in files_of(config, lang)
         for first in range(0, _size(path), JOB_BYTES)
@@ -111,7 +113,7 @@ def _select(job: _Job) -> Selection:
     from jointst.text.scripts import is_written_in
 
     chosen = Selection(job.lang)
-    for line in (phrase for whole in _lines(job) for phrase in cut_phrases(whole, job.longest_phrase)):
+    for line in phrases_of(_lines(job), job.longest_phrase, job.held, chosen):
         sentence = normalise(line, job.lang)
         if not 0 < len(sentence) <= job.longest:
             chosen.left_out["length"] += 1
