@@ -16,9 +16,11 @@ import pytest
 from comparison.conftest import SYSTEMS
 
 from jointst.cli import main
+from jointst.comparison.collect import read_json
 from jointst.comparison.grid import Grid
 from jointst.comparison.launch import run_array, time_array
 from jointst.comparison.tables import text_of
+from jointst.errors import DataError
 from jointst.stage import Context
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,8 +93,11 @@ def test_a_grid_survives_a_killed_cell_is_interrupted_and_continued(
 def check_layers_and_probes() -> None:
     """Asked for later, they are measured in the cells that are trained."""
     first = made("joist_seed0")
+    note = EXP / "logs/joist_seed0.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "hardware": "where it was trained"}))
     assert main(["compare", "--name", "toy", "--align", "--probe"]) == 0
     assert made("joist_seed0") == first
+    assert "where it was trained" in json.loads((EXP / "summary.json").read_text())["hardware"]
     control = json.loads((EXP / "summary.json").read_text())["controls"]["updates"]
     assert {name: len(seeds) for name, seeds in control["layers"].items()} == {"paired": 2, "joist": 2}
     layer = control["layers"]["joist"][1][0]
@@ -100,6 +105,13 @@ def check_layers_and_probes() -> None:
     assert 0 <= control["probes"]["paired"][0]["language"]["accuracy"]["full-context 1"] <= 1
     shown = (EXP / "summary.txt").read_text()
     assert "Linear probes" in shown
+    layers = EXP / "joist_seed1/align/layers.json"
+    kept = layers.read_text()
+    layers.write_text("{")
+    cell = Grid(**Grid.read("toy")).cell("joist", 1, "updates", None)
+    with pytest.raises(DataError, match=r"layers\.json: is missing or damaged.*jointst align --force"):
+        read_json(layers, cell, "align")
+    layers.write_text(kept)
     assert "Shared layers" in shown
 
 

@@ -86,6 +86,8 @@ def test_select() -> None:
     assert chosen.line() == "de: 1 of 4 sentences; left out: script 2, length 1"
     cut = select_readable(["Das ist ein Satz, der zwei Teile hat."], "de", longest_phrase=20)
     assert cut.sentences == ["das ist ein satz", "der zwei teile hat"]
+    held = select_readable(["Das ist ein Satz, der zwei Teile hat."], "de", 20, {"das ist ein satz der zwei teile hat"})
+    assert (held.sentences, held.left_out) == ([], Counter(held_out=1))
 
 
 @pytest.mark.parametrize(
