@@ -66,6 +66,17 @@ _NO_EFFECT: dict[str, Any] = {"on_collapse": TrainingConfig.on_collapse}
 """Settings of training that change nothing of what a stage makes once it is finished, with their defaults."""
 
 
+def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Sections of the settings as plain values, to be hashed.
+
+    A setting that came later is left out where it is as things were before it came, so that what was made then holds.
+    """
+    settings = {name: dataclasses.asdict(getattr(config, name)) for name in sections}
+    if "loss" in settings and config.loss.consistency.end_update is None:
+        del settings["loss"]["consistency"]["end_update"]
+    return settings
+
+
 @dataclass(frozen=True, kw_only=True)
 class Made:
     """What a stage made, for its closing line."""
@@ -116,7 +127,7 @@ class Stage:
         config = dataclasses.replace(
             context.config, training=dataclasses.replace(context.config.training, **_NO_EFFECT)
         )
-        settings = {name: dataclasses.asdict(getattr(config, name)) for name in self.sections}
+        settings = settings_of(config, self.sections)
         return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
     def reason_to_run(self, context: Context) -> str:

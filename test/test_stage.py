@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jointst.config import Config, DataConfig, FeatureConfig
-from jointst.stage import Context, Made, Stage, write_atomically
+from jointst.stage import Context, Made, Stage, settings_of, write_atomically
 from jointst.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,6 +34,13 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     calls.clear()
     write_atomically(tmp_path / "data" / "in", "one\n")
     return Context(config=Config(), name="exp1")
+
+
+def test_a_setting_that_came_later_counts_where_it_is_set() -> None:
+    ends = replace(Config().loss.consistency, end_update=10**6)
+    ended = replace(Config(), loss=replace(Config().loss, consistency=ends))
+    assert "end_update" not in settings_of(Config(), ("loss",))["loss"]["consistency"]
+    assert settings_of(ended, ("loss",))["loss"]["consistency"]["end_update"] == 10**6
 
 
 @pytest.fixture

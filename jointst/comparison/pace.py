@@ -16,7 +16,7 @@ from pathlib import Path
 
 from jointst.config import Config
 from jointst.errors import DataError
-from jointst.stage import write_atomically
+from jointst.stage import settings_of, write_atomically
 from jointst.training.pace import Paces, Phase, phases
 from jointst.units import Seconds
 
@@ -47,30 +47,30 @@ class EqualTime:
 
 def _digest(config: Config) -> str:
     """Of what the time of an update depends on."""
-    parts = [asdict(getattr(config, section)) for section in ("model", "loss", "training", "data")]
+    parts = settings_of(config, ("data", "model", "loss", "training"))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def training_seconds(begins: Mapping[Phase, int], pace: Mapping[Phase, Seconds], updates: int) -> Seconds:
+def training_seconds(begins: Sequence[tuple[Phase, int]], pace: Mapping[Phase, Seconds], updates: int) -> Seconds:
     """Time of a training.
 
     Args:
-        begins: the first update of each phase, ascending.
+        begins: each phase with its first update, ascending.
         pace: seconds of an update in each phase.
         updates: of the whole training.
     """
-    ends = [*list(begins.values())[1:], updates]
-    return sum(pace[phase] * max(0, min(end, updates) - first) for (phase, first), end in zip(begins.items(), ends))
+    ends = [*(first for _, first in begins[1:]), updates]
+    return sum(pace[phase] * max(0, min(end, updates) - first) for (phase, first), end in zip(begins, ends))
 
 
-def updates_within(begins: Mapping[Phase, int], pace: Mapping[Phase, Seconds], seconds: Seconds) -> int:
+def updates_within(begins: Sequence[tuple[Phase, int]], pace: Mapping[Phase, Seconds], seconds: Seconds) -> int:
     """Updates that a training makes in some time, at least 1; arguments as of :func:`training_seconds`."""
-    for (phase, first), (_, end) in pairwise(begins.items()):
+    for (phase, first), (_, end) in pairwise(begins):
         needed = pace[phase] * (end - first)
         if needed > seconds:
             return max(1, round(first + seconds / pace[phase]))
         seconds -= needed
-    phase, first = list(begins.items())[-1]
+    phase, first = begins[-1]
     return max(1, round(first + seconds / pace[phase]))
 
 

@@ -77,6 +77,9 @@ class ConsistencyConfig:
     """The loss is off before this update: on a fresh model it collapses the states."""
     ramp_updates: int = 500
     """The weight grows linearly over this many updates."""
+    end_update: int | None = None
+    """The weight falls linearly to 0 over the ramp_updates before this update, from which on the loss is off; null
+    keeps it on to the end."""
     layers: tuple[int, ...] = ()
     """Shared-encoder layers to compare, counted from 0 over streaming then full-context, or from the last one by -1, -2
     and so on; empty for all."""
@@ -90,6 +93,9 @@ class ConsistencyConfig:
     def __post_init__(self) -> None:
         for key in ("weight", "start_update", "ramp_updates"):
             require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+        least = self.start_update + self.ramp_updates
+        fits = self.end_update is None or self.end_update > least
+        require(fits, "end_update", f"is {self.end_update}", f"above {least}, start_update and ramp_updates")
         for key, value in vars(self.options).items():
             unused = key not in ALIGNMENT_OPTIONS[self.alignment] and value != getattr(AlignmentConfig, key)
             require(not unused, f"options.{key}", f"is set, and {self.alignment} has no such option", "remove it")

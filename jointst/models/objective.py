@@ -37,12 +37,12 @@ class JointLoss:
 
 
 def consistency_weight(config: LossConfig, update: int) -> float:
-    """The weight of the consistency loss at an update: 0, then a linear ramp, then ``weight``."""
+    """The weight of the consistency loss at an update: 0, then a linear ramp, then ``weight``, and down again if it
+    ends."""
     consistency = config.consistency
-    since = update - consistency.start_update
-    if since < 0:
-        return 0.0
-    return consistency.weight * min(1.0, (since + 1) / max(1, consistency.ramp_updates))
+    since, ramp = update - consistency.start_update, max(1, consistency.ramp_updates)
+    left = ramp if consistency.end_update is None else consistency.end_update - update
+    return consistency.weight * max(0.0, min(1.0, (since + 1) / ramp, left / ramp))
 
 
 def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update: int) -> JointLoss:

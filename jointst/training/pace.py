@@ -32,12 +32,15 @@ WARM, TIMED, TURNS = 3, 10, 5
 """Updates that are not timed, updates that are, and how often each training has its turn."""
 
 
-def phases(loss: LossConfig) -> dict[Phase, int]:
+def phases(loss: LossConfig) -> list[tuple[Phase, int]]:
     """The phases of a training and the update, counted from 0, that each begins with."""
-    found: dict[Phase, int] = {"ctc": 0} if loss.ctc_only_updates > 0 else {}
-    found["joint"] = loss.ctc_only_updates
-    if loss.consistency.weight > 0 and loss.text > 0:
-        found["consistency"] = max(loss.ctc_only_updates, loss.consistency.start_update)
+    consistency = loss.consistency
+    found: list[tuple[Phase, int]] = [("ctc", 0)] if loss.ctc_only_updates > 0 else []
+    found.append(("joint", loss.ctc_only_updates))
+    if consistency.weight > 0 and loss.text > 0:
+        found.append(("consistency", max(loss.ctc_only_updates, consistency.start_update)))
+        if consistency.end_update is not None:
+            found.append(("joint", consistency.end_update))
     return found
 
 
@@ -45,7 +48,7 @@ def _alone(loss: LossConfig, phase: Phase) -> LossConfig:
     """The loss as if all of the training were one phase."""
     ctc_only = WARM + TIMED if phase == "ctc" else 0
     weight = loss.consistency.weight if phase == "consistency" else 0.0
-    consistency = dataclasses.replace(loss.consistency, weight=weight, start_update=0, ramp_updates=1)
+    consistency = dataclasses.replace(loss.consistency, weight=weight, start_update=0, ramp_updates=1, end_update=None)
     return dataclasses.replace(loss, ctc_only_updates=ctc_only, consistency=consistency)
 
 
@@ -100,7 +103,11 @@ def measure(contexts: Mapping[str, Context]) -> Paces:
         EnvironmentFault: there is no GPU, and one is asked for.
     """
     set_threads(None)
-    runs = [(name, context, phase) for name, context in contexts.items() for phase in phases(context.config.loss)]
+    runs = [
+        (name, context, phase)
+        for name, context in contexts.items()
+        for phase in dict.fromkeys(phase for phase, _ in phases(context.config.loss))
+    ]
     least: dict[tuple[str, Phase], list[Seconds]] = {}
     bar: tqdm[None] = progress(total=TURNS * len(runs), desc="pace", unit="turn")
     with bar:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import time
@@ -14,7 +13,7 @@ from jointst.build import build_model, choose_device, describe, digest_symbols, 
 from jointst.data.durations import FIX
 from jointst.errors import DataError
 from jointst.load_config import to_yaml
-from jointst.stage import Context, Made, write_atomically
+from jointst.stage import Context, Made, settings_of, write_atomically
 from jointst.threads import set_threads
 from jointst.training.checkpoints import Checkpoints, average, last_checkpoint
 from jointst.training.data import JointData
@@ -33,7 +32,7 @@ def fingerprint(context: Context) -> str:
     """A hash of everything that training depends on: settings, symbol tables, statistics, transcripts."""
     config = context.config
     names = ("data", "features", "model", "loss", "training")
-    sections = {name: dataclasses.asdict(getattr(config, name)) for name in names}
+    sections = settings_of(config, names)
     for section, keys in (("training", MAY_CHANGE), ("data", NOT_TRAINED_ON), ("features", ("max_failures",))):
         for key in keys:
             del sections[section][key]

@@ -14,6 +14,7 @@ from jointst.errors import DataError
 from jointst.training.pace import Paces, phases
 
 BEST = LossConfig(ctc_only_updates=100, consistency=ConsistencyConfig(start_update=150, ramp_updates=10, weight=0.3))
+ENDS = dataclasses.replace(BEST, consistency=dataclasses.replace(BEST.consistency, end_update=180))
 JOIST = dataclasses.replace(BEST, consistency=ConsistencyConfig(weight=0.0))
 PACE = {"ctc": 0.1, "joint": 0.5, "consistency": 1.0}
 
@@ -23,16 +24,22 @@ def configs(updates: int, **losses: LossConfig) -> dict[str, Config]:
 
 
 def test_phases_of_a_loss() -> None:
-    assert list(phases(BEST).items()) == [("ctc", 0), ("joint", 100), ("consistency", 150)]
-    assert phases(JOIST) == {"ctc": 0, "joint": 100}
-    assert phases(dataclasses.replace(BEST, text=0.0)) == {"ctc": 0, "joint": 100}
-    assert phases(dataclasses.replace(BEST, ctc_only_updates=0)) == {"joint": 0, "consistency": 150}
+    assert phases(BEST) == [("ctc", 0), ("joint", 100), ("consistency", 150)]
+    assert phases(ENDS) == [("ctc", 0), ("joint", 100), ("consistency", 150), ("joint", 180)]
+    assert phases(JOIST) == [("ctc", 0), ("joint", 100)]
+    assert phases(dataclasses.replace(BEST, text=0.0)) == [("ctc", 0), ("joint", 100)]
+    assert phases(dataclasses.replace(BEST, ctc_only_updates=0)) == [("joint", 0), ("consistency", 150)]
 
 
 @pytest.mark.parametrize(("updates", "seconds"), [(50, 5.0), (100, 10.0), (120, 20.0), (150, 35.0), (160, 45.0)])
 def test_time_and_updates_are_inverse(updates: int, seconds: float) -> None:
     assert training_seconds(phases(BEST), PACE, updates) == pytest.approx(seconds)
     assert updates_within(phases(BEST), PACE, seconds) == updates
+
+
+def test_a_phase_may_come_again() -> None:
+    assert training_seconds(phases(ENDS), PACE, 200) == pytest.approx(10 + 25 + 30 + 10)
+    assert updates_within(phases(ENDS), PACE, 75.0) == 200
 
 
 def test_one_update_at_least() -> None:

@@ -7,6 +7,7 @@ import torch
 
 from jointst.config import ALIGNMENT_OPTIONS, ConsistencyConfig, LossConfig, ModelConfig
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
+from jointst.errors import ConfigError
 from jointst.models.joint import JointModel
 from jointst.models.objective import consistency_weight, joint_loss
 from jointst.ops.alignment import make_options
@@ -105,6 +106,14 @@ def test_chosen_layers_alone_are_compared(model: JointModel, batch: JointBatch) 
 def test_consistency_ramps_in() -> None:
     weights = [consistency_weight(CONFIG, update) for update in (0, 19, 20, 24, 29, 30, 500)]
     assert weights == pytest.approx([0, 0, 0.05, 0.25, 0.5, 0.5, 0.5])
+
+
+def test_consistency_may_end() -> None:
+    ends = dataclasses.replace(CONFIG, consistency=dataclasses.replace(CONFIG.consistency, end_update=60))
+    weights = [consistency_weight(ends, update) for update in (0, 19, 20, 29, 50, 55, 59, 60, 500)]
+    assert weights == pytest.approx([0, 0, 0.05, 0.5, 0.5, 0.25, 0.05, 0, 0])
+    with pytest.raises(ConfigError, match="end_update: is 30 .above 30, start_update and ramp_updates"):
+        dataclasses.replace(CONFIG.consistency, end_update=30)
 
 
 def test_more_labels_than_positions_and_an_empty_transcript_stay_finite(model: JointModel, batch: JointBatch) -> None:

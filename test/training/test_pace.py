@@ -13,11 +13,13 @@ from jointst.stage import Context, write_atomically
 from jointst.training import pace
 from jointst.training.pace import TIMED, WARM, Phase, _alone, measure, phases
 
-LOSS = LossConfig(ctc_only_updates=2, consistency=ConsistencyConfig(start_update=3, ramp_updates=2, weight=0.3))
+LOSS = LossConfig(
+    ctc_only_updates=2, consistency=ConsistencyConfig(start_update=3, ramp_updates=2, weight=0.3, end_update=9)
+)
 
 
 def test_a_phase_alone_is_that_phase_from_its_first_update_on() -> None:
-    for phase in phases(LOSS):
+    for phase, _ in phases(LOSS):
         alone = dataclasses.replace(Config(), loss=_alone(LOSS, phase)).loss
         updates = range(WARM + TIMED)
         assert all((update < alone.ctc_only_updates) == (phase == "ctc") for update in updates)
