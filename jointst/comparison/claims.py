@@ -89,7 +89,11 @@ def _multilingual(stored: Stored) -> Finding:
     lines = tuple(item.line for group in groups.values() for item in group)
     if min(item.seeds for group in groups.values() for item in group) < SEEDS:
         return Finding(verdict="cannot tell", reason=f"fewer than {SEEDS} seeds", measured=lines)
-    many, one = ([item.interval for item in groups[key] if item.interval is not None] for key in (True, False))
+    if any(item.lost for group in groups.values() for item in group):
+        return Finding(verdict="cannot tell", reason="trainings have failed or are left", measured=lines)
+    many, one = (
+        [item.interval for item in groups[key] if item.counts and item.interval is not None] for key in (True, False)
+    )
     if many and one and max(ends[1] for ends in many) < min(ends[0] for ends in one):
         reason = "every interval with several languages is below every one with one"
         return Finding(verdict="confirmed", reason=reason, measured=lines)

@@ -223,6 +223,24 @@ def test_each_claim_gets_the_verdict_that_its_numbers_give() -> None:
     assert {claim.judge([]).verdict for claim in CLAIMS} == {"not measured"}
 
 
+def test_many_languages_against_one() -> None:
+    many, one = _summary(failed=False), _summary("ru", failed=False)
+    claim = next(claim for claim in CLAIMS if claim.key == "multilingual")
+    for control in one["controls"].values():
+        for table in control["tables"]:
+            for row in table["systems"].values():
+                del row["rates"]["en"]
+                if "joist" in row["against"]:
+                    row["against"]["joist"]["intervals"]["macro"] = [0.1, 0.2]
+    assert claim.judge([many]).verdict == "not measured"
+    assert claim.judge([many, one]).verdict == "confirmed"
+    uncounted = one["controls"]["updates"]["tables"][0]["systems"]
+    uncounted["best"]["against"]["joist"]["intervals"]["macro"] = [-0.1, 0.2]
+    assert claim.judge([many, one]).verdict == "cannot tell"
+    uncounted["best"]["rates"]["macro"] = uncounted["joist"]["rates"]["macro"] = 0.95
+    assert claim.judge([many, one]).verdict == "confirmed"
+
+
 def test_the_document_says_how_and_where() -> None:
     text = document([_summary()])
     for part in (
