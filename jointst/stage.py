@@ -72,8 +72,10 @@ def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, 
     A setting that came later is left out where it is as things were before it came, so that what was made then holds.
     """
     settings = {name: dataclasses.asdict(getattr(config, name)) for name in sections}
-    if "loss" in settings and config.loss.consistency.end_update is None:
-        del settings["loss"]["consistency"]["end_update"]
+    if "loss" in settings:
+        for key in ("end_update", "centre"):
+            if not getattr(config.loss.consistency, key):
+                del settings["loss"]["consistency"][key]
     return settings
 
 

@@ -73,6 +73,9 @@ class ConsistencyConfig:
     """Distance of two states."""
     normalise: bool = True
     """Layer-normalise states before the distance, so that it cannot be won by shrinking norms."""
+    centre: bool = False
+    """First take from all states their mean over the batch, so that it cannot be won by what they have in common either
+    [ours]."""
     start_update: int = 1500
     """The loss is off before this update: on a fresh model it collapses the states."""
     ramp_updates: int = 500

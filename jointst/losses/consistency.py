@@ -38,6 +38,27 @@ def pair_distance(speech: Tensor, text: Tensor, index: Tensor, speech_lengths: T
     return torch.where(valid, aligned_distance(speech, text, index), 0.0).sum(1) / speech_lengths
 
 
+def centred(speech: Tensor, text: Tensor, speech_lengths: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """States without what all valid positions of the batch have in common: the mean over both sides, each half of it.
+
+    Args:
+        speech: (B, N, D).
+        text: (B, M, D).
+        speech_lengths: (B,).
+        text_lengths: (B,).
+
+    Returns:
+        The same in float32 or float64; what stands in padding has no meaning.
+    """
+    speech, text = widen(speech), widen(text)
+    means = [
+        torch.where(length_mask(lengths, states.shape[1])[..., None], states, 0.0).sum((0, 1)) / lengths.sum()
+        for states, lengths in ((speech, speech_lengths), (text, text_lengths))
+    ]
+    common = (means[0] + means[1]) / 2
+    return speech - common, text - common
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConsistencyResult:
     """A consistency loss and what it is made of.
@@ -70,6 +91,8 @@ class ConsistencyLoss(nn.Module):
         options: of that kind.
         distance: a kind of :mod:`jointst.ops.distance`; alignment and loss use the same.
         normalised: layer-normalise states first, so that the loss cannot be won by shrinking norms.
+        centred: before that, take from all states the mean of their layer (:func:`centred`), so that the loss cannot be
+            won by a part that all states have in common either. It then depends on what else is in the batch.
         layers: numbers of the layers to compare; empty for all that are given.
         layer_weights: of these layers in the total, which is their weighted mean; empty for equal ones.
         stop_gradient: the side that the loss does not train.
@@ -86,6 +109,7 @@ class ConsistencyLoss(nn.Module):
         options: Mapping[str, Any] | None = None,
         distance: str = "l2",
         normalised: bool = True,
+        centred: bool = False,
         layers: Sequence[int] = (),
         layer_weights: Sequence[float] = (),
         stop_gradient: Literal["none", "speech", "text"] = "none",
@@ -105,7 +129,7 @@ class ConsistencyLoss(nn.Module):
             raise JointstError(f"stop_gradient is {stop_gradient!r}: give none, speech or text")
         if soft_gradient != "fixed" and (alignment, soft_gradient) != ("sinkhorn", "through"):
             raise JointstError(f"soft_gradient is {soft_gradient!r}: give fixed, or through with sinkhorn")
-        self.alignment, self.distance, self.normalised = alignment, distance, normalised
+        self.alignment, self.distance, self.normalised, self.centred = alignment, distance, normalised, centred
         self.layers, self.layer_weights = tuple(layers), tuple(layer_weights)
         self.stop_gradient, self.soft_gradient = stop_gradient, soft_gradient
 
@@ -141,6 +165,9 @@ class ConsistencyLoss(nn.Module):
         options = self.options if durations is None else {**self.options, "durations": durations}
         spoken = [speech[k].detach() if self.stop_gradient == "speech" else speech[k] for k in layers]
         written = [text[k].detach() if self.stop_gradient == "text" else text[k] for k in layers]
+        if self.centred:
+            sides = [centred(s, t, speech_lengths, text_lengths) for s, t in zip(spoken, written, strict=True)]
+            spoken, written = [s for s, _ in sides], [t for _, t in sides]
         compare = self._soft if self.kind.soft else self._hard
         losses = compare(spoken, written, speech_lengths, text_lengths, options)
         total = sum((w * loss for w, loss in zip(weights, losses, strict=True)), losses[0].new_zeros(())) / sum(weights)

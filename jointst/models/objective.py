@@ -138,6 +138,7 @@ def _consistency(speech: Encoded, transcripts: Encoded, text: TextBatch, config:
         options=settings.options.of(settings.alignment),
         distance=settings.distance,
         normalised=settings.normalise,
+        centred=settings.centre,
         layers=[layer % len(speech.states) for layer in settings.layers],
         layer_weights=settings.layer_weights,
         stop_gradient=settings.stop_gradient,

@@ -8,6 +8,7 @@ from jointst.losses import consistency
 from jointst.losses.consistency import ConsistencyLoss, pair_distance
 from jointst.ops.alignment import KINDS, align, best_alignment, framewise_alignment
 from jointst.ops.distance import DISTANCES, pairwise_distance
+from jointst.ops.masks import length_mask
 
 LENGTHS = torch.tensor([8, 3, 6]), torch.tensor([4, 3, 1])
 HARD = ("best", "mas", "dtw", "framewise", "random", "nearest")
@@ -174,6 +175,36 @@ def test_normalised_loss_does_not_fall_when_norms_shrink() -> None:
         compare = ConsistencyLoss(normalised=normalised)
         whole, shrunk = (compare([x * speech], [x * text], *lengths).total for x in (1.0, 0.1))
         assert torch.allclose(whole, shrunk, rtol=1e-2) == normalised
+
+
+def test_centred_loss_does_not_fall_when_a_common_part_grows() -> None:
+    torch.manual_seed(0)
+    speech, text = torch.randn(2, 6, 16), torch.randn(2, 5, 16)
+    lengths, common = (torch.tensor([6, 4]), torch.tensor([5, 2])), 10 * torch.randn(16)
+    for centred in (True, False):
+        compare = ConsistencyLoss(centred=centred)
+        alone, together = (compare([speech + x * common], [text + x * common], *lengths).total for x in (0, 1))
+        assert torch.allclose(alone, together, rtol=1e-3) == centred
+    apart = ConsistencyLoss(centred=True)([speech + common], [text], *lengths).total
+    assert apart > 1.9  # of at most 2: what one side alone has in common still counts
+
+
+@pytest.mark.parametrize("kind", [*sorted(set(HARD) - {"random"}), "soft_dtw", "sinkhorn"])
+def test_centred_loss_does_not_see_padding(kind: str) -> None:
+    speech, text = states(layers=2)
+    compare = ConsistencyLoss(alignment=kind, centred=True)
+    whole = compare(speech, text, *LENGTHS).total
+    for side, lengths in zip((speech, text), LENGTHS, strict=True):
+        for layer, padded in enumerate(side):
+            valid = length_mask(lengths, padded.shape[1])[..., None]
+            side[layer] = torch.where(valid, padded, 1e3)
+    assert torch.allclose(compare(speech, text, *LENGTHS).total, whole)
+
+
+def test_gradient_of_the_centred_loss_equals_finite_differences_of_it() -> None:
+    speech, text = states(dtype=torch.float64)
+    compare = ConsistencyLoss(centred=True)
+    assert torch.autograd.gradcheck(lambda s, t: compare([s], [t], *LENGTHS).total, (speech[0], text[0]), eps=1e-7)
 
 
 @pytest.mark.parametrize("kind", HARD)
