@@ -148,10 +148,13 @@ def _probes(cells: Sequence[Cell]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _layer(layer: Mapping[str, Any]) -> dict[str, Any]:
-    """Mean distance of layer-normalised states under each pairing, and what is known of the best alignment's times."""
+    """Mean distance of layer-normalised states under each pairing, how different speech states are from each other, and
+    what is known of the best alignment's times."""
     times = layer["times"] and {key: layer["times"][key]["median_ms"] for key in ("best", "framewise")}
     distances = {pairing: layer["normalised"][pairing] for pairing in PAIRINGS}
-    return {"layer": layer["layer"], **distances, "coverage": layer["coverage_normalised"], "median_ms": times}
+    spread = layer["spread"]["speech"]
+    coverage = layer["coverage_normalised"]
+    return {"layer": layer["layer"], **distances, "coverage": coverage, "spread": spread, "median_ms": times}
 
 
 def _tables(grid: Grid, results: Results) -> list[dict[str, Any]]:

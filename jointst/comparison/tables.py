@@ -129,13 +129,15 @@ def command_of(summary: Mapping[str, Any]) -> str:
 
 
 LAYER_COLUMNS = (
-    ["system", "layer"] + ["best", "frame-wise", "random", "mismatched", "best / mismatched", "before", "off by, ms"]
+    ["system", "layer", "best", "frame-wise", "random", "mismatched"]
+    + ["best / mismatched", "before", "spread", "off by, ms"]
 )  # fmt: skip
 LAYER_LEGEND = (
     "Mean distance of layer-normalised speech and text states on the dev sets, means over seeds: under the best "
     "alignment, frame by frame, under a random one, and under the best one to another utterance's text (the control). "
     "Best / mismatched: 1 where an utterance is no nearer to its own text than to another's; before: the same with the "
-    "weights that training began with. Off by: median error of the best alignment where it is known when phones are "
+    "weights that training began with. Spread: of speech states around what all have in common, over their norm; near 0 "
+    "all moments look alike. Off by: median error of the best alignment where it is known when phones are "
     "spoken; in parentheses the frame-wise one's."
 )
 
@@ -168,6 +170,7 @@ def layer_rows(layers: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> l
             distances = [mean(layer[key] for layer in own) for key in ("best", "framewise", "random", "mismatched")]
             before = [layer["before"] for layer in own if layer.get("before")]
             timed = [layer["median_ms"] for layer in own if layer.get("median_ms")]
+            spreads = [layer["spread"] for layer in own if "spread" in layer]  # older results have none
             off = [f"{mean(found[key] for found in timed):.0f}" for key in ("best", "framewise") if timed]
             rows.append(
                 [
@@ -176,6 +179,7 @@ def layer_rows(layers: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> l
                     *(f"{distance:.3f}" for distance in distances),
                     f"{mean(nearness(layer) for layer in own):.2f}",
                     f"{mean(nearness(layer) for layer in before):.2f}" if before else "-",
+                    f"{mean(spreads):.2f}" if spreads else "-",
                     f"{off[0]} ({off[1]})" if off else "-",
                 ]
             )
