@@ -39,10 +39,11 @@ from jointst.stage import write_atomically
 from jointst.versions import ROOT
 
 RULES = f"""A claim is judged by the full-context decoder's macro error rate on every test set of every stored
-comparison that has both systems, at equal updates and at equal training time. **Confirmed**: in every
-measurement the 95 % bootstrap interval of the relative change, over utterances and seeds, excludes 0 in the
-claimed direction, and the matched-pair test over utterances (MAPSSWE), adjusted for the number of
-measurements (Holm), gives P < {LEVEL}. **Not confirmed**: in none, and either one is significantly the
+comparison that has both systems, at equal updates and at equal training time; comparisons on dev sets, which
+settings are chosen by, are shown and judge nothing. **Confirmed**: in every measurement the 95 % bootstrap
+interval of the relative change, over utterances and seeds, excludes 0 in the claimed direction, and the
+matched-pair test over utterances (MAPSSWE), adjusted for the number of measurements (Holm), gives P < {LEVEL}.
+**Not confirmed**: in none, and either one is significantly the
 other way round, or every interval excludes a gain of {percent(MARGIN)} % relative. **Cannot tell**:
 anything else, fewer than {SEEDS} seeds, trainings that failed, or one control alone. A goal with a number is
 confirmed where every interval is beyond it, and not confirmed where one falls short of it. A claim on
@@ -103,6 +104,8 @@ def _comparison(summary: Mapping[str, Any]) -> str:
     made += ["with changes not committed"] * bool(summary.get("changed_since_commit"))
     made += [f"torch {summary['torch']}", "; ".join(summary["hardware"])]
     parts.append(f"{', '.join(made)}.\n\n")
+    if summary.get("dev_sets"):
+        parts.append(f"To choose settings by, with {', '.join(summary['dev_sets'])}: it judges no claim.\n\n")
     for control, found in summary["controls"].items():
         parts.append(f"### {TITLES[control]}\n\nWhat is equal: {found['budget']}.\n\n")
         parts += [f"- {line}\n" for line in failures(found["cells"])]
@@ -123,7 +126,8 @@ def _comparison(summary: Mapping[str, Any]) -> str:
 
 def document(stored: Sequence[Mapping[str, Any]]) -> str:
     """The whole of RESULTS.md."""
-    findings = [(claim, claim.judge(stored)) for claim in CLAIMS]
+    counted = [summary for summary in stored if not summary.get("dev_sets")]
+    findings = [(claim, claim.judge(counted)) for claim in CLAIMS]
     rows = [
         [f"[{claim.key}](#{claim.key})", claim.says, claim.source, finding.verdict, finding.reason]
         for claim, finding in findings

@@ -70,6 +70,7 @@ def summarise(
         "recipe": Path.cwd().name,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "grid": asdict(grid),
+        "dev_sets": dev_sets(grid),
         "commits": sorted({str(own.versions.get("git_commit")) for own in scores.values()}),
         "python": versions.get("python"),
         "torch": versions.get("packages", {}).get("torch"),
@@ -88,6 +89,12 @@ def summarise(
         },
     }
     return {key: _rounded(value) for key, value in found.items()}
+
+
+def dev_sets(grid: Grid) -> list[str]:
+    """Test sets that are dev sets, too: what is measured on them may choose settings, and judges no claim."""
+    data = grid.base(grid.systems[0]).config.data
+    return sorted(set(data.test) & set(data.dev))
 
 
 def _rounded(value: Any) -> Any:

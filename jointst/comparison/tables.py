@@ -136,9 +136,9 @@ LAYER_LEGEND = (
     "Mean distance of layer-normalised speech and text states on the dev sets, means over seeds: under the best "
     "alignment, frame by frame, under a random one, and under the best one to another utterance's text (the control). "
     "Best / mismatched: 1 where an utterance is no nearer to its own text than to another's; before: the same with the "
-    "weights that training began with. Spread: of speech states around what all have in common, over their norm; near 0 "
-    "all moments look alike. Off by: median error of the best alignment where it is known when phones are "
-    "spoken; in parentheses the frame-wise one's."
+    "weights that training began with. Spread: of speech states around what all have in common, over their norm; near "
+    "0 all moments look alike. Off by: median error of the best alignment where it is known when phones are spoken; in "
+    "parentheses the frame-wise one's."
 )
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from jointst.cli import main
 from jointst.comparison.collect import read_json
 from jointst.comparison.grid import Grid
 from jointst.comparison.launch import run_array, time_array
+from jointst.comparison.summary import dev_sets
 from jointst.comparison.tables import text_of
 from jointst.errors import DataError
 from jointst.stage import Context
@@ -84,6 +86,9 @@ def test_a_grid_survives_a_killed_cell_is_interrupted_and_continued(
     assert Path("results/toy.json").read_text() == (EXP / "summary.json").read_text()
     assert text_of(summary) in shown
     check_tables(summary)
+    assert summary["dev_sets"] == []
+    toy = Grid(**Grid.read("toy"))
+    assert dev_sets(replace(toy, overrides=(*toy.overrides, "--data.test", "[t_dev]"))) == ["t_dev"]
     check_layers_and_probes()
     page = (EXP / "report.html").read_text()
     assert all(word in page for word in ("<svg", "change from paired", "jointst compare --name toy"))

@@ -274,6 +274,17 @@ def test_the_document_says_how_and_where() -> None:
     assert "t, full-context decoder, voices heard in training (66 utterances)" in text_of(_summary())
 
 
+def test_what_settings_are_chosen_by_judges_no_claim() -> None:
+    dev = {**_summary(failed=False), "name": "why", "dev_sets": ["mini_dev"]}
+    counted, shown = document([_summary(failed=False)]), document([dev, _summary(failed=False)])
+    claims = counted[: counted.index("# Comparisons")]
+    assert shown.startswith(claims)
+    assert "| confirmed |" in claims
+    assert "| confirmed |" not in document([dev])
+    assert "## mini: why" in shown
+    assert "with mini_dev: it judges no claim" in shown
+
+
 def test_the_command_writes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stored = tmp_path / "first.json"
     stored.write_text(json.dumps(_summary()))
