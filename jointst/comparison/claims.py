@@ -257,9 +257,15 @@ CLAIMS: tuple[Claim, ...] = (
         judge=_lower("best", "joist"),
     ),
     Claim(
+        key="one_sided",
+        source="our question",
+        says="It does where it trains the text side alone, so that text comes to speech (best+stop_speech).",
+        judge=_lower("best+stop_speech", "joist"),
+    ),
+    Claim(
         key="multilingual",
         source="the paper",
-        says="It helps more in many languages with little paired data than in one.",
+        says="The consistency loss helps more in many languages with little paired data than in one.",
         judge=_multilingual,
     ),
     Claim(

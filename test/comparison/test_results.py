@@ -223,6 +223,15 @@ def test_each_claim_gets_the_verdict_that_its_numbers_give() -> None:
     assert {claim.judge([]).verdict for claim in CLAIMS} == {"not measured"}
 
 
+def test_the_loss_on_one_side_is_judged_as_on_both() -> None:
+    judge = {claim.key: claim.judge for claim in CLAIMS}
+    one_sided = json.loads(json.dumps(_summary(failed=False)).replace('"best"', '"best+stop_speech"'))
+    both_sides, found = judge["consistency"]([_summary(failed=False)]), judge["one_sided"]([one_sided])
+    assert (found.verdict, found.reason) == (both_sides.verdict, both_sides.reason)
+    assert found.verdict != "not measured"
+    assert judge["one_sided"]([_summary(failed=False)]).verdict == "not measured"
+
+
 def test_many_languages_against_one() -> None:
     many, one = _summary(failed=False), _summary("ru", failed=False)
     claim = next(claim for claim in CLAIMS if claim.key == "multilingual")
