@@ -108,7 +108,8 @@ def check_layers_and_probes() -> None:
     layer = control["layers"]["joist"][1][0]
     assert layer["before"]["best"] != layer["best"]
     found = json.loads((EXP / "joist_seed1/align/layers.json").read_text())["layers"][0]
-    assert 0 < layer["spread"] == found["spread"]["speech"] <= 1
+    assert 0 < layer["spread"] <= 1
+    assert layer["spread"] == pytest.approx(found["spread"]["speech"], rel=1e-4)
     assert 0 <= control["probes"]["paired"][0]["language"]["accuracy"]["full-context 1"] <= 1
     shown = (EXP / "summary.txt").read_text()
     assert "Linear probes" in shown
