@@ -124,10 +124,15 @@ def _comparison(summary: Mapping[str, Any]) -> str:
     return "".join(parts)
 
 
+def judged(stored: Sequence[Mapping[str, Any]]) -> list[tuple[Claim, Finding]]:
+    """Every claim, and what the comparisons that are not on dev sets say of it."""
+    counted = [summary for summary in stored if not summary.get("dev_sets")]
+    return [(claim, claim.judge(counted)) for claim in CLAIMS]
+
+
 def document(stored: Sequence[Mapping[str, Any]]) -> str:
     """The whole of RESULTS.md."""
-    counted = [summary for summary in stored if not summary.get("dev_sets")]
-    findings = [(claim, claim.judge(counted)) for claim in CLAIMS]
+    findings = judged(stored)
     rows = [
         [f"[{claim.key}](#{claim.key})", claim.says, claim.source, finding.verdict, finding.reason]
         for claim, finding in findings
@@ -160,8 +165,7 @@ def run(arguments: list[str]) -> int:
     files = options.files or sorted(ROOT.glob("egs/*/results/*.json"))
     stored = read_stored(files)
     write_atomically(options.out, document(stored))
-    for claim in CLAIMS:
-        finding = claim.judge(stored)
+    for claim, finding in judged(stored):
         print(f"{finding.verdict:14s} {claim.key}: {finding.reason}")
     print(f"{len(stored)} comparisons -> {options.out}")
     return 0
