@@ -259,7 +259,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         key="one_sided",
         source="our question",
-        says="It does where it trains the text side alone, so that text comes to speech (best+stop_speech).",
+        says="A consistency loss that trains the text side alone (best+stop_speech) lowers the error rate against text "
+        "injection alone.",
         judge=_lower("best+stop_speech", "joist"),
     ),
     Claim(

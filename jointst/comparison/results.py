@@ -59,7 +59,8 @@ WORDS = """The paper: *Improving Joint Speech-Text Representations Without Align
 **paired** trains on speech alone; **joist** reads unpaired text, too; **best** adds a loss that pulls states of
 speech and text together, in every layer that they share, under the **best alignment**: the rising assignment of
 text positions to frames that makes their mean distance least. **framewise** stretches text evenly over the
-frames, **random** draws a rising assignment, **mas** takes the best one that leaves no text position out.
+frames, **random** draws a rising assignment, **mas** takes the best one that leaves no text position out,
+**forced** one from a forced alignment by paired, with predicted durations for unpaired text.
 **Mismatched pairs** are speech and another utterance's text, under their best alignment: the control."""
 
 

@@ -8,6 +8,7 @@ import torch
 from jointst.config import ALIGNMENT_OPTIONS, ConsistencyConfig, LossConfig, ModelConfig
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.errors import ConfigError
+from jointst.losses.consistency import ConsistencyLoss
 from jointst.models.joint import JointModel
 from jointst.models.objective import consistency_weight, joint_loss
 from jointst.ops.alignment import make_options
@@ -101,6 +102,16 @@ def test_chosen_layers_alone_are_compared(model: JointModel, batch: JointBatch) 
     chosen = dataclasses.replace(CONFIG, consistency=dataclasses.replace(CONFIG.consistency, layers=(1, 4)))
     parts = joint_loss(model, batch, chosen, update=100).parts
     assert {name for name in parts if "/" in name} == {"consistency/layer1", "consistency/layer4"}
+
+
+def test_states_are_centred_where_asked_for(model: JointModel, batch: JointBatch) -> None:
+    centred = dataclasses.replace(CONFIG, consistency=dataclasses.replace(CONFIG.consistency, centre=True))
+    found, before = (joint_loss(model, batch, config, update=50) for config in (centred, CONFIG))
+    compare = ConsistencyLoss(centred=True)
+    lengths = found.speech.lengths[:2], found.transcripts.lengths
+    expected = compare([s[:2] for s in found.speech.states], found.transcripts.states, *lengths).total
+    assert torch.allclose(found.parts["consistency"], expected)
+    assert not torch.allclose(found.parts["consistency"], before.parts["consistency"])
 
 
 def test_consistency_ramps_in() -> None:
