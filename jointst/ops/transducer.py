@@ -1,6 +1,7 @@
 """The transducer lattice on log P(blank) and log P(next label) alone.
 
-B batch, T frames, U labels.
+B batch, T frames, U labels, S places of a frame: place s of frame t stands for starts[t] + s labels emitted. Without a
+band S is U+1, and all starts are 0.
 """
 
 from __future__ import annotations
@@ -10,40 +11,60 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad
 from torchaudio.functional import rnnt_loss
 
 from jointst.errors import JointstError
-from jointst.ops.kernels.lattice import lattice_losses
+from jointst.ops.kernels.lattice import lattice_losses, set_off
 from jointst.ops.masks import length_mask
 
 Reduction = Literal["none", "mean", "sum"]
 """What becomes of the losses of a batch's utterances."""
 
+_IMPOSSIBLE = -1e30
+"""A log probability of nothing that float32 sums bear."""
+
 
 class _Lattice(torch.autograd.Function):
-    """All paths on the CPU; the gradient is found along with the loss."""
+    """All paths; the gradient is found along with the loss, and is minus the share of paths that take each step."""
 
     @staticmethod
     def forward(
-        ctx: Any, log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor
-    ) -> Tensor:
+        ctx: Any,
+        log_blank: Tensor,
+        log_label: Tensor,
+        starts: Tensor | None,
+        logit_lengths: Tensor,
+        target_lengths: Tensor,
+        wanted: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         losses = log_blank.new_empty(len(log_blank))
         gradients = torch.zeros_like(log_blank), torch.zeros_like(log_label)
+        if starts is None:
+            starts = torch.zeros((), dtype=torch.int64).expand(log_blank.shape[:2])
+        scores = [part.detach().contiguous().numpy() for part in (log_blank, log_label)]
+        sizes = [part.to(torch.int64).numpy() for part in (starts, logit_lengths, target_lengths)]
+        near = [torch.zeros_like(part, dtype=torch.float64) for part in (log_blank, log_label)]
+        totals = torch.empty(len(log_blank), dtype=torch.float64)
+        set_off(*scores, *sizes, *(part.numpy() for part in (*near, totals)))
         lattice_losses(
-            *(part.detach().contiguous().numpy() for part in (log_blank, log_label)),
-            *(lengths.to(torch.int64).numpy() for lengths in (logit_lengths, target_lengths)),
+            *scores,
+            *(part.exp_().numpy() for part in near),  # here and not there: torch's are vector instructions
+            totals.numpy(),
+            *sizes,
             losses.numpy(),
             *(part.numpy() for part in gradients),
-            any(ctx.needs_input_grad),
+            wanted or any(ctx.needs_input_grad),
         )
         ctx.save_for_backward(*gradients)
-        return losses
+        ctx.mark_non_differentiable(*gradients)
+        return losses, *gradients
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         blank, label = ctx.saved_tensors
-        return gradient[:, None, None] * blank, gradient[:, None, None] * label, None, None
+        return gradient[:, None, None] * blank, gradient[:, None, None] * label, None, None, None, None
 
 
 class _ScaleGradient(torch.autograd.Function):
@@ -65,6 +86,7 @@ def lattice_loss(
     logit_lengths: Tensor,
     target_lengths: Tensor,
     *,
+    starts: Tensor | None = None,
     fastemit: float = 0.0,
     reduction: Reduction = "none",
 ) -> Tensor:
@@ -75,16 +97,18 @@ def lattice_loss(
     five times as long (tools/bench_lattice.py), :mod:`jointst.ops.kernels.lattice`. Both are exact for any vocabulary.
 
     Args:
-        log_blank: (B, T, U+1), log P(blank) after u labels.
-        log_label: (B, T, U), log P(label u+1) after u labels.
+        log_blank: (B, T, S), log P(blank) after starts + s labels.
+        log_label: (B, T, S-1), log P(label starts + s + 1) after starts + s labels.
         logit_lengths: (B,) frames of each utterance, at least 1.
         target_lengths: (B,) labels of each utterance; 0 is allowed, and so are more labels than frames.
+        starts: (B, T) int64, of a band (:mod:`jointst.ops.band`): paths outside it do not count. None for all paths,
+            of S = U+1.
         fastemit: scale added to the gradient of labels (arXiv 2010.11148); the loss's value stays as it is.
         reduction: ``none``, or the mean or sum over utterances.
 
     Returns:
-        (B,) losses in float32 (on the CPU float64 for float64 scores), or their mean or sum, a scalar. Scores beyond
-        the lengths are never looked at: they may be NaN, and their gradient is 0.
+        (B,) losses in float32 (on the CPU float64 for float64 scores), or their mean or sum, a scalar; infinity where
+        there is no path. Scores beyond the lengths are never looked at: they may be NaN, and their gradient is 0.
 
     Raises:
         JointstError: shapes or lengths that do not fit, or an unknown reduction.
@@ -93,43 +117,124 @@ def lattice_loss(
         raise JointstError(f"reduction is {reduction!r}, not none, mean or sum")
     if fastemit < 0:
         raise JointstError(f"fastemit is {fastemit}, not at least 0")
-    frames, labels = _longest(log_blank, log_label, logit_lengths, target_lengths)
     if fastemit > 0:
         log_label = _ScaleGradient.apply(log_label, 1.0 + fastemit)  # type: ignore[no-untyped-call]
-    arguments = log_blank[:, :frames, : labels + 1], log_label[:, :frames, :labels], logit_lengths, target_lengths
-    losses = _by_torchaudio(*arguments) if log_blank.is_cuda else _by_numba(*arguments)
+    losses = _all_paths(log_blank, log_label, logit_lengths, target_lengths, starts, wanted=False)[0]
     if reduction == "none":
         return losses
     return losses.mean() if reduction == "mean" else losses.sum()
 
 
-def _longest(log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor) -> tuple[int, int]:
-    """The most frames and the most labels of an utterance, once all shapes and lengths are seen to fit."""
-    batch, frames, states = log_blank.shape
-    if log_label.shape != (batch, frames, states - 1):
-        raise JointstError(f"log_label is {tuple(log_label.shape)}, not {(batch, frames, states - 1)}")
+def lattice_occupation(
+    log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Losses as of :func:`lattice_loss`, and where the paths go.
+
+    Args:
+        log_blank, log_label, logit_lengths, target_lengths: of the whole lattice.
+
+    Returns:
+        (B,) differentiable losses, and the shares of paths that take each blank (B, T, U+1) and each label (B, T, U),
+        which have no gradient and are 0 beyond the lengths.
+    """
+    losses, blank, label = _all_paths(log_blank, log_label, logit_lengths, target_lengths, None, wanted=True)
+    return losses, -blank, -label
+
+
+def _all_paths(
+    log_blank: Tensor,
+    log_label: Tensor,
+    logit_lengths: Tensor,
+    target_lengths: Tensor,
+    starts: Tensor | None,
+    *,
+    wanted: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Losses, and the gradients of both scores if they are ``wanted`` as values."""
+    frames, labels = _longest(log_blank, log_label, logit_lengths, target_lengths, starts)
+    whole = log_blank.shape[1:]
+    log_blank, log_label = log_blank[:, :frames, : labels + 1], log_label[:, :frames, :labels]
+    if starts is not None:
+        starts = starts[:, :frames]
+    find = _by_torchaudio if log_blank.is_cuda else _by_numba
+    losses, *occupations = find(log_blank, log_label, logit_lengths, target_lengths, starts, wanted)
+    if not wanted:
+        return losses, log_blank, log_label
+    missing = whole[1] - 1 - labels, whole[0] - frames
+    blank, label = (pad(part, (0, missing[0], 0, missing[1])) for part in occupations)  # as it came: (B, T, ...)
+    return losses, blank, label
+
+
+def _longest(
+    log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor, starts: Tensor | None
+) -> tuple[int, int]:
+    """The most frames of an utterance and the most labels (of a band: its places less one), once all shapes and lengths
+    are seen to fit."""
+    batch, frames, places = log_blank.shape
+    if log_label.shape != (batch, frames, places - 1):
+        raise JointstError(f"log_label is {tuple(log_label.shape)}, not {(batch, frames, places - 1)}")
     for name, lengths in (("logit_lengths", logit_lengths), ("target_lengths", target_lengths)):
         if lengths.shape != (batch,):
             raise JointstError(f"{name} is {tuple(lengths.shape)}, not {(batch,)}")
+    if starts is not None and starts.shape != (batch, frames):
+        raise JointstError(f"starts is {tuple(starts.shape)}, not {(batch, frames)}")
     bounds = [logit_lengths.min(), logit_lengths.max(), target_lengths.min(), target_lengths.max()]
     shortest, longest, fewest, most = (int(bound) for bound in torch.stack(bounds).tolist())  # one wait for the GPU
-    if shortest < 1 or longest > frames or fewest < 0 or most > states - 1:
+    if shortest < 1 or longest > frames or fewest < 0 or (starts is None and most > places - 1):
         raise JointstError(
             f"lengths {logit_lengths.tolist()} and {target_lengths.tolist()} do not fit {frames} frames, "
-            f"{states - 1} labels, at least 1 frame each"
+            f"{places - 1} labels, at least 1 frame each"
         )
-    return longest, most
+    return longest, most if starts is None else places - 1
 
 
-def _by_numba(log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor) -> Tensor:
+def _by_numba(
+    log_blank: Tensor,
+    log_label: Tensor,
+    logit_lengths: Tensor,
+    target_lengths: Tensor,
+    starts: Tensor | None,
+    wanted: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
     dtype = torch.float64 if log_blank.dtype == torch.float64 else torch.float32
-    losses: Tensor = _Lattice.apply(  # type: ignore[no-untyped-call]
-        log_blank.to(dtype), log_label.to(dtype), logit_lengths, target_lengths
+    found: tuple[Tensor, Tensor, Tensor] = _Lattice.apply(  # type: ignore[no-untyped-call]
+        log_blank.to(dtype), log_label.to(dtype), starts, logit_lengths, target_lengths, wanted
     )
-    return losses
+    return found
 
 
-def _by_torchaudio(log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor) -> Tensor:
+def _by_torchaudio(
+    log_blank: Tensor,
+    log_label: Tensor,
+    logit_lengths: Tensor,
+    target_lengths: Tensor,
+    starts: Tensor | None,
+    wanted: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A band becomes a whole lattice in which the rest is impossible."""
+    if starts is not None:
+        log_blank, log_label = _widened(log_blank, log_label, target_lengths, starts)
+    if not wanted:
+        return _whole_by_torchaudio(log_blank, log_label, logit_lengths, target_lengths), log_blank, log_label
+    leaves = log_blank.detach().requires_grad_(), log_label.detach().requires_grad_()
+    with torch.enable_grad():
+        total = _whole_by_torchaudio(*leaves, logit_lengths, target_lengths).sum()
+    blank, label = torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
+    return _whole_by_torchaudio(log_blank, log_label, logit_lengths, target_lengths), blank, label
+
+
+def _widened(log_blank: Tensor, log_label: Tensor, target_lengths: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores of a band in their places of the whole lattice, (B, T, U+1) and (B, T, U)."""
+    batch, frames, places = log_blank.shape
+    states = int(target_lengths.max()) + 1
+    place = starts[:, :, None] + torch.arange(places, device=starts.device)
+    whole = log_blank.new_full((batch, frames, states + places), _IMPOSSIBLE)  # room for places after the last label
+    blank = whole.scatter(2, place, log_blank)
+    label = whole.scatter(2, place[..., :-1], log_label)
+    return blank[..., :states], label[..., : states - 1]
+
+
+def _whole_by_torchaudio(log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor) -> Tensor:
     """Of lengths of which the longest fill the tensors, as ``rnnt_loss`` demands it."""
     _, frames, labels = log_label.shape
     in_time = length_mask(logit_lengths, frames)[:, :, None]
@@ -147,7 +252,7 @@ def _by_torchaudio(log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, 
 def _two_classes(log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor) -> Tensor:
     batch, _, labels = log_label.shape
     losses: Tensor = rnnt_loss(
-        torch.stack([log_blank, torch.nn.functional.pad(log_label, (0, 1))], dim=-1),
+        torch.stack([log_blank, pad(log_label, (0, 1))], dim=-1),
         torch.ones(batch, labels, dtype=torch.int32, device=log_blank.device),
         logit_lengths.to(torch.int32),
         target_lengths.to(torch.int32),
