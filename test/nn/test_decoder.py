@@ -57,10 +57,21 @@ def test_lattice_equals_the_joiners_scores(kind: str, predictor: str) -> None:
 @KINDS
 def test_may_emit_wherever_a_label_is_likelier_than_the_blank(kind: str, predictor: str) -> None:
     decoder = make(kind, predictor)
-    torch.manual_seed(1)
     sides = 4 * torch.randn(40, 30, 8), torch.randn(40, 1, 8)
     blank, labels = decoder.joiner.log_probs(*sides)
     emits, may = labels.amax(-1) > blank, decoder.joiner.may_emit(*sides)
     assert 0 < emits.sum() < emits.numel()
     assert not (emits & ~may).any()
     assert may.sum() < may.numel()
+
+
+@KINDS
+def test_a_band_changes_no_other_weight(kind: str, predictor: str) -> None:
+    def weights(band: int) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        config = DecoderConfig(kind=kind, predictor=predictor, embedding_dim=8, joint_dim=8, band=band)  # type: ignore[arg-type]
+        return {**TransducerDecoder(11, 6, config).state_dict(), "drawn after": torch.randn(1)}
+
+    exact, banded = weights(0), weights(4)
+    assert {name.split(".")[0] for name in banded.keys() - exact.keys()} == {"additive"}
+    assert all(torch.equal(values, banded[name]) for name, values in exact.items())
