@@ -79,27 +79,27 @@ def _hidden_backward(  # type: ignore[no-untyped-def]
     j = tl.program_id(1) * BLOCK_J + tl.arange(0, BLOCK_J)
     total = tl.zeros((BLOCK_S, BLOCK_J), tl.float32)
     if program < batch * chunk:
-        for begin in range(0, width, BLOCK_S):
-            s = begin + tl.arange(0, BLOCK_S)
+        for lowest_s in range(0, width, BLOCK_S):
+            s = lowest_s + tl.arange(0, BLOCK_S)
             total += _before_tanh(
                 grad, hidden, program * width + s, j, (s < width)[:, None] & (j < J)[None, :], J
             )
         frame = program // chunk * frames + first + program % chunk
-        out = grad_encoder + frame.to(tl.int64) * J + j
-        tl.store(out, tl.sum(total, 0).to(grad_encoder.dtype.element_ty), mask=j < J)
+        own = grad_encoder + frame.to(tl.int64) * J + j
+        tl.store(own, tl.sum(total, 0).to(grad_encoder.dtype.element_ty), mask=j < J)
     else:
         blocks = tl.cdiv(states, BLOCK_S)
         b = (program - batch * chunk) // blocks
         lowest = (program - batch * chunk) % blocks * BLOCK_S
         u = lowest + tl.arange(0, BLOCK_S)
-        own = starts + b * frames + first
+        since = starts + b * frames + first
         begin, end = 0, chunk
         if BANDED:  # starts never fall, so the frames that keep one of these states follow each other
-            begin, end = _frames_between(own, chunk, lowest - width + 1, lowest + BLOCK_S - 1)
+            begin, end = _frames_between(since, chunk, lowest - width + 1, lowest + BLOCK_S - 1)
         for t in range(begin, end):
             s = u
             if BANDED:
-                s = u - tl.load(own + t).to(tl.int32)
+                s = u - tl.load(since + t).to(tl.int32)
             mask = ((s >= 0) & (s < width) & (u < states))[:, None] & (j < J)[None, :]
             total += _before_tanh(grad, hidden, (b * chunk + t) * width + s, j, mask, J)
         out = grad_predictor + (b * states + u).to(tl.int64)[:, None] * J + j[None, :]

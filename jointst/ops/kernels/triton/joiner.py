@@ -19,6 +19,7 @@ from jointst.ops.kernels.triton.common import on_device, place_of, tuned
 
 ROWS_OF_BLOCK = 64
 """Fewest rows that a program of :func:`joiner_gradient` has: partial sums of the bias are kept for so many."""
+_WIDEN = tl.constexpr(interpreted())  # which multiplies the bits of bfloat16
 _LOG2E = tl.constexpr(1.4426950408889634)
 
 
@@ -61,6 +62,8 @@ def _tile(  # type: ignore[no-untyped-def]
         else:
             a = tl.load(left + begin, mask=(begin + j < J)[None, :], other=0.0)
             b = tl.load(right + begin, mask=(begin + j < J)[:, None], other=0.0)
+        if _WIDEN:
+            a, b = a.to(tl.float32), b.to(tl.float32)
         total = tl.dot(a, b, total, input_precision=PRECISION)
     return total
 
