@@ -134,7 +134,8 @@ def fused_joint_lattice(
     Returns:
         (B, T, S) and (B, T, S-1), float32. Both are 0 beyond the lengths, and the second where no label follows.
     """
-    assert (starts is None) == (width is None) and encoder.dtype != torch.float64
+    assert (starts is None) == (width is None)
+    assert encoder.dtype != torch.float64
     width = predictor.shape[1] if width is None else width
     codes = next_labels(labels, logit_lengths, target_lengths, encoder.shape[1], width, starts)
     starts = None if starts is None else starts.contiguous()

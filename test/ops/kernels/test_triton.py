@@ -1,6 +1,6 @@
-"""The Triton kernels, interpreted in a process of their own: Triton reads TRITON_INTERPRET when it is first imported.
+"""The Triton kernels in processes of their own, since Triton reads TRITON_INTERPRET when it is first imported.
 
-On a GPU the same files run compiled: ``python -m pytest test/ops/kernels/triton/check_*.py``.
+Without a GPU the files check_*.py run interpreted; with one, they and compiled_*.py run compiled as well.
 """
 
 import os
@@ -9,17 +9,28 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-CHECKS = sorted((Path(__file__).parent / "triton").glob("check_*.py"))
+FOLDER = Path(__file__).parent / "triton"
 
 
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("path", CHECKS, ids=lambda path: path.stem)
-def test_kernels_in_the_interpreter(path: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", str(path)]
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    environment.pop("PYTEST_XDIST_WORKER", None)
+def run(path: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(path)]
+    environment.pop("PYTEST_ADDOPTS", None)
     root = Path(__file__).parents[3]
     result = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=900)
     assert result.returncode == 0, result.stdout + result.stderr
     assert " skipped" not in result.stdout
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("check_*.py")), ids=lambda path: path.stem)
+def test_interpreted(path: Path) -> None:
+    run(path, {**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"})
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("c*.py")), ids=lambda path: path.stem)
+def test_compiled(path: Path) -> None:
+    run(path, {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"})

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 import triton
-import triton.language as tl
 from torch import Tensor
 
 from jointst.ops.kernels.triton import interpreted
@@ -17,7 +16,7 @@ from jointst.ops.kernels.triton import interpreted
 
 def _mend_interpreter() -> None:
     """Triton 3.6 makes integers of arrays of one element, bounds of loops for example, which NumPy 2.4 refuses."""
-    interpreter = importlib.import_module("triton.runtime.interpreter")
+    interpreter: Any = importlib.import_module("triton.runtime.interpreter")
     before = interpreter._patch_lang_tensor
 
     def patch(tensor: Any, scope: Any) -> None:

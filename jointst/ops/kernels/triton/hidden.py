@@ -81,9 +81,7 @@ def _hidden_backward(  # type: ignore[no-untyped-def]
     if program < batch * chunk:
         for lowest_s in range(0, width, BLOCK_S):
             s = lowest_s + tl.arange(0, BLOCK_S)
-            total += _before_tanh(
-                grad, hidden, program * width + s, j, (s < width)[:, None] & (j < J)[None, :], J
-            )
+            total += _before_tanh(grad, hidden, program * width + s, j, (s < width)[:, None] & (j < J)[None, :], J)
         frame = program // chunk * frames + first + program % chunk
         own = grad_encoder + frame.to(tl.int64) * J + j
         tl.store(own, tl.sum(total, 0).to(grad_encoder.dtype.element_ty), mask=j < J)

@@ -7,9 +7,8 @@ log P(y) = logsigmoid(-z_0) + z_y - lse(z_1..); RNN-T has log P(k) = z_k - lse(z
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -23,23 +22,38 @@ _WIDEN = tl.constexpr(interpreted())  # which multiplies the bits of bfloat16
 _LOG2E = tl.constexpr(1.4426950408889634)
 
 
-def _config(rows: int, labels: int, joint: int, warps: int, stages: int) -> triton.Config:
-    sizes = {"BLOCK_R": rows, "BLOCK_V": labels, "BLOCK_J": joint}
+def _config(rows: int, labels: int, joint: int, warps: int, stages: int, **more: bool) -> triton.Config:
+    sizes = {"BLOCK_R": rows, "BLOCK_V": labels, "BLOCK_J": joint, **more}
     return triton.Config(sizes, num_warps=warps, num_stages=stages)
 
 
-_HALF = [
-    _config(128, 128, 64, 4, 3),
-    _config(128, 128, 64, 8, 3),
-    _config(128, 256, 64, 8, 3),
-    _config(128, 256, 64, 8, 4),
-]
-_SINGLE = [_config(64, 64, 32, 4, 2), _config(64, 128, 16, 8, 3)]
+SCORES = {
+    2: [
+        _config(128, 128, 64, 4, 3, FLAT=True),
+        _config(128, 128, 64, 8, 3, FLAT=True),
+        _config(128, 256, 64, 8, 3, FLAT=True),
+        _config(128, 256, 64, 8, 4, FLAT=True),
+        _config(128, 128, 64, 4, 3, FLAT=False),
+    ],
+    4: [_config(64, 128, 16, 8, 3, FLAT=False), _config(64, 64, 16, 4, 3, FLAT=False)],
+}
+"""Configurations of :func:`joiner_scores` by bytes of an element, all timed on first use; FLAT makes one loop of two,
+which fetches the next labels' weights while a softmax is summed."""
+GRADIENT = {
+    2: [
+        _config(128, 128, 64, 4, 3),
+        _config(128, 128, 64, 8, 3),
+        _config(128, 256, 64, 8, 3),
+        _config(256, 128, 64, 8, 3),
+    ],
+    4: [_config(64, 128, 16, 8, 3), _config(64, 64, 32, 4, 2)],
+}
+"""The same for :func:`joiner_gradient`."""
 _INTERPRETED = {"BLOCK_R": ROWS_OF_BLOCK, "BLOCK_V": 32, "BLOCK_J": 32}
 
 
-def _by_dtype(configs: list[triton.Config], arguments: dict[str, Any], **_: object) -> list[triton.Config]:
-    return _HALF if arguments["hidden"].element_size() == 2 else _SINGLE
+def _by_size(configs: Mapping[int, list[triton.Config]]) -> Callable[..., list[triton.Config]]:
+    return lambda _, arguments, **__: configs[arguments["hidden"].element_size()]
 
 
 @triton.jit
@@ -68,12 +82,12 @@ def _tile(  # type: ignore[no-untyped-def]
     return total
 
 
-@tuned(_HALF + _SINGLE, ["J", "V", "HAT"], _by_dtype)
+@tuned([*SCORES[2], *SCORES[4]], ["J", "V", "HAT"], _by_size(SCORES))
 @triton.jit(do_not_specialize=["frames", "width", "first", "chunk", "rows"])
 def _scores(  # type: ignore[no-untyped-def]
     hidden, weight, bias, codes, blank, label, log_total, frames, width, first, chunk, rows, J: tl.constexpr,
     V: tl.constexpr, HAT: tl.constexpr, PRECISION: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK_V: tl.constexpr,
-    BLOCK_J: tl.constexpr,
+    BLOCK_J: tl.constexpr, FLAT: tl.constexpr,
 ):  # fmt: skip
     begin = tl.program_id(0) * BLOCK_R
     local = tl.arange(0, BLOCK_R)
@@ -96,7 +110,7 @@ def _scores(  # type: ignore[no-untyped-def]
     total = tl.zeros((BLOCK_R,), tl.float32)
     picked = tl.zeros((BLOCK_R,), tl.float32)
     first_logit = tl.zeros((BLOCK_R,), tl.float32)
-    for v in range(0, V, BLOCK_V):
+    for v in tl.range(0, V, BLOCK_V, flatten=FLAT):
         col = v + tl.arange(0, BLOCK_V)
         logits = _tile(own, weight, row, tl.minimum(col, V - 1), J, BLOCK_R, BLOCK_V, BLOCK_J, PRECISION)
         logits += tl.load(bias + col, mask=col < V, other=float("-inf"))[None, :]
@@ -121,7 +135,7 @@ def _scores(  # type: ignore[no-untyped-def]
     tl.store(to_label, tl.where(code > 0, on_label, 0.0), mask=has_label)
 
 
-@tuned(_HALF + _SINGLE, ["J", "V", "HAT"], _by_dtype, restore=["grad_bias"])
+@tuned([*GRADIENT[2], *GRADIENT[4]], ["J", "V", "HAT"], _by_size(GRADIENT), restore=["grad_bias"])
 @triton.jit(do_not_specialize=["frames", "width", "first", "chunk", "rows"])
 def _gradient(  # type: ignore[no-untyped-def]
     hidden, weight, bias, codes, log_total, on_blank, on_label, least, out, grad_bias, frames, width, first, chunk,
@@ -180,8 +194,8 @@ def _geometry(hidden: Tensor, codes: Tensor, frames: tuple[int, int] | None) -> 
     return total, width, first, last - first, rows
 
 
-def _sizes() -> dict[str, int]:
-    return _INTERPRETED if interpreted() else {}
+def _sizes(**more: bool) -> dict[str, int]:
+    return {**_INTERPRETED, **more} if interpreted() else {}
 
 
 def joiner_scores(
@@ -210,7 +224,7 @@ def joiner_scores(
     with on_device(hidden):
         _scores[lambda meta: (triton.cdiv(geometry[-1], meta["BLOCK_R"]),)](
             hidden, weight, bias, codes, *out, *geometry, J=weight.shape[1], V=weight.shape[0], HAT=hat,
-            PRECISION="ieee", **_sizes(),
+            PRECISION="ieee", **_sizes(FLAT=False),
         )  # fmt: skip
 
 
@@ -239,9 +253,14 @@ def joiner_gradient(
     """
     geometry = _geometry(hidden, codes, frames)
     vocabulary, joint = weight.shape
-    assert out.stride(1) == 1 and len(grad_bias) * ROWS_OF_BLOCK >= len(hidden)
+    assert out.stride(1) == 1
+    assert len(grad_bias) * ROWS_OF_BLOCK >= len(hidden)
+
+    def grid(meta: Mapping[str, int]) -> tuple[int]:
+        return (triton.cdiv(geometry[-1], meta["BLOCK_R"]) * triton.cdiv(vocabulary, meta["BLOCK_V"]),)
+
     with on_device(hidden):
-        _gradient[lambda meta: (triton.cdiv(geometry[-1], meta["BLOCK_R"]) * triton.cdiv(vocabulary, meta["BLOCK_V"]),)](
+        _gradient[grid](
             hidden, weight, bias, codes, log_total, *upstream, out, grad_bias, *geometry, J=joint, V=vocabulary,
             STRIDE=out.stride(0), HAT=hat, PRECISION="ieee", **_sizes(),
         )  # fmt: skip

@@ -72,9 +72,7 @@ def _sweep(  # type: ignore[no-untyped-def]
     else:
         n, step, neighbour, origin = last * 0, 1, tl.maximum(u - 1, 0), u == 0
     values = tl.full((LANES,), float("-inf"), tl.float64)
-    inside, place, by_blank, by_label = _steps(
-        blank, label, starts, n, u, frames, labels, width, BANDED, BACKWARD
-    )
+    inside, place, by_blank, by_label = _steps(blank, label, starts, n, u, frames, labels, width, BANDED, BACKWARD)
     inside_1, place_1, by_blank_1, by_label_1 = _steps(
         blank, label, starts, n + step, u, frames, labels, width, BANDED, BACKWARD
     )
@@ -108,9 +106,7 @@ def _sweeps(  # type: ignore[no-untyped-def]
     label += at * (width - 1)
     starts += at
     if tl.program_id(1) == 0:
-        values = _sweep(
-            blank, label, starts, forward + at * width, own_frames, own_labels, width, BANDED, False, LANES
-        )
+        values = _sweep(blank, label, starts, forward + at * width, own_frames, own_labels, width, BANDED, False, LANES)
         s = own_labels
         if BANDED:
             s -= tl.load(starts + own_frames - 1).to(tl.int32)

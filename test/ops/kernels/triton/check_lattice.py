@@ -60,7 +60,8 @@ def test_equals_enumeration_on_ragged_lengths_and_never_reads_padding(frames: li
     got = lattice_losses(*(part.float().to(DEVICE) for part in dirty), *lengths)
     check(got, expected, leaves, 1e-5)  # type: ignore[arg-type]
     losses, *none = lattice_losses(*(part.float().to(DEVICE) for part in dirty), *lengths, wanted=False)
-    assert torch.equal(losses, got[0]) and none == [None, None]
+    assert torch.equal(losses, got[0])
+    assert none == [None, None]
 
 
 @pytest.mark.parametrize("width", [3, 5])
@@ -95,12 +96,15 @@ def test_no_path_and_lengths_that_do_not_fit() -> None:
     starts = torch.tensor([[0, 0, 0], [1, 1, 1], [0, 0, 1], [0, 0, 0]], device=DEVICE)
     lengths = torch.tensor([3, 3, 3, 4], device=DEVICE), torch.tensor([4, 2, 2, 2], device=DEVICE)
     losses, *gradients = lattice_losses(blank, label, *lengths, starts, 5)
-    assert losses.tolist()[:2] == [torch.inf, torch.inf] and bool(losses[2].isfinite()) and bool(losses[3].isnan())
+    assert losses.tolist()[:2] == [torch.inf, torch.inf]
+    assert bool(losses[2].isfinite())
+    assert bool(losses[3].isnan())
     assert all(bool((part[:2] == 0).all()) and bool(part[2].isfinite().all()) for part in gradients)
     label[2, :, 0] = -torch.inf  # no path emits the first label
     blank[0, 0, 1] = torch.nan
     losses, *gradients = lattice_losses(blank, label, *(part.clamp(max=2) for part in lengths))
-    assert bool(losses[0].isnan()) and losses[2].item() == torch.inf
+    assert bool(losses[0].isnan())
+    assert losses[2].item() == torch.inf
     assert all(bool((part[2] == 0).all()) for part in gradients)
 
 
