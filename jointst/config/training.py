@@ -42,9 +42,7 @@ class SpeechBatchConfig(BatchConfig):
         """The same bounds with that on seconds counted in frames of ``hop`` milliseconds."""
         assert self.max_seconds != "auto", "which the training finds out"
         frames = frames_within(self.max_seconds, hop) if self.max_seconds else self.max_positions
-        return BatchConfig(
-            max_utterances=self.max_utterances, max_positions=frames, max_lattice=self.max_lattice
-        )
+        return BatchConfig(max_utterances=self.max_utterances, max_positions=frames, max_lattice=self.max_lattice)
 
 
 @dataclass(frozen=True, kw_only=True)

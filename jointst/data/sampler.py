@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from jointst.config import BatchConfig
 from jointst.errors import DataError
 
+JITTER = 0.15
+"""Share by which lengths are made longer or shorter for the order of an epoch, anew in each."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
@@ -100,7 +103,7 @@ class BucketSampler:
         generator = np.random.default_rng((self._seed, epoch))
         chosen = self._choose(generator)
         # Jitter mixes utterances of like length anew in every epoch.
-        jitter = generator.uniform(0.85, 1.15, len(chosen))
+        jitter = generator.uniform(1 - JITTER, 1 + JITTER, len(chosen))
         order = chosen[np.argsort(self._positions[chosen] * jitter, kind="stable")]
         batches: list[NDArray[np.int64]] = []
         current: list[int] = []
@@ -109,12 +112,7 @@ class BucketSampler:
             longest_with = max(longest, int(self._positions[item]))
             widest_with = max(widest, int(self._encoded[item]))
             tallest_with = max(tallest, int(self._states[item]))
-            count = len(current) + 1
-            if current and (
-                count > self._bounds.max_utterances
-                or count * longest_with > self._bounds.max_positions
-                or count * widest_with * tallest_with > self._bounds.max_lattice
-            ):
+            if current and self._is_over(len(current) + 1, longest_with, widest_with, tallest_with):
                 batches.append(np.array(current))
                 current = []
                 longest_with, widest_with = int(self._positions[item]), int(self._encoded[item])
@@ -124,6 +122,51 @@ class BucketSampler:
         batches.append(np.array(current))
         # Mixed within a batch too: its first utterances, whose transcripts are read too, must not be the shortest ones.
         return [generator.permutation(batches[i]) for i in generator.permutation(len(batches))]
+
+    def _is_over(self, count: int, longest: int, widest: int, tallest: int) -> bool:
+        """Whether a padded batch of so many utterances is over the bounds."""
+        return (
+            count > self._bounds.max_utterances
+            or count * longest > self._bounds.max_positions
+            or count * widest * tallest > self._bounds.max_lattice
+        )
+
+    def worst(self) -> list[NDArray[np.int64]]:
+        """The batches that cost the most of those that may be drawn, one to three, indices as of :meth:`batch`.
+
+        One has the longest utterances; one has the largest padded lattice, and one the most padded positions, of
+        batches that begin with an utterance of any length and the one of most labels that jitter may bring beside it.
+        """
+        order = np.lexsort((-self._states, -self._positions))  # the longest first, of these the most labels first
+        _, firsts = np.unique(-self._positions[order], return_index=True)
+        heads = order[firsts]  # of each length
+        lengths, encoded = self._positions[heads], self._encoded[heads]
+        reach = np.searchsorted(-lengths, -lengths * (1 - JITTER) / (1 + JITTER), side="right")
+        beside = [i + int(np.argmax(self._states[heads[i:end]])) for i, end in enumerate(reach)]
+        states = self._states[heads[beside]]
+        counts = np.minimum(self._bounds.max_positions // lengths, self._bounds.max_lattice // (encoded * states))
+        counts = np.minimum(counts, np.minimum(self._bounds.max_utterances, len(order) - firsts))
+        counts[counts < 1 + (np.arange(len(heads)) != beside)] = 0  # the two are more than a batch
+        found = [self._filled([], order)]
+        for cost in (counts * encoded * states, counts * lengths):
+            i = int(np.argmax(cost))
+            if counts[i] > 0:
+                found.append(
+                    self._filled(list(dict.fromkeys([int(heads[i]), int(heads[beside[i]])])), order[firsts[i] :])
+                )
+        return list({frozenset(batch.tolist()): batch for batch in found}.values())
+
+    def _filled(self, begun: list[int], order: NDArray[np.int64]) -> NDArray[np.int64]:
+        """A batch that was begun, and of ``order`` as many more as go into it."""
+        for item in order.tolist():
+            if item in begun:
+                continue
+            batch = [*begun, item]
+            longest, widest, tallest = (int(of[batch].max()) for of in (self._positions, self._encoded, self._states))
+            if self._is_over(len(batch), longest, widest, tallest):
+                break
+            begun = batch
+        return np.array(begun)
 
     def batch(self, step: int) -> NDArray[np.int64]:
         """Indices of the utterances of this process's batch number ``step``, counted from 0 over all epochs."""
