@@ -6,7 +6,7 @@ state of a sampler is one integer, and resuming gives the very batches an unbrok
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ from jointst.errors import DataError
 
 JITTER = 0.15
 """Share by which lengths are made longer or shorter for the order of an epoch, anew in each."""
+LENGTHS_TRIED = 100
+"""Lengths at most, evenly over all there are, that the worst batches are looked for among."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,12 @@ class BucketSampler:
             longest_with = max(longest, int(self._positions[item]))
             widest_with = max(widest, int(self._encoded[item]))
             tallest_with = max(tallest, int(self._states[item]))
-            if current and self._is_over(len(current) + 1, longest_with, widest_with, tallest_with):
+            count = len(current) + 1
+            if current and (
+                count > self._bounds.max_utterances
+                or count * longest_with > self._bounds.max_positions
+                or count * widest_with * tallest_with > self._bounds.max_lattice
+            ):
                 batches.append(np.array(current))
                 current = []
                 longest_with, widest_with = int(self._positions[item]), int(self._encoded[item])
@@ -123,50 +130,54 @@ class BucketSampler:
         # Mixed within a batch too: its first utterances, whose transcripts are read too, must not be the shortest ones.
         return [generator.permutation(batches[i]) for i in generator.permutation(len(batches))]
 
-    def _is_over(self, count: int, longest: int, widest: int, tallest: int) -> bool:
-        """Whether a padded batch of so many utterances is over the bounds."""
-        return (
-            count > self._bounds.max_utterances
-            or count * longest > self._bounds.max_positions
-            or count * widest * tallest > self._bounds.max_lattice
-        )
-
     def worst(self) -> list[NDArray[np.int64]]:
         """The batches that cost the most of those that may be drawn, one to three, indices as of :meth:`batch`.
 
-        One has the longest utterances; one has the largest padded lattice, and one the most padded positions, of
-        batches that begin with an utterance of any length and the one of most labels that jitter may bring beside it.
+        One has the longest utterances, one the largest padded lattice, and one the most padded positions. The first
+        utterance of each is its longest.
         """
         order = np.lexsort((-self._states, -self._positions))  # the longest first, of these the most labels first
-        _, firsts = np.unique(-self._positions[order], return_index=True)
-        heads = order[firsts]  # of each length
-        lengths, encoded = self._positions[heads], self._encoded[heads]
-        reach = np.searchsorted(-lengths, -lengths * (1 - JITTER) / (1 + JITTER), side="right")
-        beside = [i + int(np.argmax(self._states[heads[i:end]])) for i, end in enumerate(reach)]
-        states = self._states[heads[beside]]
-        counts = np.minimum(self._bounds.max_positions // lengths, self._bounds.max_lattice // (encoded * states))
-        counts = np.minimum(counts, np.minimum(self._bounds.max_utterances, len(order) - firsts))
-        counts[counts < 1 + (np.arange(len(heads)) != beside)] = 0  # the two are more than a batch
-        found = [self._filled([], order)]
-        for cost in (counts * encoded * states, counts * lengths):
-            i = int(np.argmax(cost))
-            if counts[i] > 0:
-                found.append(
-                    self._filled(list(dict.fromkeys([int(heads[i]), int(heads[beside[i]])])), order[firsts[i] :])
-                )
-        return list({frozenset(batch.tolist()): batch for batch in found}.values())
+        negated = -self._positions[order]
+        _, firsts = np.unique(negated, return_index=True)  # of each length
+        some = np.linspace(0, len(firsts) - 1, min(len(firsts), LENGTHS_TRIED)).astype(np.int64)
+        found = [self._filled(order)]
+        for first in firsts[some]:
+            # jitter brings utterances together whose lengths differ by so much
+            end = np.searchsorted(negated, negated[first] * (1 - JITTER) / (1 + JITTER), side="right")
+            found += [self._filled(line) for line in self._lines(order[first:end], order[end:])]
+        sizes = [(len(batch), *(of[batch].max() for of in self._kinds)) for batch in found]
+        lattices = [count * widest * tallest for count, _, widest, tallest in sizes]
+        positions = [count * longest for count, longest, _, _ in sizes]
+        chosen = (found[i] for i in (0, int(np.argmax(lattices)), int(np.argmax(positions))))
+        return list({frozenset(batch.tolist()): batch for batch in chosen}.values())
 
-    def _filled(self, begun: list[int], order: NDArray[np.int64]) -> NDArray[np.int64]:
-        """A batch that was begun, and of ``order`` as many more as go into it."""
-        for item in order.tolist():
-            if item in begun:
-                continue
-            batch = [*begun, item]
-            longest, widest, tallest = (int(of[batch].max()) for of in (self._positions, self._encoded, self._states))
-            if self._is_over(len(batch), longest, widest, tallest):
-                break
-            begun = batch
-        return np.array(begun)
+    def _lines(self, near: NDArray[np.int64], shorter: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Orders of utterances whose first ones make a costly batch.
+
+        Args:
+            near: the longest ones and those of like length, the longest first.
+            shorter: those that follow, for sets that are too small to fill a batch with utterances of like length.
+        """
+        most = self._bounds.max_utterances
+        longest = near[self._positions[near] == self._positions[near[0]]]
+        fewest_labels = near[np.argsort(self._states[near], kind="stable")[:most]]
+        most_labels = near[[np.argmax(self._states[near])]]
+        for line in ([longest[-1:], fewest_labels], [near[:1], most_labels, near[:most]]):
+            joined = np.concatenate([*line, shorter[:most]])
+            _, at = np.unique(joined, return_index=True)
+            yield joined[np.sort(at)]  # each once, where it came first
+
+    def _filled(self, line: NDArray[np.int64]) -> NDArray[np.int64]:
+        """As many utterances from the beginning of a line as go into a batch."""
+        line = line[: self._bounds.max_utterances]
+        counts = np.arange(1, len(line) + 1)
+        longest, widest, tallest = (np.maximum.accumulate(of[line]) for of in self._kinds)
+        over = (counts * longest > self._bounds.max_positions) | (counts * widest * tallest > self._bounds.max_lattice)
+        return line[: int(np.argmax(over))] if over.any() else line
+
+    @property
+    def _kinds(self) -> tuple[NDArray[np.int64], ...]:
+        return self._positions, self._encoded, self._states
 
     def batch(self, step: int) -> NDArray[np.int64]:
         """Indices of the utterances of this process's batch number ``step``, counted from 0 over all epochs."""
