@@ -21,7 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from jointst.build import read_symbols
 from jointst.config import BatchConfig, Config, ConsistencyConfig, LossConfig, SpeechBatchConfig, TrainingConfig
 from jointst.data.directory import DataDirectory
-from jointst.errors import CollapseError, DataError
+from jointst.errors import CollapseError, DataError, EnvironmentFault
 from jointst.load_config import to_yaml
 from jointst.models.joint import JointModel
 from jointst.stage import Context
@@ -344,3 +344,28 @@ def test_dynamic_chunks_are_drawn_in_training_only_and_reproducibly(
     run(changed(context, max_updates=12, validate_every=4))
     assert {chunk for _, chunk in seen} == {context.config.model.chunk}
     assert losses(context.exp)[1] != records[1]
+
+
+def test_out_of_memory_names_the_update_and_its_utterances(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def breaks(step: str, after: int) -> None:
+        original = getattr(JointModule, step)
+
+        def wrapped(self: JointModule, batch: Any, batch_idx: int) -> Any:
+            if self.global_step == after:
+                seen[:] = batch.utterances if step == "validation_step" else batch.paired.utterances
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB.\nmore")
+            return original(self, batch, batch_idx)
+
+        monkeypatch.setattr(JointModule, step, wrapped)
+
+    breaks("validation_step", 10)
+    with pytest.raises(EnvironmentFault, match=r"update 10: out of GPU .*lower decoding.batch_utterances") as caught:
+        run(context)
+    assert " ".join(seen[:12]) in str(caught.value)
+    breaks("training_step", 3)
+    with pytest.raises(EnvironmentFault, match=r"update 3: out of GPU memory on 4 utt.*lower training") as caught:
+        run(context)
+    assert " ".join(seen) in str(caught.value)
+    assert str(caught.value).endswith("(CUDA out of memory. Tried to allocate 20 MiB.)")
