@@ -243,3 +243,51 @@ def test_a_message_names_a_dozen_utterances_at_most(worst: Worst) -> None:
     message = shown(dataclasses.replace(batch, paired=many), 10.0)
     assert "40 utterances" in message
     assert "(u0 u1 u2 u3 u4 u5 u6 u7 u8 u9 u10 u11 ...)" in message
+
+
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+
+
+@on_gpu
+def test_a_gpu_says_what_does_not_fit_and_goes_on(context: Context, worst: Worst) -> None:
+    model = build_model(context.config, read_symbols(context.config, context.data)).cuda()
+    trainer = make_trainer(
+        SimpleNamespace(),  # type: ignore[arg-type]
+        ngpu=1, precision="32-true", max_updates=6, validate_every=3, gradient_clip=1.0,
+    )  # fmt: skip
+    small = next(worst(8.0))
+    wide = {name: value.repeat(32, 1) for name, value in vars(small.paired).items() if name in ("phones", "labels")}
+    long = {name: value.repeat(32) for name, value in vars(small.paired).items() if name.endswith("_lengths")}
+    names = {name: getattr(small.paired, name) * 32 for name in ("utterances", "languages")}
+    features = small.paired.features.repeat(32, 300, 1)
+    long["feature_lengths"] = torch.full((len(features),), features.shape[1])
+    large = dataclasses.replace(
+        small, paired=dataclasses.replace(small.paired, features=features, **wide, **long, **names)
+    )
+    trial = Trial(model, context.config, trainer)
+    assert trial(small)
+    free, _ = torch.cuda.mem_get_info()
+    ballast = torch.empty(max(0, free - 2 * 2**30), dtype=torch.uint8, device="cuda")
+    held, state = torch.cuda.memory_allocated(), torch.cuda.get_rng_state()
+    assert not trial(large)
+    assert torch.cuda.memory_allocated() == held
+    assert trial(small)
+    assert torch.equal(torch.cuda.get_rng_state(), state)
+    del ballast
+
+
+@on_gpu
+def test_auto_on_a_gpu_finds_a_bound_and_keeps_it(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    def until(updates: int) -> Context:
+        training = dataclasses.replace(context.config.training, max_updates=updates)
+        config = dataclasses.replace(context.config, training=training)
+        return dataclasses.replace(context, config=config, ngpu=1)
+
+    run(until(10))
+    found = json.loads((context.exp / KEPT).read_text())["max_seconds"]
+    assert f"batches of up to {found:g} s of audio fit" in capsys.readouterr().out
+    run(until(20))
+    assert "the largest batches take up to" in capsys.readouterr().out
+    lines = [line for line in read_log(context.exp / "log.jsonl") if "loss" in line]
+    assert [line["update"] for line in lines] == [1, 10, 20]
+    assert {line["max_seconds"] for line in lines} == {found}
