@@ -62,8 +62,8 @@ class Context:
         return [*self.paired_sets, *self.config.data.unpaired]
 
 
-_NO_EFFECT: dict[str, Any] = {"on_collapse": TrainingConfig.on_collapse}
-"""Settings of training that change nothing of what a stage makes once it is finished, with their defaults."""
+_NO_EFFECT: dict[str, Any] = {"on_collapse": TrainingConfig.on_collapse, "workers": 0}
+"""Settings of training that change nothing of what a stage makes once it is finished, with their first defaults."""
 
 
 def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -76,6 +76,8 @@ def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, 
         for key in ("end_update", "centre"):
             if not getattr(config.loss.consistency, key):
                 del settings["loss"]["consistency"][key]
+    if "training" in settings and not config.training.speech_batch.max_seconds:
+        del settings["training"]["speech_batch"]["max_seconds"]
     return settings
 
 

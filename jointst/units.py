@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias
 
 Seconds: TypeAlias = float
@@ -32,3 +33,8 @@ def positions_in(frames: int, subsampling: int) -> int:
 def frames_to_seconds(frames: int, hop: Milliseconds) -> Seconds:
     """Duration of ``frames`` feature frames of ``hop`` milliseconds."""
     return frames * hop / 1000.0
+
+
+def frames_within(duration: Seconds, hop: Milliseconds) -> int:
+    """Number of whole shifts of ``hop`` milliseconds in ``duration`` seconds: the frames that do not exceed it."""
+    return math.floor(duration * 1000.0 / hop + 1e-6)  # 0.29 s are 29 frames of 10 ms, whatever the product rounds to

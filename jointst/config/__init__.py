@@ -31,7 +31,7 @@ from jointst.config.data import DataConfig, FeatureConfig, LexiconConfig, Tokeni
 from jointst.config.decoding import DecodingConfig, ScoringConfig, TuneConfig
 from jointst.config.loss import ALIGNMENT_OPTIONS, AlignmentConfig, ConsistencyConfig, LossConfig, TrainingAlignment
 from jointst.config.model import PRESETS, Decoder, DecoderConfig, ModelConfig, TextEncoderConfig
-from jointst.config.training import BatchConfig, LmConfig, SpecAugmentConfig, TrainingConfig
+from jointst.config.training import BatchConfig, LmConfig, SpecAugmentConfig, SpeechBatchConfig, TrainingConfig
 
 __all__ = [
     "ALIGNMENT_OPTIONS",
@@ -61,6 +61,7 @@ __all__ = [
     "PseudoLabelConfig",
     "ScoringConfig",
     "SpecAugmentConfig",
+    "SpeechBatchConfig",
     "SyntheticConfig",
     "TableConfig",
     "TextEncoderConfig",

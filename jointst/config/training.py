@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from jointst.config.check import require
-from jointst.units import Seconds
+from jointst.units import Milliseconds, Seconds, frames_within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +23,26 @@ class BatchConfig:
     def __post_init__(self) -> None:
         for key in ("max_utterances", "max_positions", "max_lattice"):
             require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechBatchConfig(BatchConfig):
+    """Bounds on a batch of speech."""
+
+    max_seconds: Seconds | Literal["auto"] | None = None
+    """Seconds of audio in a padded batch at most, in place of max_positions; auto tries before the first update how
+    many the GPU can hold, within max_utterances and max_lattice; null or 0 leaves it to max_positions."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_seconds != "auto" and self.max_seconds is not None:
+            require(self.max_seconds >= 0, "max_seconds", f"is {self.max_seconds}", "auto, or at least 0")
+
+    def in_frames(self, hop: Milliseconds) -> BatchConfig:
+        """The same bounds with that on seconds counted in frames of ``hop`` milliseconds."""
+        assert self.max_seconds != "auto", "which the training finds out"
+        frames = frames_within(self.max_seconds, hop) if self.max_seconds else self.max_positions
+        return BatchConfig(max_utterances=self.max_utterances, max_positions=frames, max_lattice=self.max_lattice)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +74,7 @@ class TrainingConfig:
     """Updates of the weights."""
     max_time: Seconds | None = None
     """Stop after this much training time, whichever comes first; for comparisons at equal time."""
-    speech_batch: BatchConfig = field(default_factory=BatchConfig)
+    speech_batch: SpeechBatchConfig = field(default_factory=SpeechBatchConfig)
     """Bounds of a paired batch."""
     text_batch: BatchConfig = field(default_factory=lambda: BatchConfig(max_utterances=8))
     """Bounds of an unpaired text batch."""
@@ -77,8 +97,9 @@ class TrainingConfig:
     """Largest norm of the gradient."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """Arithmetic; auto is bf16-mixed on a GPU that has it, else 32-true."""
-    workers: int = 0
-    """Loader processes for each device."""
+    workers: int | None = None
+    """Loader processes for each device, of one thread each; null is none for the CPU, and for a GPU its share of the
+    CPUs less one, 1 to 8."""
     validate_every: int = 500
     """Updates between validations on the dev sets, each followed by a checkpoint."""
     keep_best: int = 3
@@ -101,8 +122,9 @@ class TrainingConfig:
         for key in ("max_updates", "accumulate", "peak_rate", "gradient_clip", "validate_every", "keep_best"):
             require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
         require(self.sampling_temperature >= 1, "sampling_temperature", f"is {self.sampling_temperature}", "at least 1")
-        for key in ("warmup_updates", "weight_decay", "workers", "collapse_spread"):
+        for key in ("warmup_updates", "weight_decay", "collapse_spread"):
             require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+        require(self.workers is None or self.workers >= 0, "workers", f"is {self.workers}", "null, or at least 0")
         for key in ("paired_text_share", "hold_share"):
             require(0.0 <= getattr(self, key) <= 1.0, key, f"is {getattr(self, key)}", "0 to 1")
         require(0 <= self.seed < 2**31, "seed", f"is {self.seed}", "0 to 2147483647")

@@ -273,19 +273,36 @@ class JointSet:
 
     def batch(self, step: int) -> JointBatch:
         """The batch of a step: the same whenever it is asked for."""
-        indices = self._paired_sampler.batch(step).tolist()
-        paired = self._paired.paired_batch(indices)
+        indices = self._paired_sampler.batch(step)
+        hidden = np.zeros(len(indices), dtype=bool)
         if self._hidden_languages:
             hidden = np.random.default_rng(step).random(len(indices)) < self._hidden_languages
-            shown = ["" if hide else lang for hide, lang in zip(hidden, paired.languages, strict=True)]
-            paired = replace(paired, languages=shown)
+        sampler = self._unpaired_sampler if self._use_text else None
+        return self._joint(indices, None if sampler is None else sampler.batch(step), hidden)
+
+    def worst(self) -> Iterator[JointBatch]:
+        """Batches that may come and cost the most: each of the worst of speech, and each of the worst of text."""
+        speech = self._paired_sampler.worst()
+        sampler = self._unpaired_sampler if self._use_text else None
+        texts = [None] if sampler is None else sampler.worst()
+        for indices, sentences in [(own, texts[0]) for own in speech] + [(speech[0], own) for own in texts[1:]]:
+            yield self._joint(indices, sentences, np.zeros(len(indices), dtype=bool))
+
+    def _joint(
+        self, utterances: NDArray[np.int64], sentences: NDArray[np.int64] | None, hidden: NDArray[np.bool_]
+    ) -> JointBatch:
+        """Paired utterances, those ``hidden`` without their language, their transcripts, and unpaired sentences."""
+        indices = utterances.tolist()
+        paired = self._paired.paired_batch(indices)
+        shown = ["" if hide else lang for hide, lang in zip(hidden, paired.languages, strict=True)]
+        paired = replace(paired, languages=shown)
         if not self._use_text:
             return JointBatch(paired=paired, transcripts=None, unpaired=None)
         shared = indices[: round(self._share * len(indices))]
+        transcripts = replace(self._paired.batch(shared), languages=shown[: len(shared)]) if shared else None
         unpaired = None
-        if self._unpaired is not None and self._unpaired_sampler is not None:
-            unpaired = self._unpaired.batch(self._unpaired_sampler.batch(step).tolist())
-        transcripts = replace(self._paired.batch(shared), languages=paired.languages[: len(shared)]) if shared else None
+        if self._unpaired is not None and sentences is not None:
+            unpaired = self._unpaired.batch(sentences.tolist())
         return JointBatch(paired=paired, transcripts=transcripts, unpaired=unpaired)
 
 

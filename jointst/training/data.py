@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from jointst.config import Config, DataConfig
-from jointst.data.batch import JointBatch, PairedBatch
+from jointst.data.batch import AnyBatch, JointBatch, PairedBatch
 from jointst.data.dataset import JointSet, PairedSet, Symbols, TextSet, in_order, read_directories
 from jointst.data.directory import DataDirectory
 from jointst.data.sampler import BucketSampler
 from jointst.errors import DataError
+from jointst.threads import available_cpus, set_threads
+from jointst.units import frames_to_seconds
 
+MOST_WORKERS = 8
+"""Loader processes of a GPU, where their number is not stated."""
 HIDDEN_LANGUAGES = 0.1
 """Share of paired training utterances that a model with a language embedding sees without their language [ours]."""
 
@@ -66,99 +72,158 @@ def with_speech(
     return [item for item in kept if item.text]
 
 
-def training_set(
-    config: Config, root: Path, symbols: Symbols, *, rank: int = 0, world: int = 1
-) -> tuple[JointSet, PairedSet]:
-    """The joint training set of an experiment.
+def read_training_sets(config: Config, root: Path, symbols: Symbols) -> tuple[PairedSet, TextSet | None]:
+    """The paired utterances and the unpaired sentences of an experiment, None where it uses none.
 
     Raises:
-        DataError: an empty set, or an utterance larger than a whole batch.
+        DataError: missing or faulty data.
     """
-    training = config.training
     durations = config.durations_folder
     directories = with_speech(config.data, root, config.data.train, config.features.speed_perturbation)
     directories += with_speech(config.data, root, config.data.pseudo)
     paired = PairedSet(directories, symbols, may_lack=config.features.max_failures > 0, durations=durations)
     paired.check_durations(config.model.subsampling)
-    paired_sampler = BucketSampler(
+    if config.loss.text == 0 or not config.data.unpaired:
+        return paired, None
+    return paired, TextSet(read_directories(root, config.data.unpaired), symbols, durations=durations)
+
+
+def joint_set(
+    config: Config, paired: PairedSet, unpaired: TextSet | None, *, rank: int = 0, world: int = 1
+) -> JointSet:
+    """The batches of an experiment.
+
+    Raises:
+        DataError: an empty set, or an utterance larger than a whole batch.
+    """
+    training, hop = config.training, config.features.hop
+    longest = frames_to_seconds(max(paired.frames, default=0), hop)
+    if training.speech_batch.max_seconds and longest > float(training.speech_batch.max_seconds):
+        raise DataError(
+            f"is {longest:g} s long, a whole batch {training.speech_batch.max_seconds:g} s",
+            utterance=paired.utterances[int(np.argmax(paired.frames))],
+            fix="segment or drop it, or raise training.speech_batch.max_seconds",
+        )
+    sampler = functools.partial(BucketSampler, rank=rank, world=world, temperature=training.sampling_temperature)
+    paired_sampler = sampler(
         paired.utterances,
         paired.paired_sizes(config.model.subsampling),
-        training.speech_batch,
+        training.speech_batch.in_frames(hop),
         seed=training.seed,
-        rank=rank,
-        world=world,
         languages=paired.languages,
-        temperature=training.sampling_temperature,
     )
-    use_text = config.loss.text > 0
-    unpaired = unpaired_sampler = None
-    if use_text and config.data.unpaired:
-        unpaired = TextSet(read_directories(root, config.data.unpaired), symbols, durations=durations)
-        unpaired_sampler = BucketSampler(
+    unpaired_sampler = None
+    if unpaired is not None:
+        unpaired_sampler = sampler(
             unpaired.utterances,
             unpaired.sizes(config.model.text_encoder.repeats),
             training.text_batch,
             seed=training.seed + 1,
-            rank=rank,
-            world=world,
             languages=unpaired.languages,
-            temperature=training.sampling_temperature,
         )
-    joint = JointSet(
+    return JointSet(
         paired,
         paired_sampler,
         unpaired,
         unpaired_sampler,
         paired_text_share=training.paired_text_share,
-        use_text=use_text,
+        use_text=config.loss.text > 0,
         hidden_languages=HIDDEN_LANGUAGES if config.model.language_embedding else 0.0,
     )
-    return joint, paired
+
+
+def training_set(config: Config, root: Path, symbols: Symbols) -> tuple[JointSet, PairedSet]:
+    """The joint training set of an experiment, and its paired part.
+
+    Raises:
+        DataError: an empty set, or an utterance larger than a whole batch.
+    """
+    paired, unpaired = read_training_sets(config, root, symbols)
+    return joint_set(config, paired, unpaired), paired
+
+
+def loader_processes(stated: int | None, gpus: int) -> int:
+    """Loader processes of each device: as stated, else none for the CPU, and for a GPU its share of the CPUs less one.
+
+    Args:
+        stated: ``training.workers``.
+        gpus: of this machine that train; 0 for the CPU.
+    """
+    if stated is not None or gpus == 0:
+        return stated or 0
+    return max(1, min(MOST_WORKERS, available_cpus() // gpus - 1))
+
+
+def _one_thread(worker: int) -> None:
+    set_threads(1)
 
 
 class JointData(LightningDataModule):
     """Batches by step, so that a continued run goes on with the very next one.
 
     Args:
-        config: all settings.
+        config: all settings; where the bound on seconds is to be found, those with it are needed by ``setup``.
         root: folder of the data directories.
         symbols: symbol tables.
     """
 
     def __init__(self, config: Config, root: Path, symbols: Symbols) -> None:
         super().__init__()
-        self._config = config
+        self.config = config
         self._root = root
         self._symbols = symbols
+        self._sets: tuple[PairedSet, TextSet | None] | None = None
         self.next_step = 0
+
+    @property
+    def sets(self) -> tuple[PairedSet, TextSet | None]:
+        """Paired utterances and unpaired sentences to train on, read once."""
+        if self._sets is None:
+            self._sets = read_training_sets(self.config, self._root, self._symbols)
+        return self._sets
 
     def setup(self, stage: str) -> None:
         """Read the directories."""
         trainer = self.trainer
         assert trainer is not None
-        self._joint, _ = training_set(
-            self._config, self._root, self._symbols, rank=trainer.global_rank, world=trainer.world_size
-        )
-        may_lack = self._config.features.max_failures > 0
-        dev = with_speech(self._config.data, self._root, self._config.data.dev)
+        self._joint = joint_set(self.config, *self.sets, rank=trainer.global_rank, world=trainer.world_size)
+        may_lack = self.config.features.max_failures > 0
+        dev = with_speech(self.config.data, self._root, self.config.data.dev)
         self._dev = PairedSet(dev, self._symbols, may_lack=may_lack)
         if not self._dev.utterances:
             raise DataError("the dev sets are empty")
 
+    def _loader(self, batches: IterableDataset[AnyBatch], processes: int) -> DataLoader[AnyBatch]:
+        return DataLoader(
+            batches,
+            batch_size=None,
+            num_workers=processes,
+            persistent_workers=processes > 0,
+            worker_init_fn=_one_thread,
+            pin_memory=self._gpus > 0,
+        )
+
+    @property
+    def _gpus(self) -> int:
+        assert self.trainer is not None
+        return self.trainer.num_devices if self.trainer.strategy.root_device.type == "cuda" else 0
+
     def train_dataloader(self) -> DataLoader[JointBatch]:
         """The joint batches that are left to train on."""
-        training = self._config.training
+        training = self.config.training
         last = training.max_updates * training.accumulate
-        return DataLoader(_Steps(self._joint, self.next_step, last), batch_size=None, num_workers=training.workers)
+        processes = loader_processes(training.workers, self._gpus)
+        return self._loader(_Steps(self._joint, self.next_step, last), processes)
 
     def val_dataloader(self) -> DataLoader[PairedBatch]:
         """The dev sets."""
-        return DataLoader(_Validation(self._dev, self._config.decoding.batch_utterances), batch_size=None)
+        validation = _Validation(self._dev, self.config.decoding.batch_utterances)
+        return self._loader(validation, min(1, self._gpus))  # one process reads ahead, in order
 
     def state_dict(self) -> dict[str, Any]:
         """How many batches are used up: the whole state of the samplers."""
         assert self.trainer is not None
-        return {"next_step": self.trainer.global_step * self._config.training.accumulate}
+        return {"next_step": self.trainer.global_step * self.config.training.accumulate}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on after the batches that are used up."""

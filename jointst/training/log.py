@@ -19,6 +19,7 @@ from jointst.errors import CollapseError
 from jointst.progress import progress
 from jointst.stage import write_atomically
 from jointst.training.checkpoints import Checkpoints
+from jointst.training.feed import Feed
 from jointst.units import Seconds
 
 LOG_EVERY = 10
@@ -63,12 +64,16 @@ class Log(Callback):
         folder: of the experiment.
         checkpoints: writes the checkpoints.
         max_time: seconds of training after which to stop, over all continuations.
+        feed: is told of every joint batch, and says how much of them is padding.
     """
 
-    def __init__(self, folder: Path, checkpoints: Checkpoints, max_time: Seconds | None) -> None:
+    def __init__(
+        self, folder: Path, checkpoints: Checkpoints, max_time: Seconds | None, feed: Feed | None = None
+    ) -> None:
         self._folder = folder
         self._checkpoints = checkpoints
         self._max_time = max_time
+        self._feed = feed
         self._before: Seconds = 0.0
         self._logged_update = -1
         self._sums: dict[str, float] = {}
@@ -79,12 +84,15 @@ class Log(Callback):
         return self._before + time.monotonic() - self._started
 
     def state_dict(self) -> dict[str, Any]:
-        """The clock."""
-        return {"seconds": self.seconds}
+        """The clock, and what is counted."""
+        return {"seconds": self.seconds, "feed": {} if self._feed is None else self._feed.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the clock."""
+        """Go on with the clock, and with counting."""
         self._before = state_dict["seconds"]
+        if self._feed is not None:
+            # nothing was counted before there was a feed
+            self._feed.load_state_dict(state_dict.get("feed") or {"since": self._before})
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Drop what a broken run logged after its last checkpoint, and start the clock."""
@@ -117,6 +125,8 @@ class Log(Callback):
     ) -> None:
         """Count the update, log it now and then, and stop when the time is up."""
         update = trainer.global_step
+        if self._feed is not None:
+            self._feed.add(batch)
         if update == self._logged_update:
             return  # gradients are being accumulated
         self._logged_update = update
@@ -124,7 +134,8 @@ class Log(Callback):
         if update % LOG_EVERY == 0 or update == 1:
             rate = trainer.optimizers[0].param_groups[0]["lr"]
             assert isinstance(module, Logged)
-            self._write({"update": update, "seconds": round(self.seconds, 2), "rate": rate, **module.latest})
+            fed = {} if self._feed is None else self._feed.take(self.seconds, trainer.world_size)
+            self._write({"update": update, "seconds": round(self.seconds, 2), "rate": rate, **module.latest, **fed})
             self._bar.set_postfix_str(f"loss {module.latest['loss']:.3f}", refresh=False)
         late = False
         if self._max_time is not None:

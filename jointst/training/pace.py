@@ -19,6 +19,7 @@ from jointst.progress import progress
 from jointst.stage import Context
 from jointst.threads import set_threads
 from jointst.training.data import JointData
+from jointst.training.fill import settled
 from jointst.training.module import JointModule
 from jointst.training.trainer import make_trainer
 from jointst.units import Seconds
@@ -85,7 +86,8 @@ def _turn(context: Context, phase: Phase) -> list[Seconds]:
         gradient_clip=training.gradient_clip,
         accumulate=training.accumulate,
     )
-    trainer.fit(JointModule(trained.model.train(), config), JointData(config, context.data, trained.symbols))
+    data = JointData(settled(config, context.exp), context.data, trained.symbols)
+    trainer.fit(JointModule(trained.model.train(), config), data)
     ends = clock.ends[WARM - 1 :]
     return [after - before for before, after in zip(ends, ends[1:])]
 

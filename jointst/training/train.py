@@ -17,6 +17,8 @@ from jointst.stage import Context, Made, settings_of, write_atomically
 from jointst.threads import set_threads
 from jointst.training.checkpoints import Checkpoints, average, last_checkpoint
 from jointst.training.data import JointData
+from jointst.training.feed import Feed
+from jointst.training.fill import KEPT, settle, settled
 from jointst.training.log import Log
 from jointst.training.module import JointModule
 from jointst.training.trainer import fit, make_trainer, set_aside
@@ -69,6 +71,7 @@ def run(context: Context) -> Made:
     Raises:
         CollapseError: the loss is not finite or states have collapsed.
         DataError: missing inputs, or an utterance larger than a batch.
+        EnvironmentFault: the GPU cannot hold a batch that may be drawn.
     """
     config = context.config
     set_threads(None)
@@ -78,6 +81,7 @@ def run(context: Context) -> Made:
     marked = folder / "fingerprint.txt"
     if marked.is_file() and (context.force or marked.read_text() != mark):
         set_aside(folder)
+        (folder / KEPT).unlink(missing_ok=True)
     write_atomically(marked, mark)
     write_atomically(folder / "config.yaml", to_yaml(config))
     write_atomically(folder / "versions.json", json.dumps(versions(), indent=1) + "\n")
@@ -90,7 +94,8 @@ def run(context: Context) -> Made:
     load_statistics(model, config, context.data)
     print(f"parameters: {describe(model)}", flush=True)
     checkpoints = Checkpoints(folder / "checkpoints", config.training.keep_best, keep_all=config.training.keep_all)
-    log = Log(folder, checkpoints, config.training.max_time)
+    feed = Feed(config.features.hop)
+    log = Log(folder, checkpoints, config.training.max_time, feed)
     training = config.training
     trainer = make_trainer(
         log,
@@ -107,7 +112,11 @@ def run(context: Context) -> Made:
     else:
         checkpoints.forget()
     started = time.monotonic()
-    fit(trainer, log, JointModule(model, config), JointData(config, context.data, symbols), resumed)
+    data = JointData(config, context.data, symbols)
+    settle(trainer, model, data, folder)
+    data.config = settled(config, folder)
+    feed.bound(data.config.training.speech_batch)
+    fit(trainer, log, JointModule(model, config), data, resumed)
     if not trainer.is_global_zero:
         raise SystemExit(0)  # one process of several writes the result
     best = checkpoints.best()

@@ -11,9 +11,12 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from jointst.data.batch import JointBatch, PairedBatch
 from jointst.errors import DataError, EnvironmentFault
 from jointst.training.checkpoints import WholeFiles
 from jointst.training.log import Log
+from jointst.training.memory import lower, shown
+from jointst.training.module import JointModule
 
 
 def set_aside(folder: Path) -> None:
@@ -29,6 +32,22 @@ def _precision(wanted: str, ngpu: int) -> str:
     if wanted != "auto":
         return wanted
     return "bf16-mixed" if ngpu > 0 and torch.cuda.is_bf16_supported() else "32-true"
+
+
+class _Current(Callback):
+    """Knows the batch that is being worked on, for errors."""
+
+    batch: Any = None
+
+    def on_train_batch_start(self, trainer: lightning.Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        """Note it."""
+        self.batch = batch
+
+    def on_validation_batch_start(
+        self, trainer: lightning.Trainer, module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Note it."""
+        self.batch = batch
 
 
 def make_trainer(
@@ -68,7 +87,7 @@ def make_trainer(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        callbacks=[log],
+        callbacks=[log, _Current()],
         plugins=[WholeFiles()],
         logger=False,
         enable_checkpointing=False,
@@ -81,6 +100,16 @@ def _plain(error: DataError) -> DataError:
     """A loader process's error without its traceback, which torch puts into the message."""
     before, mark, message = str(error).rpartition(f"{DataError.__module__}.{DataError.__name__}: ")
     return DataError(message.strip()) if mark and "Traceback" in before else error
+
+
+def _out_of_memory(trainer: lightning.Trainer, module: lightning.LightningModule, error: Exception) -> str:
+    """Which update ran out of memory, on what, and what to do."""
+    current = next(item for item in trainer.callbacks if isinstance(item, _Current))  # type: ignore[attr-defined]
+    said, what = f"update {trainer.global_step}: out of GPU memory", "lower lm.batch.max_positions"
+    if isinstance(module, JointModule) and isinstance(current.batch, (JointBatch, PairedBatch)):
+        said += f" on {shown(current.batch, module.config.features.hop)}"
+        what = lower(current.batch)
+    return f"{said}; what to do: {what}; the last checkpoint stays ({str(error).splitlines()[0]})"
 
 
 def fit(
@@ -100,16 +129,14 @@ def fit(
         resumed: full checkpoint to go on from.
 
     Raises:
-        EnvironmentFault: out of GPU memory.
+        EnvironmentFault: out of GPU memory, with the update and its utterances.
         KeyboardInterrupt: interrupted.
     """
     kwargs: dict[str, Any] = {"ckpt_path": resumed}
     try:
         trainer.fit(module, data, **kwargs)
     except torch.cuda.OutOfMemoryError as error:
-        raise EnvironmentFault(
-            f"out of GPU memory ({error}); lower training.speech_batch.max_lattice or max_positions"
-        ) from None
+        raise EnvironmentFault(_out_of_memory(trainer, module, error)) from None
     except DataError as error:
         raise _plain(error) from None
     except SystemExit:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from jointst.config import BatchConfig, ConsistencyConfig, LossConfig, ScoringConfig, TrainingConfig
+from jointst.config import BatchConfig, ConsistencyConfig, LossConfig, ScoringConfig, SpeechBatchConfig, TrainingConfig
 from jointst.data.directory import DataDirectory
 from jointst.load_config import to_yaml
 from jointst.stage import Context, write_atomically
 
 SYSTEMS = Path(__file__).resolve().parents[2] / "egs" / "systems"
-SMALL = BatchConfig(max_utterances=4)
+SMALL, SMALL_TEXT = SpeechBatchConfig(max_utterances=4), BatchConfig(max_utterances=4)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def recipe(toy: Context) -> Context:
         data=dataclasses.replace(toy.config.data, unpaired=("t_unpaired",)),
         loss=LossConfig(ctc_only_updates=2, consistency=ConsistencyConfig(start_update=3, ramp_updates=2)),
         training=TrainingConfig(
-            max_updates=10, validate_every=5, speech_batch=SMALL, text_batch=SMALL, warmup_updates=2
+            max_updates=10, validate_every=5, speech_batch=SMALL, text_batch=SMALL_TEXT, warmup_updates=2
         ),
         scoring=ScoringConfig(sclite="no"),
     )

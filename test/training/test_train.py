@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from jointst.build import read_symbols
-from jointst.config import BatchConfig, Config, ConsistencyConfig, LossConfig, TrainingConfig
+from jointst.config import BatchConfig, Config, ConsistencyConfig, LossConfig, SpeechBatchConfig, TrainingConfig
 from jointst.data.directory import DataDirectory
-from jointst.errors import CollapseError, DataError
+from jointst.errors import CollapseError, DataError, EnvironmentFault
 from jointst.load_config import to_yaml
 from jointst.models.joint import JointModel
 from jointst.stage import Context
@@ -31,7 +31,8 @@ from jointst.training.log import read_log
 from jointst.training.module import JointModule
 from jointst.training.train import fingerprint, run
 
-SMALL = BatchConfig(max_utterances=4)
+CLOCK = ("seconds", "audio_per_hour")
+SMALL, SMALL_TEXT = SpeechBatchConfig(max_utterances=4), BatchConfig(max_utterances=4)
 
 
 @pytest.fixture
@@ -53,17 +54,17 @@ def context(toy: Context) -> Context:
         data=dataclasses.replace(toy.config.data, unpaired=("t_unpaired",)),
         loss=LossConfig(ctc_only_updates=5, consistency=ConsistencyConfig(weight=0.3, start_update=8, ramp_updates=4)),
         training=TrainingConfig(
-            max_updates=30, validate_every=10, speech_batch=SMALL, text_batch=SMALL, warmup_updates=5
+            max_updates=30, validate_every=10, speech_batch=SMALL, text_batch=SMALL_TEXT, warmup_updates=5
         ),
     )
     return dataclasses.replace(toy, config=config)
 
 
 def losses(folder: Path) -> dict[int, dict[str, float]]:
-    """Every logged number but the clock, by update."""
+    """Every logged number but those of the clock, by update."""
     records: dict[int, dict[str, float]] = {}
     for line in read_log(folder / "log.jsonl"):
-        records.setdefault(line["update"], {}).update({k: v for k, v in line.items() if k != "seconds"})
+        records.setdefault(line["update"], {}).update({k: v for k, v in line.items() if k not in CLOCK})
     return records
 
 
@@ -81,7 +82,7 @@ def test_trains_logs_and_averages(context: Context) -> None:
     assert set(records) == {1, 10, 20, 30}
     assert records[30]["dev_loss"] < records[10]["dev_loss"]
     assert {"ctc", "speech_streaming", "text_full_context", "consistency/layer0"} <= set(records[30])
-    assert set(records[1]) == {"update", "rate", "loss", "ctc"}
+    assert set(records[1]) == {"update", "rate", "loss", "ctc", "padding", "padding_text"}
     best = json.loads((context.exp / "checkpoints/best.json").read_text())
     assert [entry["update"] for entry in best][0] == 30
     weights = load_file(context.exp / "model.safetensors")
@@ -201,7 +202,7 @@ def test_broken_amid_accumulated_batches_from_loader_processes(
             run(broken)
     run(broken)
     expected, got = (
-        [{k: v for k, v in line.items() if k != "seconds"} for line in read_log(each.exp / "log.jsonl")]
+        [{k: v for k, v in line.items() if k not in CLOCK} for line in read_log(each.exp / "log.jsonl")]
         for each in (whole, broken)
     )
     assert got == expected
@@ -343,3 +344,28 @@ def test_dynamic_chunks_are_drawn_in_training_only_and_reproducibly(
     run(changed(context, max_updates=12, validate_every=4))
     assert {chunk for _, chunk in seen} == {context.config.model.chunk}
     assert losses(context.exp)[1] != records[1]
+
+
+def test_out_of_memory_names_the_update_and_its_utterances(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def breaks(step: str, after: int) -> None:
+        original = getattr(JointModule, step)
+
+        def wrapped(self: JointModule, batch: Any, batch_idx: int) -> Any:
+            if self.global_step == after:
+                seen[:] = batch.utterances if step == "validation_step" else batch.paired.utterances
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB.\nmore")
+            return original(self, batch, batch_idx)
+
+        monkeypatch.setattr(JointModule, step, wrapped)
+
+    breaks("validation_step", 10)
+    with pytest.raises(EnvironmentFault, match=r"update 10: out of GPU .*lower decoding.batch_utterances") as caught:
+        run(context)
+    assert " ".join(seen[:12]) in str(caught.value)
+    breaks("training_step", 3)
+    with pytest.raises(EnvironmentFault, match=r"update 3: out of GPU memory on 4 utt.*lower training") as caught:
+        run(context)
+    assert " ".join(seen) in str(caught.value)
+    assert str(caught.value).endswith("(CUDA out of memory. Tried to allocate 20 MiB.)")

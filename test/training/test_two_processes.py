@@ -38,6 +38,7 @@ def test_one_process_writes_and_all_stop_together(toy: Context, limit: str) -> N
         "--training.validate_every=1000",
         "--training.accumulate=2",
         "--training.speech_batch.max_utterances=4",
+        "--training.speech_batch.max_seconds=auto",  # found by the first process, read by the second
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -46,6 +47,7 @@ def test_one_process_writes_and_all_stop_together(toy: Context, limit: str) -> N
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout.count("dev loss") == 1
+    assert done.stdout.count("max_seconds: auto is for a GPU") == 1
     lines = [json.loads(line) for line in Path("exp/two/log.jsonl").read_text().splitlines()]
     updates = [line["update"] for line in lines if "loss" in line]
     assert updates == sorted(set(updates))
