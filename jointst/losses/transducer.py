@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from jointst.nn.decoder import TransducerDecoder
-from jointst.ops.band import band_starts, mass_outside
+from jointst.ops.band import Band, find_band, mass_outside
 from jointst.ops.transducer import lattice_loss, lattice_occupation
 
 
@@ -67,16 +67,15 @@ def transducer_losses(
     sizes = lengths, label_lengths
     simple: Tensor | None = None
     outside: Tensor | None = None
-    starts: Tensor | None = None
+    band: Band | None = None
     if additive and decoder.additive is not None:
         log_blank, log_label = decoder.additive(encoded.detach(), predicted.detach(), labels)
         simple, blank, label = lattice_occupation(log_blank, log_label, *sizes)
         if 0 < width <= labels.shape[1]:
-            starts = band_starts(blank + pad(label, (0, 1)), *sizes, width)
-            outside = mass_outside(blank, starts, lengths, width)
-    band = None if starts is None else (starts, width)
+            band = find_band(blank + pad(label, (0, 1)), *sizes, width)
+            outside = mass_outside(blank, band, lengths)
     log_blank, log_label = decoder.lattice(encoded, predicted, labels, sizes, band)
-    losses = lattice_loss(log_blank, log_label, *sizes, starts=starts, fastemit=fastemit)
+    losses = lattice_loss(log_blank, log_label, *sizes, band=band, fastemit=fastemit)
     return TransducerLosses(losses=losses, additive=simple, outside=outside)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from jointst.config import DecoderConfig
 from jointst.nn.joiner import AdditiveJoiner, HatJoiner, Joiner, RnntJoiner
 from jointst.nn.predictor import EmbeddingPredictor, LstmPredictor
+from jointst.ops.band import Band
 
 
 class TransducerDecoder(nn.Module):
@@ -49,7 +50,7 @@ class TransducerDecoder(nn.Module):
         predicted: Tensor,
         labels: Tensor,
         lengths: tuple[Tensor, Tensor] | None = None,
-        band: tuple[Tensor, int] | None = None,
+        band: Band | None = None,
     ) -> tuple[Tensor, Tensor]:
         """log P(blank) (B, T, S) and log P(next label) (B, T, S-1), what the transducer loss needs.
 
@@ -58,7 +59,7 @@ class TransducerDecoder(nn.Module):
             predicted: (B, U+1, D'), the predictor's output for ``labels``.
             labels: (B, U) int64, padded with any value of at least 1.
             lengths: (B,) positions and (B,) labels; padding is then left out, and its scores are 0.
-            band: starts (B, T) int64 and width S; None for the whole lattice.
+            band: of the lattice, where alone the joiner is computed; None for all of it.
         """
         return self.joiner.lattice(
             self.joiner.project_encoder(encoded),

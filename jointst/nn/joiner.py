@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from jointst.ops.additive_lattice import additive_lattice
+from jointst.ops.band import Band
 from jointst.ops.joint_lattice import joint_lattice
 
 
@@ -62,9 +63,9 @@ class Joiner(nn.Module):
         encoder: Tensor,
         predictor: Tensor,
         labels: Tensor,
-        lattice_bytes: int,
+        lattice_bytes: int | None,
         lengths: tuple[Tensor, Tensor] | None = None,
-        band: tuple[Tensor, int] | None = None,
+        band: Band | None = None,
     ) -> tuple[Tensor, Tensor]:
         """log P(blank) (B, T, S) and log P(next label) (B, T, S-1), in little memory; S is U+1 without a band.
 

@@ -6,10 +6,19 @@ B batch, T frames, U labels, S places of a frame: place s of frame t stands for 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+
+
+class Band(NamedTuple):
+    """A band of a batch's lattices: its first labels (B, T) int64, S, and U+1 of the whole lattice."""
+
+    starts: Tensor
+    width: int
+    states: int
 
 
 def band_width(band: int, frames: Sequence[int], labels: Sequence[int]) -> int:
@@ -26,8 +35,8 @@ def band_width(band: int, frames: Sequence[int], labels: Sequence[int]) -> int:
     return min(max(band, least), max(labels, default=0) + 1)
 
 
-def band_starts(occupation: Tensor, logit_lengths: Tensor, target_lengths: Tensor, width: int) -> Tensor:
-    """The first label of each frame's band: where ``width`` places hold most of the occupation.
+def find_band(occupation: Tensor, logit_lengths: Tensor, target_lengths: Tensor, width: int) -> Band:
+    """The band whose ``width`` places hold most of the occupation of each frame.
 
     Starts never fall, and rise by at most S - 1 from frame to frame, so that a path leads through the band; the first
     frame has no label behind it, the last frame of an utterance its last one. Nothing is read back from a GPU.
@@ -37,13 +46,10 @@ def band_starts(occupation: Tensor, logit_lengths: Tensor, target_lengths: Tenso
         logit_lengths: (B,) frames.
         target_lengths: (B,) labels.
         width: S, from :func:`band_width`.
-
-    Returns:
-        (B, T) int64.
     """
     _, frames, states = occupation.shape
     if width >= states:
-        return torch.zeros(occupation.shape[:2], dtype=torch.int64, device=occupation.device)
+        return Band(torch.zeros(occupation.shape[:2], dtype=torch.int64, device=occupation.device), width, states)
     sums = pad(occupation.cumsum(-1), (1, 0))
     wanted = (sums[..., width:] - sums[..., :-width]).argmax(-1)  # (B, T)
     step = width - 1
@@ -56,23 +62,22 @@ def band_starts(occupation: Tensor, logit_lengths: Tensor, target_lengths: Tenso
     # before it, by a step for each frame between them.
     wanted = wanted.flip(1).cummin(1).values
     behind = step * time.flip(0)
-    return ((wanted - behind).cummax(1).values + behind).flip(1)
+    return Band(((wanted - behind).cummax(1).values + behind).flip(1), width, states)
 
 
-def mass_outside(occupied_blank: Tensor, starts: Tensor, logit_lengths: Tensor, width: int) -> Tensor:
+def mass_outside(occupied_blank: Tensor, band: Band, logit_lengths: Tensor) -> Tensor:
     """The share of paths outside a band, mean over frames: a path takes one blank in each.
 
     Args:
         occupied_blank: (B, T, U+1), share of paths that take the blank at a place; 0 beyond the lengths.
-        starts: (B, T).
+        band: of the same lattices.
         logit_lengths: (B,).
-        width: S.
 
     Returns:
         (B,), 0 to 1.
     """
     sums = pad(occupied_blank.cumsum(-1), (1, 0))
-    first = starts[..., None]
-    last = (first + width).clamp_max(sums.shape[-1] - 1)
+    first = band.starts[..., None]
+    last = (first + band.width).clamp_max(sums.shape[-1] - 1)
     inside = (sums.gather(-1, last) - sums.gather(-1, first)).sum((1, 2))
     return (1 - inside / logit_lengths).clamp(0, 1)

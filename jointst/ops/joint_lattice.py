@@ -7,6 +7,7 @@ matter.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,8 +16,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear, logsigmoid, pad
 
+from jointst.ops.band import Band
+from jointst.ops.kernels.triton import usable
 from jointst.ops.masks import length_mask
 
+CPU_BYTES = 64 * 2**20
+"""Budget of a chunk on a CPU: more of it would leave the caches."""
+GPU_BYTES, GPU_SHARE = 160 * 2**20, 32
+"""Budget of a chunk on a GPU, and the part of the free memory that it may be at most."""
 _FLOAT_BYTES = 4
 _HIDDEN_ARRAYS = 5
 """Arrays of R x J that backward holds besides the logits: tanh as kept and at its rows, three gradients."""
@@ -224,6 +231,47 @@ def _grad_in_place(softmax: Tensor, on_blank: Tensor, on_next: Tensor, labels: T
     return grad.scatter_add_(1, labels, on_next)
 
 
+@functools.cache
+def budget(device: torch.device) -> int:
+    """Bytes of a chunk's arrays: on a GPU so many that its kernels are busy, and no more than a share of what is free
+    when it is first asked."""
+    if device.type != "cuda":
+        return CPU_BYTES
+    return min(GPU_BYTES, torch.cuda.mem_get_info(device)[0] // GPU_SHARE)
+
+
+def _fused(
+    encoder: Tensor,
+    predictor: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    labels: Tensor,
+    hat: bool,
+    lattice_bytes: int,
+    lengths: tuple[Tensor, Tensor] | None,
+    band: Band | None,
+) -> tuple[Tensor, Tensor]:
+    from jointst.ops.fused_joiner import fused_joint_lattice  # which needs Triton
+
+    if lengths is None:
+        sizes = (encoder.shape[1], labels.shape[1])
+        frames, counts = (torch.full((len(encoder),), size, device=encoder.device) for size in sizes)
+        lengths = frames, counts
+    return fused_joint_lattice(
+        encoder,
+        predictor,
+        weight,
+        bias,
+        labels,
+        hat=hat,
+        logit_lengths=lengths[0],
+        target_lengths=lengths[1],
+        starts=None if band is None else band.starts,
+        width=None if band is None else band.width,
+        budget_bytes=lattice_bytes,
+    )
+
+
 def joint_lattice(
     encoder: Tensor,
     predictor: Tensor,
@@ -232,14 +280,15 @@ def joint_lattice(
     labels: Tensor,
     *,
     hat: bool,
-    lattice_bytes: int,
+    lattice_bytes: int | None = None,
     lengths: tuple[Tensor, Tensor] | None = None,
-    band: tuple[Tensor, int] | None = None,
+    band: Band | None = None,
 ) -> tuple[Tensor, Tensor]:
     """log P(blank) and log P(next label) of a joiner: all that a transducer lattice asks for.
 
     The logits (B, T, S, V) are made in chunks of time within a memory budget, and made again in backward, there
-    only where a path worth mentioning goes; if all of them fit the budget they are kept instead.
+    only where a path worth mentioning goes; if all of them fit the budget they are kept instead. On a GPU kernels of
+    :mod:`jointst.ops.kernels.triton` find the scores without writing logits, and wait for nothing.
 
     Args:
         encoder: (B, T, J), projected.
@@ -248,16 +297,20 @@ def joint_lattice(
         bias: (V,).
         labels: (B, U) int64, each at least 1, padding too.
         hat: P(blank) = sigmoid (arXiv 2003.07705) instead of one softmax over everything (arXiv 1211.3711).
-        lattice_bytes: the budget of a chunk, its logits and hidden arrays.
+        lattice_bytes: the budget of a chunk, its logits and hidden arrays; None for what suits the device.
         lengths: (B,) frames and (B,) labels; padding is then left out, and its scores are 0.
-        band: starts (B, T) int64 and width S, from :func:`jointst.ops.band.band_starts`; the joiner is computed there
-            alone. None for the whole lattice, of S = U+1.
+        band: from :func:`jointst.ops.band.find_band`; the joiner is computed there alone. None for the whole lattice,
+            of S = U+1.
 
     Returns:
         (B, T, S) and (B, T, S-1), float32 (float64 for float64 inputs).
     """
     frames, states = encoder.shape[1], predictor.shape[1]
-    starts, places = (None, states) if band is None else band
+    starts, places = (None, states) if band is None else (band.starts, band.width)
+    if lattice_bytes is None:
+        lattice_bytes = budget(encoder.device)
+    if encoder.dtype != torch.float64 and usable(encoder):
+        return _fused(encoder, predictor, weight, bias, labels, hat, lattice_bytes, lengths, band)
     sizes = len(predictor) * places, weight.shape[0], weight.shape[1]
     keep = frames_for_bytes(lattice_bytes, *sizes, logits=2) >= frames  # two: the kept, and the copy backward works in
     chunk = frames if keep else min(frames, frames_for_bytes(lattice_bytes, *sizes))

@@ -15,7 +15,9 @@ from torch.nn.functional import pad
 from torchaudio.functional import rnnt_loss
 
 from jointst.errors import JointstError
+from jointst.ops.band import Band
 from jointst.ops.kernels.lattice import lattice_losses, set_off
+from jointst.ops.kernels.triton import interpreted, usable
 from jointst.ops.masks import length_mask
 
 Reduction = Literal["none", "mean", "sum"]
@@ -23,6 +25,56 @@ Reduction = Literal["none", "mean", "sum"]
 
 _IMPOSSIBLE = -1e30
 """A log probability of nothing that float32 sums bear."""
+
+
+def _by_numba(
+    log_blank: Tensor,
+    log_label: Tensor,
+    logit_lengths: Tensor,
+    target_lengths: Tensor,
+    band: Band | None,
+    wanted: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Losses and, if they are ``wanted``, their gradients."""
+    dtype = torch.float64 if log_blank.dtype == torch.float64 else torch.float32
+    log_blank, log_label = log_blank.to(dtype), log_label.to(dtype)
+    losses = log_blank.new_empty(len(log_blank))
+    gradients = torch.zeros_like(log_blank), torch.zeros_like(log_label)
+    starts = torch.zeros((), dtype=torch.int64).expand(log_blank.shape[:2]) if band is None else band.starts
+    scores = [part.contiguous().numpy() for part in (log_blank, log_label)]
+    sizes = [part.to(torch.int64).numpy() for part in (starts, logit_lengths, target_lengths)]
+    near = [torch.zeros_like(part, dtype=torch.float64) for part in (log_blank, log_label)]
+    totals = torch.empty(len(log_blank), dtype=torch.float64)
+    set_off(*scores, *sizes, *(part.numpy() for part in (*near, totals)))
+    lattice_losses(
+        *scores,
+        *(part.exp_().numpy() for part in near),  # here and not there: torch's are vector instructions
+        totals.numpy(),
+        *sizes,
+        losses.numpy(),
+        *(part.numpy() for part in gradients),
+        wanted,
+    )
+    return losses, *gradients
+
+
+def _by_triton(
+    log_blank: Tensor,
+    log_label: Tensor,
+    logit_lengths: Tensor,
+    target_lengths: Tensor,
+    band: Band | None,
+    wanted: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    from jointst.ops.kernels.triton import lattice  # which needs Triton
+
+    band_sizes = (None, None) if band is None else (band.starts, band.states)
+    losses, blank, label = lattice.lattice_losses(
+        log_blank, log_label, logit_lengths, target_lengths, *band_sizes, wanted=wanted
+    )
+    if blank is None or label is None:
+        return losses, log_blank, log_label
+    return losses, blank, label
 
 
 class _Lattice(torch.autograd.Function):
@@ -33,32 +85,18 @@ class _Lattice(torch.autograd.Function):
         ctx: Any,
         log_blank: Tensor,
         log_label: Tensor,
-        starts: Tensor | None,
         logit_lengths: Tensor,
         target_lengths: Tensor,
+        band: Band | None,
         wanted: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        losses = log_blank.new_empty(len(log_blank))
-        gradients = torch.zeros_like(log_blank), torch.zeros_like(log_label)
-        if starts is None:
-            starts = torch.zeros((), dtype=torch.int64).expand(log_blank.shape[:2])
-        scores = [part.detach().contiguous().numpy() for part in (log_blank, log_label)]
-        sizes = [part.to(torch.int64).numpy() for part in (starts, logit_lengths, target_lengths)]
-        near = [torch.zeros_like(part, dtype=torch.float64) for part in (log_blank, log_label)]
-        totals = torch.empty(len(log_blank), dtype=torch.float64)
-        set_off(*scores, *sizes, *(part.numpy() for part in (*near, totals)))
-        lattice_losses(
-            *scores,
-            *(part.exp_().numpy() for part in near),  # here and not there: torch's are vector instructions
-            totals.numpy(),
-            *sizes,
-            losses.numpy(),
-            *(part.numpy() for part in gradients),
-            wanted or any(ctx.needs_input_grad),
-        )
+        find = _by_triton if log_blank.is_cuda or interpreted() else _by_numba
+        wanted = wanted or any(ctx.needs_input_grad)
+        losses, *gradients = find(log_blank.detach(), log_label.detach(), logit_lengths, target_lengths, band, wanted)
+        gradients = [gradient.detach() for gradient in gradients]
         ctx.save_for_backward(*gradients)
         ctx.mark_non_differentiable(*gradients)
-        return losses, *gradients
+        return losses, gradients[0], gradients[1]
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
@@ -86,23 +124,22 @@ def lattice_loss(
     logit_lengths: Tensor,
     target_lengths: Tensor,
     *,
-    starts: Tensor | None = None,
+    band: Band | None = None,
     fastemit: float = 0.0,
     reduction: Reduction = "none",
 ) -> Tensor:
     """Negative log probability of all alignments of the labels (arXiv 1211.3711).
 
     The lattice only ever asks for P(blank) and P(the next label), so it is a transducer of two classes whose targets
-    are all class 1. On a GPU that is torchaudio's ``rnnt_loss`` without its own softmax; on the CPU, where that takes
-    five times as long (tools/bench_lattice.py), :mod:`jointst.ops.kernels.lattice`. Both are exact for any vocabulary.
+    are all class 1, exact for any vocabulary. Kernels of our own find it (:mod:`jointst.ops.kernels.lattice`, on a GPU
+    :mod:`jointst.ops.kernels.triton.lattice`); without Triton, a GPU takes torchaudio's ``rnnt_loss``.
 
     Args:
         log_blank: (B, T, S), log P(blank) after starts + s labels.
         log_label: (B, T, S-1), log P(label starts + s + 1) after starts + s labels.
         logit_lengths: (B,) frames of each utterance, at least 1.
         target_lengths: (B,) labels of each utterance; 0 is allowed, and so are more labels than frames.
-        starts: (B, T) int64, of a band (:mod:`jointst.ops.band`): paths outside it do not count. None for all paths,
-            of S = U+1.
+        band: paths outside it do not count; None for all paths, of S = U+1.
         fastemit: scale added to the gradient of labels (arXiv 2010.11148); the loss's value stays as it is.
         reduction: ``none``, or the mean or sum over utterances.
 
@@ -111,7 +148,8 @@ def lattice_loss(
         there is no path. Scores beyond the lengths are never looked at: they may be NaN, and their gradient is 0.
 
     Raises:
-        JointstError: shapes or lengths that do not fit, or an unknown reduction.
+        JointstError: shapes that do not fit, or lengths, or an unknown reduction. On a GPU, where lengths are not read
+            back, the loss of an utterance whose lengths do not fit is NaN.
     """
     if reduction not in ("none", "mean", "sum"):
         raise JointstError(f"reduction is {reduction!r}, not none, mean or sum")
@@ -119,7 +157,7 @@ def lattice_loss(
         raise JointstError(f"fastemit is {fastemit}, not at least 0")
     if fastemit > 0:
         log_label = _ScaleGradient.apply(log_label, 1.0 + fastemit)  # type: ignore[no-untyped-call]
-    losses = _all_paths(log_blank, log_label, logit_lengths, target_lengths, starts, wanted=False)[0]
+    losses = _all_paths(log_blank, log_label, logit_lengths, target_lengths, band, wanted=False)[0]
     if reduction == "none":
         return losses
     return losses.mean() if reduction == "mean" else losses.sum()
@@ -146,61 +184,47 @@ def _all_paths(
     log_label: Tensor,
     logit_lengths: Tensor,
     target_lengths: Tensor,
-    starts: Tensor | None,
+    band: Band | None,
     *,
     wanted: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Losses, and the gradients of both scores if they are ``wanted`` as values."""
-    frames, labels = _longest(log_blank, log_label, logit_lengths, target_lengths, starts)
-    whole = log_blank.shape[1:]
-    log_blank, log_label = log_blank[:, :frames, : labels + 1], log_label[:, :frames, :labels]
-    if starts is not None:
-        starts = starts[:, :frames]
-    find = _by_torchaudio if log_blank.is_cuda else _by_numba
-    losses, *occupations = find(log_blank, log_label, logit_lengths, target_lengths, starts, wanted)
-    if not wanted:
-        return losses, log_blank, log_label
-    missing = whole[1] - 1 - labels, whole[0] - frames
-    blank, label = (pad(part, (0, missing[0], 0, missing[1])) for part in occupations)  # as it came: (B, T, ...)
-    return losses, blank, label
+    _check_shapes(log_blank, log_label, logit_lengths, target_lengths, band)
+    found: tuple[Tensor, Tensor, Tensor]
+    if usable(log_blank) or not log_blank.is_cuda:
+        if not log_blank.is_cuda:
+            _check_lengths(log_blank, logit_lengths, target_lengths, band)
+        found = _Lattice.apply(  # type: ignore[no-untyped-call]
+            log_blank, log_label, logit_lengths, target_lengths, band, wanted
+        )
+        return found
+    _check_lengths(log_blank, logit_lengths, target_lengths, band)
+    return _by_torchaudio(log_blank, log_label, logit_lengths, target_lengths, band, wanted)
 
 
-def _longest(
-    log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor, starts: Tensor | None
-) -> tuple[int, int]:
-    """The most frames of an utterance and the most labels (of a band: its places less one), once all shapes and lengths
-    are seen to fit."""
+def _check_shapes(
+    log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor, band: Band | None
+) -> None:
     batch, frames, places = log_blank.shape
     if log_label.shape != (batch, frames, places - 1):
         raise JointstError(f"log_label is {tuple(log_label.shape)}, not {(batch, frames, places - 1)}")
     for name, lengths in (("logit_lengths", logit_lengths), ("target_lengths", target_lengths)):
         if lengths.shape != (batch,):
             raise JointstError(f"{name} is {tuple(lengths.shape)}, not {(batch,)}")
-    if starts is not None and starts.shape != (batch, frames):
-        raise JointstError(f"starts is {tuple(starts.shape)}, not {(batch, frames)}")
+    if band is not None and (band.starts.shape != (batch, frames) or band.width != places):
+        raise JointstError(f"a band of {tuple(band.starts.shape)} x {band.width} for scores {(batch, frames, places)}")
+
+
+def _check_lengths(log_blank: Tensor, logit_lengths: Tensor, target_lengths: Tensor, band: Band | None) -> None:
+    _, frames, states = log_blank.shape
+    states = states if band is None else band.states
     bounds = [logit_lengths.min(), logit_lengths.max(), target_lengths.min(), target_lengths.max()]
-    shortest, longest, fewest, most = (int(bound) for bound in torch.stack(bounds).tolist())  # one wait for the GPU
-    if shortest < 1 or longest > frames or fewest < 0 or (starts is None and most > places - 1):
+    shortest, longest, fewest, most = (int(bound) for bound in torch.stack(bounds).tolist())
+    if shortest < 1 or longest > frames or fewest < 0 or most > states - 1:
         raise JointstError(
             f"lengths {logit_lengths.tolist()} and {target_lengths.tolist()} do not fit {frames} frames, "
-            f"{places - 1} labels, at least 1 frame each"
+            f"{states - 1} labels, at least 1 frame each"
         )
-    return longest, most if starts is None else places - 1
-
-
-def _by_numba(
-    log_blank: Tensor,
-    log_label: Tensor,
-    logit_lengths: Tensor,
-    target_lengths: Tensor,
-    starts: Tensor | None,
-    wanted: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    dtype = torch.float64 if log_blank.dtype == torch.float64 else torch.float32
-    found: tuple[Tensor, Tensor, Tensor] = _Lattice.apply(  # type: ignore[no-untyped-call]
-        log_blank.to(dtype), log_label.to(dtype), starts, logit_lengths, target_lengths, wanted
-    )
-    return found
 
 
 def _by_torchaudio(
@@ -208,30 +232,37 @@ def _by_torchaudio(
     log_label: Tensor,
     logit_lengths: Tensor,
     target_lengths: Tensor,
-    starts: Tensor | None,
+    band: Band | None,
     wanted: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A band becomes a whole lattice in which the rest is impossible."""
-    if starts is not None:
-        log_blank, log_label = _widened(log_blank, log_label, target_lengths, starts)
+    """The plain form, of operations that have a gradient. A band becomes a whole lattice in which the rest is
+    impossible, and the longest utterance fills its tensors, as ``rnnt_loss`` demands it."""
+    if band is not None:
+        assert not wanted
+        log_blank, log_label = _widened(log_blank, log_label, band)
+    whole = log_blank.shape
+    frames, labels = int(logit_lengths.max()), int(target_lengths.max())
+    log_blank, log_label = log_blank[:, :frames, : labels + 1], log_label[:, :frames, :labels]
+    losses = _whole_by_torchaudio(log_blank, log_label, logit_lengths, target_lengths)
     if not wanted:
-        return _whole_by_torchaudio(log_blank, log_label, logit_lengths, target_lengths), log_blank, log_label
+        return losses, log_blank, log_label
     leaves = log_blank.detach().requires_grad_(), log_label.detach().requires_grad_()
     with torch.enable_grad():
         total = _whole_by_torchaudio(*leaves, logit_lengths, target_lengths).sum()
-    blank, label = torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
-    return _whole_by_torchaudio(log_blank, log_label, logit_lengths, target_lengths), blank, label
+    found = torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
+    missing = 0, whole[2] - 1 - labels, 0, whole[1] - frames
+    blank, label = (pad(gradient, missing) for gradient in found)
+    return losses, blank, label
 
 
-def _widened(log_blank: Tensor, log_label: Tensor, target_lengths: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
+def _widened(log_blank: Tensor, log_label: Tensor, band: Band) -> tuple[Tensor, Tensor]:
     """Scores of a band in their places of the whole lattice, (B, T, U+1) and (B, T, U)."""
     batch, frames, places = log_blank.shape
-    states = int(target_lengths.max()) + 1
-    place = starts[:, :, None] + torch.arange(places, device=starts.device)
-    whole = log_blank.new_full((batch, frames, states + places), _IMPOSSIBLE)  # room for places after the last label
+    place = band.starts[:, :, None] + torch.arange(places, device=log_blank.device)
+    whole = log_blank.new_full((batch, frames, band.states + places), _IMPOSSIBLE)  # room behind the last label
     blank = whole.scatter(2, place, log_blank)
     label = whole.scatter(2, place[..., :-1], log_label)
-    return blank[..., :states], label[..., : states - 1]
+    return blank[..., : band.states], label[..., : band.states - 1]
 
 
 def _whole_by_torchaudio(log_blank: Tensor, log_label: Tensor, logit_lengths: Tensor, target_lengths: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import torch
 from reference.transducer import loss_by_recursion
 from torchaudio.functional import rnnt_loss
 
+from jointst.ops.band import Band
 from jointst.ops.joint_lattice import frames_for_bytes, joint_lattice
 from jointst.ops.transducer import lattice_loss
 
@@ -110,7 +111,7 @@ WHOLE_LENGTHS = torch.tensor([5, 4]), torch.tensor([3, 3])
 @BUDGETS
 def test_a_band_has_the_scores_and_gradients_of_its_places(hat: bool, budget: int) -> None:
     ours, theirs = inputs(), inputs()
-    got = joint_lattice(*ours, LABELS, hat=hat, lattice_bytes=budget, lengths=WHOLE_LENGTHS, band=(STARTS, 2))
+    got = joint_lattice(*ours, LABELS, hat=hat, lattice_bytes=budget, lengths=WHOLE_LENGTHS, band=Band(STARTS, 2, 4))
     blank, label = plain(*theirs, LABELS, hat)
     place = STARTS[:, :, None] + torch.arange(2)
     within = (torch.arange(5) < WHOLE_LENGTHS[0][:, None])[:, :, None].double()
@@ -128,7 +129,7 @@ def test_a_band_has_the_scores_and_gradients_of_its_places(hat: bool, budget: in
 def test_gradcheck_in_a_band(hat: bool) -> None:
     torch.autograd.gradcheck(
         lambda *leaves: joint_lattice(
-            *leaves, LABELS, hat=hat, lattice_bytes=1, lengths=WHOLE_LENGTHS, band=(STARTS, 2)
+            *leaves, LABELS, hat=hat, lattice_bytes=1, lengths=WHOLE_LENGTHS, band=Band(STARTS, 2, 4)
         ),
         tuple(inputs()),
     )
@@ -136,13 +137,12 @@ def test_gradcheck_in_a_band(hat: bool) -> None:
 
 @pytest.mark.parametrize("hat", [True, False])
 def test_a_band_that_covers_everything_is_the_whole_lattice(hat: bool) -> None:
-    band = torch.zeros(2, 5, dtype=torch.int64), 4
+    band = Band(torch.zeros(2, 5, dtype=torch.int64), 4, 4)
     results = []
     for way in (None, band):
         leaves = inputs(torch.float32)
         scores = joint_lattice(*leaves, LABELS, hat=hat, lattice_bytes=10**9, lengths=LENGTHS, band=way)
-        starts = None if way is None else way[0]
-        losses = lattice_loss(*scores, *LENGTHS, starts=starts)
+        losses = lattice_loss(*scores, *LENGTHS, band=way)
         results.append([losses, *torch.autograd.grad(losses.sum(), leaves)])
     for a, b in zip(*results, strict=True):
         torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)

@@ -1,12 +1,15 @@
 """The two-class lattice against enumeration of paths, and against torchaudio's full lattice."""
 
+import types
+
 import pytest
 import torch
 from reference.transducer import in_whole_lattice, loss_by_enumeration, loss_by_recursion
 from torchaudio.functional import rnnt_loss
 
 from jointst.errors import JointstError
-from jointst.ops.transducer import _by_numba, _by_torchaudio, lattice_loss, lattice_occupation
+from jointst.ops.band import Band
+from jointst.ops.transducer import _by_torchaudio, _Lattice, lattice_loss, lattice_occupation
 
 
 def random_lattice(batch: int, frames: int, labels: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -14,10 +17,11 @@ def random_lattice(batch: int, frames: int, labels: int) -> tuple[torch.Tensor, 
     return log_probs[..., 0], log_probs[:, :, :-1, 1]
 
 
-@pytest.fixture(params=[_by_numba, _by_torchaudio])
+@pytest.fixture(params=["as on the CPU", "as on a GPU without Triton"])
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the CPU as there, and as on a GPU: tests have none."""
-    monkeypatch.setattr("jointst.ops.transducer._by_numba", request.param)
+    """On the CPU as there, and as on a GPU without Triton: tests have none."""
+    if "GPU" in request.param:
+        monkeypatch.setattr("jointst.ops.transducer._Lattice", types.SimpleNamespace(apply=_by_torchaudio))
 
 
 @pytest.mark.usefixtures("both_ways")
@@ -91,7 +95,7 @@ def test_both_ways_to_go_through_the_lattice_agree() -> None:
     torch.manual_seed(7)
     lengths = torch.tensor([9, 12, 3]), torch.tensor([5, 2, 4])
     results = []
-    for way in (_by_numba, _by_torchaudio):
+    for way in (_Lattice.apply, _by_torchaudio):
         torch.manual_seed(8)
         leaves = [part.float().requires_grad_() for part in random_lattice(3, 12, 5)]
         losses = way(*leaves, *lengths, None, False)[0]
@@ -194,7 +198,7 @@ def banded(seed: int) -> tuple[list[torch.Tensor], torch.Tensor, tuple[torch.Ten
 def test_a_band_counts_the_paths_inside_it_alone(scale: float) -> None:
     scores, starts, lengths = banded(0)
     fast, slow = ([(scale * part).requires_grad_() for part in scores] for _ in range(2))
-    losses = lattice_loss(*fast, *lengths, starts=starts)
+    losses = lattice_loss(*fast, *lengths, band=Band(starts, 4, 8))
     whole = [
         in_whole_lattice(slow[0][b, :t], slow[1][b, :t], starts[b, :t], int(u))
         for b, (t, u) in enumerate(zip(*lengths, strict=True))
@@ -213,14 +217,14 @@ def test_a_band_counts_the_paths_inside_it_alone(scale: float) -> None:
 def test_gradcheck_in_a_band() -> None:
     scores, starts, lengths = banded(1)
     leaves = [part.requires_grad_() for part in scores]
-    assert torch.autograd.gradcheck(lambda *parts: lattice_loss(*parts, *lengths, starts=starts), leaves)
+    assert torch.autograd.gradcheck(lambda *parts: lattice_loss(*parts, *lengths, band=Band(starts, 4, 8)), leaves)
 
 
 def test_a_band_without_a_path_costs_infinity_and_has_no_gradient() -> None:
     scores, starts, lengths = banded(2)
     starts[0] = 0  # of 7 labels 3 fit
     leaves = [part.requires_grad_() for part in scores]
-    losses = lattice_loss(*leaves, *lengths, starts=starts)
+    losses = lattice_loss(*leaves, *lengths, band=Band(starts, 4, 8))
     assert losses[0] == torch.inf
     assert losses[1:].isfinite().all()
     for gradient in torch.autograd.grad(losses.sum(), leaves):
