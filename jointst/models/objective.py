@@ -20,6 +20,7 @@ from jointst.models.joint import Encoded, JointModel
 from jointst.nn.predictor import BLANK
 from jointst.nn.text_encoder import position_durations
 from jointst.ops.band import band_width
+from jointst.units import positions_in
 
 PADDING = {"cpu": 1.05, "cuda": 1.5}
 """Branches go through the shared encoders in one pass where that pads them to so many times the positions at most: on
@@ -59,14 +60,13 @@ def consistency_weight(config: LossConfig, update: int) -> float:
 @dataclass(frozen=True, kw_only=True)
 class _Branch:
     """One kind of input on its way into the shared encoders: its name, the output (B, N, D) of its own encoder with
-    lengths (B,), its labels, and how many positions and labels each utterance has."""
+    lengths (B,), its labels, and how many positions each utterance has at least."""
 
     name: str
     front: Tensor
     lengths: Tensor
     batch: PairedBatch | TextBatch
     positions: Sequence[int]
-    labels: Sequence[int]
 
 
 def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update: int) -> JointLoss:
@@ -89,15 +89,17 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
         total = total + config.ctc * parts["ctc"]
     if update < config.ctc_only_updates:
         return JointLoss(total=total, parts=parts)
-    branches = [_branch("speech", front, lengths, paired)]
+    positions = [positions_in(frames, model.config.subsampling) for frames in paired.frame_counts]
+    branches = [_Branch(name="speech", front=front, lengths=lengths, batch=paired, positions=positions)]
     if config.text > 0:
         for text in batch.texts:
             front, lengths = model.text_encoder(text.phones, text.phone_lengths, text.durations)
-            branches.append(_branch("text", front, lengths, text))
+            positions = [model.text_encoder.least_positions(count) for count in text.phone_counts]
+            branches.append(_Branch(name="text", front=front, lengths=lengths, batch=text, positions=positions))
     encoded, losses = _shared(model, branches, config, exact=update < config.ctc_only_updates + config.exact_updates)
     for name, weight in (("speech", config.speech), ("text", config.text)):
         own = [found for branch, found in zip(branches, losses, strict=True) if branch.name == name]
-        count = sum(sum(branch.labels) for branch in branches if branch.name == name)
+        count = sum(sum(branch.batch.label_counts) for branch in branches if branch.name == name)
         if own:
             total = total + weight * _side(own, name, max(1, count), config, parts)
     if config.text > 0 and batch.transcripts is not None:
@@ -107,11 +109,6 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
             total = total + weight * parts["consistency"]
         return JointLoss(total=total, parts=parts, speech=encoded[0], transcripts=encoded[1], consistency_weight=weight)
     return JointLoss(total=total, parts=parts, speech=encoded[0])
-
-
-def _branch(name: str, front: Tensor, lengths: Tensor, batch: PairedBatch | TextBatch) -> _Branch:
-    positions, labels = lengths.tolist(), batch.label_lengths.tolist()
-    return _Branch(name=name, front=front, lengths=lengths, batch=batch, positions=positions, labels=labels)
 
 
 def _passes(branches: Sequence[_Branch], most: float) -> list[list[_Branch]]:
@@ -143,7 +140,7 @@ def _shared(
         labels = _stacked([branch.batch.labels for branch in together], LABEL_PADDING)
         label_lengths = torch.cat([branch.batch.label_lengths for branch in together])
         positions = [count for branch in together for count in branch.positions]
-        counts = [count for branch in together for count in branch.labels]
+        counts = [count for branch in together for count in branch.batch.label_counts]
         width = 0 if exact else band_width(model.config.decoder.band, positions, counts)
         found = {
             name: transducer_losses(
