@@ -11,11 +11,13 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from jointst.config import Config, DataConfig
 from jointst.data.batch import JointBatch, PairedBatch
-from jointst.data.dataset import JointSet, PairedSet, Symbols, TextSet, in_order, read_directories
+from jointst.data.dataset import JointSet, PairedSet, Symbols, TextSet, batches_in_order, in_order, read_directories
 from jointst.data.directory import DataDirectory
 from jointst.data.sampler import BucketSampler
 from jointst.errors import DataError
 
+AHEAD = 200
+"""Batches among which some are looked for that stand for all."""
 HIDDEN_LANGUAGES = 0.1
 """Share of paired training utterances that a model with a language embedding sees without their language [ours]."""
 
@@ -154,6 +156,22 @@ class JointData(LightningDataModule):
     def val_dataloader(self) -> DataLoader[PairedBatch]:
         """The dev sets."""
         return DataLoader(_Validation(self._dev, self._config.decoding.batch_utterances), batch_size=None)
+
+    def spread(self, count: int) -> list[JointBatch]:
+        """Some of the next batches, spread over what they cost: from the middle on outwards, the cheapest last."""
+        steps = range(self.next_step, self.next_step + AHEAD)
+        ranked = sorted(steps, key=self._joint.places)
+        chosen = [ranked[(2 * part + 1) * len(ranked) // (2 * count)] for part in range(count)]
+        outwards = sorted(range(count), key=lambda part: (abs(2 * part + 1 - count), -part))
+        return [self._joint.batch(chosen[part]) for part in outwards]
+
+    def spread_dev(self, count: int) -> tuple[list[PairedBatch], float]:
+        """So many batches of the dev sets, spread over their lengths, and their share of all; all where there are no
+        more."""
+        batches = batches_in_order(self._dev, self._config.decoding.batch_utterances)
+        count = min(count, len(batches))
+        chosen = [batches[(2 * part + 1) * len(batches) // (2 * count)] for part in range(count)]
+        return [self._dev.paired_batch(indices) for indices in chosen], count / len(batches)
 
     def state_dict(self) -> dict[str, Any]:
         """How many batches are used up: the whole state of the samplers."""

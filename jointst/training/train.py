@@ -17,8 +17,11 @@ from jointst.stage import Context, Made, settings_of, write_atomically
 from jointst.threads import set_threads
 from jointst.training.checkpoints import Checkpoints, average, last_checkpoint
 from jointst.training.data import JointData
+from jointst.training.forecast import Forecast
 from jointst.training.log import Log
 from jointst.training.module import JointModule
+from jointst.training.pace import phases
+from jointst.training.time_to_go import TimeToGo
 from jointst.training.trainer import fit, make_trainer, set_aside
 from jointst.versions import versions
 
@@ -90,8 +93,9 @@ def run(context: Context) -> Made:
     load_statistics(model, config, context.data)
     print(f"parameters: {describe(model)}", flush=True)
     checkpoints = Checkpoints(folder / "checkpoints", config.training.keep_best, keep_all=config.training.keep_all)
-    log = Log(folder, checkpoints, config.training.max_time)
     training = config.training
+    to_go = TimeToGo(phases(config.loss), training.max_updates, training.validate_every)
+    log = Log(folder, checkpoints, training.max_time, to_go=to_go, forecast=Forecast(config))
     trainer = make_trainer(
         log,
         ngpu=context.ngpu,
