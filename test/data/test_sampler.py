@@ -110,3 +110,11 @@ def test_utterances_left_out_of_one_epoch_come_in_another() -> None:
     sampler = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=0, languages=["ru"] * 160 + ["hi"] * 40, temperature=1e9)
     seen = {item for step in range(400) for item in sampler.batch(step).tolist()}
     assert seen == set(range(200))
+
+
+def test_places_are_those_of_the_padded_lattice() -> None:
+    sampler = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=0)
+    for step, batch in enumerate(epoch(sampler)):
+        sizes = [SIZES[i] for i in batch]
+        tallest = 1 + max(size.labels for size in sizes)
+        assert sampler.places(step) == len(batch) * max(size.encoded for size in sizes) * tallest
