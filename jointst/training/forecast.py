@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import gc
+import math
 import statistics
 import time
 from collections.abc import Iterator
@@ -66,11 +68,13 @@ class Forecast:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             costs = _Samples(trainer, module, left).costs(data, validations_left(done, updates, every))
         if device.type == "cuda":
+            gc.collect()
             torch.cuda.empty_cache()
         self._print(costs, done, updates)
         return costs
 
     def _print(self, costs: Costs, done: int, updates: int) -> None:
+        """The table; the time in all is that of what is left."""
         every = self._config.training.validate_every
         left = updates_left(self._begins, done, updates)
         seconds = {phase: (count, costs.updates[phase]) for phase, count in left.items()}
@@ -81,10 +85,11 @@ class Forecast:
         ]
         whole = TimeToGo(self._begins, updates, every, costs).left(done)
         assert whole is not None
-        most = self._config.training.max_time
-        ends = "" if most is None or most >= whole else f"; training.max_time ends it after {in_words(most)}"
-        lines.append(f"about {in_words(whole)} in all{ends}")
-        if whole > DAY and not ends:
+        most = self._config.training.max_time or math.inf
+        lines.append(f"about {in_words(min(whole, most))} in all")
+        if most < whole:
+            lines[-1] += f", by training.max_time; without it {in_words(whole)}"
+        if min(whole, most) > DAY:
             lines.append(
                 "that is more than a day; what to do: fewer updates (training.max_updates), a GPU or more (--ngpu), a "
                 "smaller model (model.size), a band instead of the whole lattice (model.decoder.band), or shorter "

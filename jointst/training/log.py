@@ -104,7 +104,7 @@ class Log(Callback):
         """Drop what a broken run logged after its last checkpoint, and start the clock."""
         if self._forecast is not None and trainer.is_global_zero:
             self._to_go.costs = self._forecast(trainer, module)
-        self._started = self._idle_until = time.monotonic()
+        self._started = self._since = time.monotonic()
         self._logged_update = trainer.global_step
         self._bar: tqdm[None] = tqdm(iterable=(), disable=True)
         if not trainer.is_global_zero:
@@ -154,8 +154,8 @@ class Log(Callback):
     def _count(self, update: int) -> Seconds:
         """Time an update and show it; the seconds that are left."""
         now = time.monotonic()
-        self._to_go.updated(update, now - self._idle_until)
-        self._idle_until = now
+        self._to_go.updated(update, now - self._since)
+        self._since = now
         left = self._to_go.left(update)
         assert left is not None, "one update is known"
         if self._max_time is not None:
@@ -168,7 +168,7 @@ class Log(Callback):
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the clock of a validation."""
-        self._idle_until = time.monotonic()
+        self._since = time.monotonic()
 
     def on_validation_batch_end(
         self,
@@ -209,8 +209,8 @@ class Log(Callback):
             )
         self._checkpoints.save(trainer, module)
         now = time.monotonic()
-        self._to_go.validated(now - self._idle_until)
-        self._idle_until = now
+        self._to_go.validated(now - self._since)
+        self._since = now
 
     def close(self) -> None:
         """Close the files; also after an error."""

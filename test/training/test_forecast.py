@@ -147,4 +147,4 @@ def test_more_than_a_day_is_said_with_what_to_do(context: Context, capsys: pytes
     )
     Forecast(changed(long, max_time=7200.0).config)._print(costs, 0, 80)
     output = capsys.readouterr().out
-    assert output.endswith("about 3 days 3 h in all; training.max_time ends it after 2 h 0 min\n")
+    assert output.endswith("about 2 h 0 min in all, by training.max_time; without it 3 days 3 h\n")
