@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import triton
+import triton.language as tl  # noqa: F401, the interpreter looks for it
 from torch import Tensor
 
 from jointst.ops.kernels.triton import interpreted
