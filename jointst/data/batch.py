@@ -50,6 +50,12 @@ def _count(batch: TextBatch | PairedBatch, **lengths: Tensor) -> None:
             object.__setattr__(batch, name, tuple(tensor.tolist()))
 
 
+def _note_texts(batch: TextBatch | PairedBatch) -> None:
+    if batch.labels.device.type == "cpu" or not batch.said:
+        rows = zip(batch.labels.tolist(), batch.label_counts, strict=True)
+        object.__setattr__(batch, "said", tuple(hash(tuple(row[:count])) for row, count in rows))
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextBatch:
     """Texts.
@@ -64,6 +70,7 @@ class TextBatch:
         durations: (B, P) int64, encoder positions of each phone, where the settings want them.
         phone_counts, label_counts: B lengths on the host, made from the tensors: give them to ``dataclasses.replace``
             where it changes lengths on a GPU.
+        said: B numbers, alike for texts of the same labels; made likewise.
     """
 
     utterances: list[str]
@@ -75,9 +82,11 @@ class TextBatch:
     durations: Tensor | None = None
     phone_counts: tuple[int, ...] = ()
     label_counts: tuple[int, ...] = ()
+    said: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _count(self, phone_counts=self.phone_lengths, label_counts=self.label_lengths)
+        _note_texts(self)
 
     def to(self, device: torch.device | str) -> TextBatch:
         """The batch on a device."""
@@ -98,7 +107,7 @@ class PairedBatch:
         features: (B, T, F).
         feature_lengths: (B,).
         phones, phone_lengths, labels, label_lengths, durations: as in :class:`TextBatch`.
-        frame_counts, phone_counts, label_counts: B lengths on the host, as there.
+        frame_counts, phone_counts, label_counts, said: on the host, as there.
     """
 
     utterances: list[str]
@@ -113,6 +122,7 @@ class PairedBatch:
     frame_counts: tuple[int, ...] = ()
     phone_counts: tuple[int, ...] = ()
     label_counts: tuple[int, ...] = ()
+    said: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _count(
@@ -121,6 +131,7 @@ class PairedBatch:
             phone_counts=self.phone_lengths,
             label_counts=self.label_lengths,
         )
+        _note_texts(self)
 
     def to(self, device: torch.device | str) -> PairedBatch:
         """The batch on a device."""

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn.functional import ctc_loss, pad
+from torch.nn.functional import pad
 
 from jointst.config import LossConfig
 from jointst.data.batch import LABEL_PADDING, JointBatch, PairedBatch, TextBatch
 from jointst.losses.consistency import ConsistencyLoss, ConsistencyResult
 from jointst.losses.transducer import TransducerLosses, transducer_losses
 from jointst.models.joint import Encoded, JointModel
-from jointst.nn.predictor import BLANK
 from jointst.nn.text_encoder import position_durations
 from jointst.ops.band import band_width
+from jointst.ops.ctc import ctc_losses
 from jointst.units import positions_in
 
 PADDING = {"cpu": 1.05, "cuda": 1.5}
@@ -191,9 +191,9 @@ def _side(
 
 def _ctc(model: JointModel, front: Tensor, lengths: Tensor, target: Tensor, target_lengths: Tensor) -> Tensor:
     """CTC for each symbol of the targets (B, S); 0 is the blank of labels and no symbol of phones."""
-    log_probs = model.ctc(front).float().log_softmax(-1).transpose(0, 1)  # (B, N, V) -> (N, B, V)
+    log_probs = model.ctc(front).float().log_softmax(-1)
     # CTC has no path for more symbols than positions; such utterances train the transducer alone.
-    losses = ctc_loss(log_probs, target, lengths, target_lengths, blank=BLANK, reduction="none", zero_infinity=True)
+    losses = ctc_losses(log_probs, target, lengths, target_lengths, zero_infinity=True)
     return losses.sum() / target_lengths.sum().clamp_min(1)
 
 

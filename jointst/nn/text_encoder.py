@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from jointst.config import TextEncoderConfig
 from jointst.errors import JointstError
 from jointst.nn.conformer import ConformerStack
-from jointst.ops.masks import length_mask
+from jointst.ops.masks import length_mask, on_device
 
 
 def draw_repeats(config: TextEncoderConfig, shape: torch.Size, training: bool) -> Tensor:
@@ -85,12 +85,13 @@ def upsample(x: Tensor, lengths: Tensor, repeats: Tensor) -> tuple[Tensor, Tenso
         (B, M, D), 0 in padding, and (B,) valid positions; M is the longest, or more where lengths are on a GPU and
         repeats are not.
     """
+    valid = length_mask(lengths, x.shape[1])
     if repeats.device == x.device:
-        repeats = repeats * length_mask(lengths, x.shape[1])
+        repeats = repeats * valid
         positions = int(repeats.sum(1).max())
     else:
         positions = int(repeats.sum(1).max())
-        repeats = repeats.pin_memory().to(x.device, non_blocking=True) * length_mask(lengths, x.shape[1])
+        repeats = on_device(repeats, x.device) * valid
     ends = repeats.cumsum(1)  # (B, P), the position after the last of each phone
     upsampled = ends[:, -1]
     place = torch.arange(positions, device=x.device).expand(len(x), -1).contiguous()

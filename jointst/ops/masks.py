@@ -1,4 +1,4 @@
-"""Masks over padded batches and over attention.
+"""Masks over padded batches and over attention, and the way to a device.
 
 B batch, T positions.
 """
@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+
+def on_device(host: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the host on a device, which is not waited for."""
+    return host if device.type == "cpu" else host.pin_memory().to(device, non_blocking=True)
 
 
 def length_mask(lengths: Tensor, positions: int) -> Tensor:

@@ -16,24 +16,28 @@ from jointst.data.batch import TextBatch
 from jointst.errors import CollapseError
 from jointst.losses.consistency import ConsistencyLoss
 from jointst.models.joint import Encoded
-from jointst.ops.masks import length_mask
+from jointst.ops.masks import length_mask, on_device
 
 
-def spread(states: Tensor, lengths: Tensor) -> float:
+@torch.no_grad()
+def spread(states: Tensor, lengths: Tensor) -> Tensor:
     """Standard deviation of states around their mean over the root mean square of states, 0 (all alike) to 1.
 
     Args:
         states: (B, N, D).
         lengths: (B,) valid positions.
+
+    Returns:
+        A scalar.
     """
-    with torch.no_grad():
-        valid = states[length_mask(lengths, states.shape[1])].float()
-        centred = valid - valid.mean(0)
-        return float((centred.square().sum() / valid.square().sum().clamp_min(1e-20)).sqrt())
+    valid = length_mask(lengths, states.shape[1])[:, :, None]
+    states = torch.where(valid, states.float(), 0.0)
+    centred = torch.where(valid, states - states.sum((0, 1)) / lengths.sum(), 0.0)
+    return (centred.square().sum() / states.square().sum().clamp_min(1e-20)).sqrt()
 
 
-def spreads(encoded: Encoded) -> list[float]:
-    """The spread of each shared layer."""
+def spreads(encoded: Encoded) -> list[Tensor]:
+    """The spread of each shared layer, scalars."""
     return [spread(states, encoded.lengths) for states in encoded.states]
 
 
@@ -42,9 +46,7 @@ def other_texts(texts: TextBatch) -> list[tuple[int, int]]:
 
     A sentence may be read by several speakers and at several speeds, so that a batch holds it more than once.
     """
-    lengths = texts.label_lengths.tolist()
-    said = [tuple(labels[:length]) for labels, length in zip(texts.labels.tolist(), lengths, strict=True)]
-    found = []
+    said, found = texts.said, []
     for own in range(len(said)):
         others = (*range(own + 1, len(said)), *range(own))
         other = next((place for place in others if said[place] != said[own]), None)
@@ -52,7 +54,8 @@ def other_texts(texts: TextBatch) -> list[tuple[int, int]]:
     return found
 
 
-def true_to_mismatched(speech: Encoded, transcripts: Encoded, pairs: Sequence[tuple[int, int]]) -> list[float]:
+@torch.no_grad()
+def true_to_mismatched(speech: Encoded, transcripts: Encoded, pairs: Sequence[tuple[int, int]]) -> list[Tensor]:
     """How far speech is from its own text over how far it is from another utterance's, for each shared layer.
 
     Well under 1 when states carry what was said; near 1 when the loss was won by making all texts alike.
@@ -61,17 +64,19 @@ def true_to_mismatched(speech: Encoded, transcripts: Encoded, pairs: Sequence[tu
         speech: states of paired utterances.
         transcripts: states of the transcripts of the first of them.
         pairs: utterances, each with another one whose text is another; at least one.
+
+    Returns:
+        Scalars.
     """
-    own, other = (list(places) for places in zip(*pairs))
+    own, other = on_device(torch.tensor(pairs), speech.lengths.device).unbind(1)
     lengths = speech.lengths[own]
     spoken = [states[own] for states in speech.states]
     compare = ConsistencyLoss()
-    with torch.no_grad():
-        true, mismatched = (
-            compare(spoken, [states[text] for states in transcripts.states], lengths, transcripts.lengths[text]).layers
-            for text in (own, other)
-        )
-    return [float(true[layer] / mismatched[layer].clamp_min(1e-20)) for layer in true]
+    true, mismatched = (
+        compare(spoken, [states[text] for states in transcripts.states], lengths, transcripts.lengths[text]).layers
+        for text in (own, other)
+    )
+    return [true[layer] / mismatched[layer].clamp_min(1e-20) for layer in true]
 
 
 _MEND = (

@@ -111,7 +111,12 @@ class LanguageModule(Logged):
         super().__init__()
         self.model = model
         self.config = config
-        self.latest = {}
+        self._latest: dict[str, float] = {}
+
+    @property
+    def latest(self) -> dict[str, float]:
+        """The loss of the last update."""
+        return self._latest
 
     def training_step(self, batch: Sentences, batch_idx: int) -> Tensor:
         """The loss of one batch, for each label; ends of sentences count as labels.
@@ -122,8 +127,8 @@ class LanguageModule(Logged):
         torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)  # a continued run draws the same dropout
         labels, lengths = batch
         loss = self.model.loss(labels, lengths) / (lengths.sum() + len(lengths))
-        self.latest = {"loss": float(loss.detach())}
-        if not math.isfinite(self.latest["loss"]):
+        self._latest = {"loss": float(loss.detach())}
+        if not math.isfinite(self._latest["loss"]):
             raise CollapseError(f"update {self.global_step}: the loss is not finite; lower lm.peak_rate, run it again")
         return loss
 

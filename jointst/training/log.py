@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -49,13 +50,12 @@ def _named(path: Path) -> Iterator[None]:
 
 
 class Logged(LightningModule):
-    """A module whose training is logged.
+    """A module whose training is logged."""
 
-    Attributes:
-        latest: named losses of the last update.
-    """
-
-    latest: dict[str, float]
+    @property
+    @abstractmethod
+    def latest(self) -> dict[str, float]:
+        """Named losses of the last update."""
 
 
 class Log(Callback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,9 +17,10 @@ from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.errors import CollapseError
 from jointst.losses.transducer import transducer_loss
 from jointst.models.joint import JointModel
-from jointst.models.objective import JointLoss, joint_loss
+from jointst.models.objective import JointLoss, consistency_weight, joint_loss
 from jointst.training.collapse import check_ratios, check_spreads, other_texts, spreads, true_to_mismatched
 from jointst.training.log import Logged
+from jointst.training.readings import Reading, Readings
 from jointst.training.schedule import optimisation
 
 WATCH_EVERY = 50
@@ -41,7 +43,8 @@ class JointModule(Logged):
         super().__init__()
         self.model = model
         self.config = config
-        self.latest = {}
+        self._readings = Readings()
+        self._latest: dict[str, float] = {}
         self._ratios: list[list[float]] = []
 
     def training_step(self, batch: JointBatch, batch_idx: int) -> Tensor:
@@ -51,19 +54,35 @@ class JointModule(Logged):
         was not.
 
         Raises:
-            CollapseError: the loss is not finite, or the states have collapsed.
+            CollapseError: the loss is not finite, or the states have collapsed; on a GPU an update or two later.
         """
         training = self.config.training
         step = self.global_step * training.accumulate + batch_idx % training.accumulate
         torch.manual_seed((training.seed * 1_000_003 + step) * 4096 + self.global_rank)
         with self._drawn_chunk():
             loss = joint_loss(self.model, self._augment(batch), self.config.loss, self.global_step)
-        self._check_finite(loss, batch)
-        self.latest = {"loss": float(loss.total.detach())}
-        self.latest.update({name: float(part.detach()) for name, part in loss.parts.items()})
-        if (self.global_step + 1) % WATCH_EVERY == 0 and loss.speech is not None:
-            self._watch(loss, batch.transcripts)
+        values = {"loss": loss.total, **loss.parts}
+        if (self.global_step + 1) % WATCH_EVERY == 0:
+            values.update(self._states(loss, batch.transcripts))
+        self._readings.add(self.global_step, values, _utterances(batch))
+        self._read()
         return loss.total
+
+    def on_validation_start(self) -> None:
+        """See all that was trained before weights are judged and kept."""
+        self._read(wait=True)
+
+    def _read(self, *, wait: bool = False) -> None:
+        for reading in self._readings.take(wait=wait):
+            self._check_finite(reading)
+            self._latest = reading.values
+            self._watch(reading)
+
+    @property
+    def latest(self) -> dict[str, float]:
+        """Named losses of the last update; waits for a GPU."""
+        self._read(wait=True)
+        return self._latest
 
     @contextmanager
     def _drawn_chunk(self) -> Iterator[None]:
@@ -89,33 +108,37 @@ class JointModule(Logged):
         fields = {**vars(paired), "features": masked}
         return dataclasses.replace(batch, paired=PairedBatch(**fields))
 
-    def _check_finite(self, loss: JointLoss, batch: JointBatch) -> None:
-        if torch.isfinite(loss.total):
+    def _check_finite(self, reading: Reading) -> None:
+        if math.isfinite(reading.values["loss"]):
             return
-        parts = ", ".join(f"{name} {float(part.detach()):.4g}" for name, part in loss.parts.items())
-        texts = [utterance for text in batch.texts for utterance in text.utterances]
+        parts = ", ".join(f"{name} {value:.4g}" for name, value in reading.values.items() if name != "loss")
         raise CollapseError(
-            f"update {self.global_step}: the loss is not finite ({parts}); paired utterances of the batch: "
-            f"{' '.join(batch.paired.utterances)}; texts: {' '.join(texts)}; what to do: look at these utterances, "
-            "lower training.peak_rate or training.gradient_clip (either starts anew), then run again"
+            f"update {reading.update}: the loss is not finite ({parts}); {reading.utterances}; what to do: look at "
+            "these utterances, lower training.peak_rate or training.gradient_clip (either starts anew), then run again"
         )
 
-    def _watch(self, loss: JointLoss, texts: TextBatch | None) -> None:
-        """Log how alike the states are, and raise the alarms that are armed."""
-        assert loss.speech is not None
-        config, update, names = self.config.training, self.global_step, self.model.layer_names
-        values = spreads(loss.speech)
-        self.latest.update({f"spread/layer{i}": value for i, value in enumerate(values)})
-        ratios = None
+    def _states(self, loss: JointLoss, texts: TextBatch | None) -> dict[str, Tensor]:
+        """How alike the states of each shared layer are, and how much nearer they are to their own text."""
+        if loss.speech is None:
+            return {}
+        values = {f"spread/layer{i}": value for i, value in enumerate(spreads(loss.speech))}
         pairs = [] if texts is None or loss.transcripts is None else other_texts(texts)
         if pairs and loss.transcripts is not None:
             ratios = true_to_mismatched(loss.speech, loss.transcripts, pairs)
-            self.latest.update({f"ratio/layer{i}": value for i, value in enumerate(ratios)})
+            values.update({f"ratio/layer{i}": value for i, value in enumerate(ratios)})
+        return values
+
+    def _watch(self, reading: Reading) -> None:
+        """Raise the alarms that are armed."""
+        config, update, names = self.config.training, reading.update, self.model.layer_names
+        found = [[reading.values.get(f"{kind}/layer{i}") for i in range(len(names))] for kind in ("spread", "ratio")]
+        values, ratios = ([value for value in row if value is not None] for row in found)
         try:
-            if update >= self.config.loss.ctc_only_updates + GRACE:
+            if values and update >= self.config.loss.ctc_only_updates + GRACE:
                 check_spreads(values, names, config.collapse_spread, update)
-            on = loss.consistency_weight > 0 and update >= self.config.loss.consistency.start_update + GRACE
-            if ratios is not None and on:
+            consistency = self.config.loss.consistency
+            on = consistency_weight(self.config.loss, update) > 0 and update >= consistency.start_update + GRACE
+            if ratios and on:
                 self._ratios = [*self._ratios, ratios][-LOOKS:]
                 least = [min(layer) for layer in zip(*self._ratios)]
                 if len(self._ratios) == LOOKS:
@@ -128,7 +151,7 @@ class JointModule(Logged):
     def validation_step(self, batch: PairedBatch, batch_idx: int) -> dict[str, float]:
         """Summed losses on speech of the decoders that are trained, and the number of labels."""
         encoded = self.model.encode_speech(batch.features, batch.feature_lengths, batch.languages)
-        labels = int(batch.label_lengths.sum())
+        labels = sum(batch.label_counts)
         losses, share = {}, self.config.loss.streaming
         for name, decoder, states, weight in (
             ("streaming", self.model.streaming_decoder, encoded.streaming, share),
@@ -142,3 +165,8 @@ class JointModule(Logged):
     def configure_optimizers(self) -> Any:
         """See :func:`jointst.training.schedule.optimisation`."""
         return optimisation(self.model, self.config.training)
+
+
+def _utterances(batch: JointBatch) -> str:
+    texts = [utterance for text in batch.texts for utterance in text.utterances]
+    return f"paired utterances of the batch: {' '.join(batch.paired.utterances)}; texts: {' '.join(texts)}"

@@ -24,8 +24,9 @@ from jointst.training.module import JointModule
 from jointst.training.trainer import make_trainer
 from jointst.units import Seconds
 
-Phase = Literal["ctc", "joint", "consistency"]
-"""What an update minimises: CTC alone, then the transducers too, then the consistency loss too."""
+Phase = Literal["ctc", "exact", "joint", "consistency"]
+"""What an update minimises: CTC alone, then the transducers too (on the exact lattice first, if settings say so), then
+the consistency loss too."""
 Paces = dict[str, dict[Phase, Seconds]]
 """Seconds of an update of each training, phase by phase."""
 
@@ -37,9 +38,11 @@ def phases(loss: LossConfig) -> list[tuple[Phase, int]]:
     """The phases of a training and the update, counted from 0, that each begins with."""
     consistency = loss.consistency
     found: list[tuple[Phase, int]] = [("ctc", 0)] if loss.ctc_only_updates > 0 else []
-    found.append(("joint", loss.ctc_only_updates))
+    if loss.exact_updates > 0:
+        found.append(("exact", loss.ctc_only_updates))
+    found.append(("joint", loss.ctc_only_updates + loss.exact_updates))
     if consistency.weight > 0 and loss.text > 0:
-        found.append(("consistency", max(loss.ctc_only_updates, consistency.start_update)))
+        found.append(("consistency", max(found[-1][1], consistency.start_update)))
         if consistency.end_update is not None:
             found.append(("joint", consistency.end_update))
     return found
@@ -47,10 +50,10 @@ def phases(loss: LossConfig) -> list[tuple[Phase, int]]:
 
 def alone(loss: LossConfig, phase: Phase) -> LossConfig:
     """The loss as if all of the training were one phase."""
-    ctc_only = WARM + TIMED if phase == "ctc" else 0
+    ctc_only, exact = (WARM + TIMED if phase == name else 0 for name in ("ctc", "exact"))
     weight = loss.consistency.weight if phase == "consistency" else 0.0
     consistency = dataclasses.replace(loss.consistency, weight=weight, start_update=0, ramp_updates=1, end_update=None)
-    return dataclasses.replace(loss, ctc_only_updates=ctc_only, consistency=consistency)
+    return dataclasses.replace(loss, ctc_only_updates=ctc_only, exact_updates=exact, consistency=consistency)
 
 
 class _Clock(Callback):
