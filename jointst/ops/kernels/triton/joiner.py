@@ -18,6 +18,8 @@ from jointst.ops.kernels.triton.common import on_device, place_of, tuned
 
 ROWS_OF_BLOCK = 64
 """Fewest rows that a program of :func:`joiner_gradient` has: partial sums of the bias are kept for so many."""
+ROWS_OF_PROCESSOR = 256
+"""Rows that :func:`joiner_scores` has at work on each multiprocessor: one program of 256, or two of 128."""
 _WIDEN = tl.constexpr(interpreted())  # which multiplies the bits of bfloat16
 _LOG2E = tl.constexpr(1.4426950408889634)
 
@@ -32,7 +34,7 @@ SCORES = {
         _config(128, 128, 64, 4, 3, FLAT=True),
         _config(128, 128, 64, 8, 3, FLAT=True),
         _config(128, 256, 64, 8, 3, FLAT=True),
-        _config(128, 256, 64, 8, 4, FLAT=True),
+        _config(256, 128, 64, 8, 3, FLAT=True),
         _config(128, 128, 64, 4, 3, FLAT=False),
     ],
     4: [_config(64, 128, 16, 8, 3, FLAT=False), _config(64, 64, 16, 4, 3, FLAT=False)],
