@@ -40,8 +40,8 @@ class _FusedJoiner(torch.autograd.Function):
         cast, offset = weight.to(encoder.dtype).contiguous(), bias.float().contiguous()
         batch, frames, width = codes.shape
         joint = encoder.shape[2]
-        blank, log_total = (torch.empty(codes.shape, device=encoder.device) for _ in range(2))
-        label = torch.empty(batch, frames, width - 1, device=encoder.device)
+        shapes = codes.shape, (batch, frames, width - 1), codes.shape
+        blank, label, log_total = (encoder.new_empty(shape, dtype=torch.float32) for shape in shapes)
         most = _whole_rounds(budget // (joint * encoder.element_size()), encoder.device)
         chunk = _frames_of_chunk(most, frames, batch * width)
         memory = encoder.new_empty(batch * chunk * width, joint)
@@ -66,7 +66,7 @@ class _FusedJoiner(torch.autograd.Function):
         logits, values, inner = (encoder.new_empty(most, size) for size in (stride, joint, joint))
         grad_encoder = torch.empty_like(encoder)
         grad_predictor, grad_weight = (torch.zeros_like(part, dtype=torch.float32) for part in (predictor, cast))
-        grad_bias = torch.zeros(-(-most // ROWS_OF_BLOCK), vocabulary, device=encoder.device)
+        grad_bias = offset.new_zeros(-(-most // ROWS_OF_BLOCK), vocabulary)
         for part in _parts(frames, chunk):
             rows = batch * (part[1] - part[0]) * width
             own = hidden(encoder, predictor, codes, starts, part, values[:rows])
