@@ -72,8 +72,21 @@ def test_a_triton_that_is_old_or_missing_is_told_once(version: str | None, insta
     assert not triton.available()
 
 
+def test_what_triton_needs_to_build_launchers_is_told(installed: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    installed.delenv("CC", raising=False)
+    installed.setenv("PATH", str(tmp_path))
+    assert "C compiler" in triton.missing()
+    installed.setenv("CC", "cc")
+    installed.setattr(triton.sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
+    triton.missing.cache_clear()
+    assert f"it needs {tmp_path}/Python.h" in triton.missing()
+    (tmp_path / "Python.h").touch()
+    triton.missing.cache_clear()
+    assert triton.missing() == ""
+
+
 def test_the_installed_triton_is_used_on_a_gpu_alone(installed: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("triton")
+    installed.setattr(triton, "_missing_to_build", lambda: "")
     assert triton.usable(ON_GPU)
     assert not triton.usable(ON_CPU)
     installed.setenv("TRITON_INTERPRET", "1")

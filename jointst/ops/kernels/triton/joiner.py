@@ -14,7 +14,7 @@ import triton.language as tl
 from torch import Tensor
 
 from jointst.ops.kernels.triton import interpreted
-from jointst.ops.kernels.triton.common import on_device, place_of, tuned
+from jointst.ops.kernels.triton.common import launch, on_device, place_of, tuned
 
 ROWS_OF_BLOCK = 64
 """Fewest rows that a program of :func:`joiner_gradient` has: partial sums of the bias are kept for so many."""
@@ -223,10 +223,15 @@ def joiner_scores(
         frames: the first frame of the chunk and the one after its last; without, all.
     """
     geometry = _geometry(hidden, codes, frames)
+    vocabulary, joint = weight.shape
+
+    def grid(meta: Mapping[str, int]) -> tuple[int]:
+        return (triton.cdiv(geometry[-1], meta["BLOCK_R"]),)
+
     with on_device(hidden):
-        _scores[lambda meta: (triton.cdiv(geometry[-1], meta["BLOCK_R"]),)](
-            hidden, weight, bias, codes, *out, *geometry, J=weight.shape[1], V=weight.shape[0], HAT=hat,
-            PRECISION="ieee", **_sizes(FLAT=False),
+        launch(
+            _scores, grid, (hidden.dtype, joint, vocabulary, hat), hidden, weight, bias, codes, *out, *geometry,
+            J=joint, V=vocabulary, HAT=hat, PRECISION="ieee", **_sizes(FLAT=False),
         )  # fmt: skip
 
 
@@ -262,7 +267,8 @@ def joiner_gradient(
         return (triton.cdiv(geometry[-1], meta["BLOCK_R"]) * triton.cdiv(vocabulary, meta["BLOCK_V"]),)
 
     with on_device(hidden):
-        _gradient[grid](
-            hidden, weight, bias, codes, log_total, *upstream, out, grad_bias, *geometry, J=joint, V=vocabulary,
-            STRIDE=out.stride(0), HAT=hat, PRECISION="ieee", **_sizes(),
+        launch(
+            _gradient, grid, (hidden.dtype, joint, vocabulary, hat, out.stride(0)), hidden, weight, bias, codes,
+            log_total, *upstream, out, grad_bias, *geometry, J=joint, V=vocabulary, STRIDE=out.stride(0), HAT=hat,
+            PRECISION="ieee", **_sizes(),
         )  # fmt: skip

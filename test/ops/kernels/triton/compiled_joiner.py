@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from jointst.ops.fused_joiner import fused_joint_lattice
-from jointst.ops.kernels.triton import joiner
+from jointst.ops.kernels.triton import common, joiner
 from jointst.ops.kernels.triton.hidden import hidden, next_labels
 from jointst.ops.kernels.triton.lattice import lattice_losses
 
@@ -56,6 +56,7 @@ def test_each_configuration(dtype: torch.dtype, which: int, monkeypatch: pytest.
         own = configs[dtype.itemsize]
         monkeypatch.setitem(configs, dtype.itemsize, [own[which % len(own)]])
         monkeypatch.setattr(kernel, "cache", {})
+    monkeypatch.setattr(common, "_CHOSEN", {})
     check_whole(dtype)
 
 
