@@ -2,15 +2,19 @@
 """Time and memory of the fused joiner and the lattice on a GPU: a Markdown table and JSON.
 
     python tools/bench_fused.py --out exp/bench_fused
+    TRITON_INTERPRET=1 python tools/bench_fused.py --out exp/look --size 1 6 3 20 16 --rounds 1     (without a GPU)
 
 Random utterances of full length in bfloat16, as under autocast; the weight of the output layer is float32. "whole" is
-scores, losses and the gradients of encoder, predictor, weight and bias. B utterances, T frames, U labels, V labels of
-the output layer, J joint features, S places kept for each frame (all U+1, or a band's).
+scores, losses and the gradients of encoder, predictor, weight and bias. CTC is timed against torch's, on as many frames
+and labels. B utterances, T frames, U labels, V labels of the output layer, J joint features, S places kept for each
+frame (all U+1, or a band's).
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 SIZES = [(8, 400, 60, 4096, 640), (32, 300, 50, 2000, 320), (16, 500, 120, 500, 320)]
 BAND = 8
 MEBI = 2**20
+DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 
 
 def calls(size: tuple[int, ...], band: bool, hat: bool, budget: int) -> tuple[dict[str, Callable[[], object]], int]:
@@ -34,7 +39,7 @@ def calls(size: tuple[int, ...], band: bool, hat: bool, budget: int) -> tuple[di
 
     batch, frames, labels, vocabulary, joint = size
     torch.manual_seed(0)
-    here: dict[str, Any] = {"device": "cuda"}
+    here: dict[str, Any] = {"device": DEVICE}
     encoder, predictor = (torch.randn(batch, n, joint, **here).bfloat16() for n in (frames, labels + 1))
     weight, bias = torch.randn(vocabulary, joint, **here) * 0.1, torch.zeros(vocabulary, **here)
     leaves = [leaf.requires_grad_() for leaf in (encoder, predictor, weight, bias)]
@@ -42,8 +47,9 @@ def calls(size: tuple[int, ...], band: bool, hat: bool, budget: int) -> tuple[di
     lengths = torch.full((batch,), frames, **here), torch.full((batch,), labels, **here)
     width, starts = labels + 1, None
     if band:  # along the diagonal
-        width, middle = BAND, torch.arange(frames, **here) * (labels + 1) // frames - BAND // 2
-        starts = middle.clamp(0, labels + 1 - BAND).expand(batch, -1).contiguous()
+        width = min(BAND, labels + 1)
+        middle = torch.arange(frames, **here) * (labels + 1) // frames - width // 2
+        starts = middle.clamp(0, labels + 1 - width).expand(batch, -1).contiguous()
     states = labels + 1 if band else None
     kept = {"starts": starts, "width": width} if band else {}
     chunk = 0, max(1, min(frames, budget // (2 * batch * width * (vocabulary + 2 * joint))))
@@ -75,22 +81,52 @@ def calls(size: tuple[int, ...], band: bool, hat: bool, budget: int) -> tuple[di
     }, len(rows)
 
 
-def measure(size: tuple[int, ...], band: bool, hat: bool, budget: int, rounds: int) -> list[object]:
-    """A row of the table."""
+def ctc_calls(size: tuple[int, ...]) -> dict[str, Callable[[], object]]:
+    """Losses and gradients of the logits, both ways."""
     import torch
-    from bench_report import milliseconds, time_rounds
 
-    methods, rows = calls(size, band, hat, budget)
-    times = time_rounds(methods, rounds, "cuda")  # the first call of each also chooses configurations
+    from jointst.ops.fused_ctc import fused_ctc_loss
+
+    batch, frames, labels, vocabulary, _ = size
+    torch.manual_seed(0)
+    logits = torch.randn(batch, frames, vocabulary, device=DEVICE, requires_grad=True)
+    targets = torch.randint(1, vocabulary, (batch, labels), device=DEVICE)
+    lengths = torch.full((batch,), frames, device=DEVICE), torch.full((batch,), labels, device=DEVICE)
+
+    def ours() -> None:
+        torch.autograd.grad(fused_ctc_loss(logits.log_softmax(-1), targets, *lengths).sum(), logits)
+
+    def theirs() -> None:
+        log_probs = logits.log_softmax(-1).transpose(0, 1)
+        loss = torch.nn.functional.ctc_loss(log_probs, targets, *lengths, reduction="sum")
+        torch.autograd.grad(loss, logits)
+
+    return {"jointst": ours, "torch": theirs}
+
+
+def peak(call: Callable[[], object]) -> float:
+    """MiB that a call takes at most, above what was there; NaN without a GPU."""
+    import torch
+
+    if DEVICE == "cpu":
+        return math.nan
     torch.cuda.synchronize()
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
-    methods["whole"]()
-    peak = (torch.cuda.max_memory_allocated() - before) / MEBI
+    call()
+    return (torch.cuda.max_memory_allocated() - before) / MEBI
+
+
+def measure(size: tuple[int, ...], band: bool, hat: bool, budget: int, rounds: int) -> list[object]:
+    """A row of the table."""
+    from bench_report import milliseconds, time_rounds
+
+    methods, rows = calls(size, band, hat, budget)
+    times = time_rounds(methods, rounds, DEVICE)  # the first call of each also chooses configurations
     flops = 2 * rows * size[3] * size[4]
     rates = [f"{flops / median(times[name]) / 1e12:.0f}" for name in ("scores of a chunk", "gradient of a chunk")]
     name = " x ".join(map(str, size)) + (f", band of {BAND}" if band else "") + (", HAT" if hat else "")
-    return [name, rows, *(milliseconds(part) for part in times.values()), *rates, f"{peak:.0f}"]
+    return [name, rows, *(milliseconds(part) for part in times.values()), *rates, f"{peak(methods['whole']):.0f}"]
 
 
 def main() -> None:
@@ -99,22 +135,27 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for bench.md and bench.json")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--budget", type=int, default=64, help="of a chunk, MiB")
-    parser.add_argument("--sizes", type=int, default=len(SIZES), help="how many of the sizes, the first ones")
+    parser.add_argument("--size", type=int, nargs=5, action="append", metavar=tuple("BTUVJ"), help="instead of ours")
     arguments = parser.parse_args()
     import torch
-    from bench_report import Report, machine
+    from bench_report import Report, machine, milliseconds, time_rounds
 
-    if not torch.cuda.is_available():
+    if DEVICE == "cuda" and not torch.cuda.is_available():
         parser.error("there is no GPU")
-    report = Report(arguments.out, "Fused joiner benchmark", machine("cuda", torch.get_num_threads()))
+    report = Report(arguments.out, "Fused joiner benchmark", machine(DEVICE, torch.get_num_threads()))
     kinds = [(band, hat) for band in (False, True) for hat in (True, False)]
     budget = arguments.budget * MEBI
-    rows = [measure(size, *kind, budget, arguments.rounds) for size in SIZES[: arguments.sizes] for kind in kinds]
+    sizes = [tuple(size) for size in arguments.size or SIZES]
+    rows = [measure(size, *kind, budget, arguments.rounds) for size in sizes for kind in kinds]
     columns = ["B x T x U x V x J", "rows of a chunk", "scores of a chunk ms", "gradient of a chunk ms", "lattice ms"]
     columns += ["losses only ms", "whole ms", "scores TFLOP/s", "gradient TFLOP/s", "peak of the whole, MiB above"]
     report.table(f"Medians, chunks of {arguments.budget} MiB", columns, rows)
-    report.hold("whole lattice of the first size, HAT, ms", float(str(rows[0][6])), most=20)
-    report.hold("its peak, MiB above what was there", float(str(rows[0][-1])), most=300)
+    if not arguments.size:
+        report.hold("whole lattice of the first size, HAT, ms", float(str(rows[0][6])), most=20)
+        report.hold("its peak, MiB above what was there", float(str(rows[0][-1])), most=300)
+    timed = [(size, time_rounds(ctc_calls(size), arguments.rounds, DEVICE)) for size in sizes]
+    rows = [[" x ".join(map(str, size[:4])), *map(milliseconds, times.values())] for size, times in timed]
+    report.table("CTC, losses and gradients of logits", ["B x T x U x V", "jointst ms", "torch ms"], rows)
     report.write()
     print(report.text())
 

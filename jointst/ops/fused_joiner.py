@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from jointst.ops.kernels.triton.hidden import hidden, hidden_backward, next_labels
-from jointst.ops.kernels.triton.joiner import ROWS_OF_BLOCK, joiner_gradient, joiner_scores
+from jointst.ops.kernels.triton.joiner import ROWS_OF_BLOCK, ROWS_OF_PROCESSOR, joiner_gradient, joiner_scores
 
 _ALIGNMENT = 8
 """Half-precision matrix products are fast if rows begin at multiples of so many elements."""
@@ -40,9 +40,10 @@ class _FusedJoiner(torch.autograd.Function):
         cast, offset = weight.to(encoder.dtype).contiguous(), bias.float().contiguous()
         batch, frames, width = codes.shape
         joint = encoder.shape[2]
-        blank, log_total = (torch.empty(codes.shape, device=encoder.device) for _ in range(2))
-        label = torch.empty(batch, frames, width - 1, device=encoder.device)
-        chunk = _frames_of_chunk(budget, frames, batch * width * joint * encoder.element_size())
+        shapes = codes.shape, (batch, frames, width - 1), codes.shape
+        blank, label, log_total = (encoder.new_empty(shape, dtype=torch.float32) for shape in shapes)
+        most = _whole_rounds(budget // (joint * encoder.element_size()), encoder.device)
+        chunk = _frames_of_chunk(most, frames, batch * width)
         memory = encoder.new_empty(batch * chunk * width, joint)
         for part in _parts(frames, chunk):
             rows = hidden(encoder, predictor, codes, starts, part, memory[: batch * (part[1] - part[0]) * width])
@@ -59,12 +60,13 @@ class _FusedJoiner(torch.autograd.Function):
         upstream = grad_blank, grad_label, _lost_in_rounding(grad_blank, grad_label)
         (batch, frames, width), (vocabulary, joint) = codes.shape, cast.shape
         stride = -(-vocabulary // _ALIGNMENT) * _ALIGNMENT
-        chunk = _frames_of_chunk(ctx.budget, frames, batch * width * (stride + 2 * joint) * encoder.element_size())
+        most = ctx.budget // ((stride + 2 * joint) * encoder.element_size())
+        chunk = _frames_of_chunk(most, frames, batch * width)
         most = batch * chunk * width
         logits, values, inner = (encoder.new_empty(most, size) for size in (stride, joint, joint))
         grad_encoder = torch.empty_like(encoder)
         grad_predictor, grad_weight = (torch.zeros_like(part, dtype=torch.float32) for part in (predictor, cast))
-        grad_bias = torch.zeros(-(-most // ROWS_OF_BLOCK), vocabulary, device=encoder.device)
+        grad_bias = offset.new_zeros(-(-most // ROWS_OF_BLOCK), vocabulary)
         for part in _parts(frames, chunk):
             rows = batch * (part[1] - part[0]) * width
             own = hidden(encoder, predictor, codes, starts, part, values[:rows])
@@ -83,9 +85,17 @@ class _FusedJoiner(torch.autograd.Function):
         return grad_encoder, grad_predictor.to(predictor.dtype), *of_output, None, None, None, None
 
 
-def _frames_of_chunk(budget: int, frames: int, frame_bytes: int) -> int:
-    """Frames of a chunk within a budget, at least 1, so that all chunks are about as long."""
-    chunks = -(-frames // max(1, min(frames, budget // frame_bytes)))
+def _whole_rounds(rows: int, device: torch.device) -> int:
+    """As many rows as keep all multiprocessors of a GPU at work to the end; fewer than that are left as they are."""
+    if device.type != "cuda":
+        return rows
+    at_once = torch.cuda.get_device_properties(device).multi_processor_count * ROWS_OF_PROCESSOR
+    return max(rows // at_once * at_once, min(rows, at_once))
+
+
+def _frames_of_chunk(most: int, frames: int, rows_of_frame: int) -> int:
+    """Frames of a chunk of at most so many rows, at least 1, so that all chunks are about as long."""
+    chunks = -(-frames // max(1, min(frames, most // rows_of_frame)))
     return -(-frames // chunks)
 
 

@@ -6,10 +6,15 @@ Without a GPU the files check_*.py run interpreted; with one, they and compiled_
 import os
 import subprocess
 import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+
+from jointst.ops.kernels import triton
 
 FOLDER = Path(__file__).parent / "triton"
 
@@ -34,3 +39,55 @@ def test_interpreted(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("c*.py")), ids=lambda path: path.stem)
 def test_compiled(path: Path) -> None:
     run(path, {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"})
+
+
+ON_GPU, ON_CPU = SimpleNamespace(is_cuda=True), SimpleNamespace(is_cuda=False)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """With another Triton for ``triton.importlib.import_module`` to find, and none interpreted."""
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    for known in (triton.missing, triton._warn_once):
+        known.cache_clear()
+    yield monkeypatch
+    for known in (triton.missing, triton._warn_once):
+        known.cache_clear()
+
+
+@pytest.mark.parametrize("version", ["3.2.1", None])
+def test_a_triton_that_is_old_or_missing_is_told_once(version: str | None, installed: pytest.MonkeyPatch) -> None:
+    def find(name: str) -> SimpleNamespace:
+        if version is None:
+            raise ImportError(f"No module named {name!r}")
+        return SimpleNamespace(__version__=version)
+
+    installed.setattr(triton.importlib, "import_module", find)
+    with pytest.warns(UserWarning, match="no Triton kernels: .*(3.2.1 is older than 3.3|No module named 'triton')"):
+        assert not triton.usable(ON_GPU)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not triton.usable(ON_GPU)
+        assert not triton.usable(ON_CPU)
+    assert not triton.available()
+
+
+def test_what_triton_needs_to_build_launchers_is_told(installed: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    installed.delenv("CC", raising=False)
+    installed.setenv("PATH", str(tmp_path))
+    assert "C compiler" in triton.missing()
+    installed.setenv("CC", "cc")
+    installed.setattr(triton.sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
+    triton.missing.cache_clear()
+    assert f"it needs {tmp_path}/Python.h" in triton.missing()
+    (tmp_path / "Python.h").touch()
+    triton.missing.cache_clear()
+    assert triton.missing() == ""
+
+
+def test_the_installed_triton_is_used_on_a_gpu_alone(installed: pytest.MonkeyPatch) -> None:
+    installed.setattr(triton, "_missing_to_build", lambda: "")
+    assert triton.usable(ON_GPU)
+    assert not triton.usable(ON_CPU)
+    installed.setenv("TRITON_INTERPRET", "1")
+    assert triton.usable(ON_CPU)

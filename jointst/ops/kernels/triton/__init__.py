@@ -11,7 +11,10 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import shutil
+import sysconfig
 import warnings
+from pathlib import Path
 
 from torch import Tensor
 
@@ -32,11 +35,19 @@ def missing() -> str:
         return f"it cannot be imported ({error})"
     if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
         return f"version {version} is older than {'.'.join(map(str, _OLDEST))}"
-    return ""
+    return "" if interpreted() else _missing_to_build()
+
+
+def _missing_to_build() -> str:
+    """What Triton lacks to build the small C modules by which it launches kernels."""
+    if not (os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")):
+        return "it needs a C compiler (gcc or clang)"
+    header = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    return "" if header.is_file() else f"it needs {header} (Python's development package)"
 
 
 def available() -> bool:
-    """Whether a Triton that these kernels can use is installed."""
+    """Whether a Triton that these kernels can use is installed, and what it needs."""
     return not missing()
 
 

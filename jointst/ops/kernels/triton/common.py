@@ -70,3 +70,30 @@ def tuned(
         )(kernel)
 
     return wrap
+
+
+_CHOSEN: dict[tuple[object, ...], dict[str, Any]] = {}
+
+
+def launch(
+    kernel: Any, grid: Callable[[Any], tuple[int, ...]], key: Sequence[object], *arguments: Any, **more: Any
+) -> None:
+    """Launch a tuned kernel; once a key's configuration is known, past the autotuner, which takes longer than that.
+
+    Args:
+        kernel: made by :func:`tuned`.
+        grid: programs of a configuration's sizes.
+        key: what the configuration was chosen for, the dtype included.
+        arguments: of the kernel.
+        more: its constants; when interpreted, the sizes too.
+    """
+    if interpreted():
+        kernel[grid](*arguments, **more)
+        return
+    known = (kernel, *key)
+    chosen = _CHOSEN.get(known)
+    if chosen is not None:
+        kernel.fn[grid](*arguments, **more, **chosen)
+        return
+    kernel[grid](*arguments, **more)
+    _CHOSEN[known] = kernel.best_config.all_kwargs()

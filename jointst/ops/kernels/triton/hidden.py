@@ -31,7 +31,7 @@ def _next_labels(  # type: ignore[no-untyped-def]
     if BANDED:
         u += tl.load(starts + row // width, mask=inside, other=0).to(tl.int32)
     last = tl.load(target_lengths + b, mask=inside, other=0)
-    valid = inside & (t < tl.load(logit_lengths + b, mask=inside, other=0)) & (u <= last)
+    valid = inside & (u >= 0) & (t < tl.load(logit_lengths + b, mask=inside, other=0)) & (u <= last)
     follows = valid & (u < last) & (s + 1 < width)
     code = tl.load(labels + b * longest + u, mask=follows, other=0).to(tl.int32)
     tl.store(codes + row, tl.where(valid, code, -1), mask=inside)
@@ -92,7 +92,7 @@ def _hidden_backward(  # type: ignore[no-untyped-def]
         u = lowest + tl.arange(0, BLOCK_S)
         since = starts + b * frames + first
         begin, end = 0, chunk
-        if BANDED:  # starts never fall, so the frames that keep one of these states follow each other
+        if BANDED:
             begin, end = _frames_between(since, chunk, lowest - width + 1, lowest + BLOCK_S - 1)
         for t in range(begin, end):
             s = u
@@ -107,14 +107,16 @@ def _hidden_backward(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _frames_between(starts, frames, low, high):  # type: ignore[no-untyped-def]
-    """The first frame whose start is at least ``low``, and the first whose start is more than ``high``."""
-    begin = 0
+    """The first frame whose start is from ``low`` to ``high``, and the one after the last. What padding holds may widen
+    this, but never narrow it."""
+    begin = frames
     end = 0
     for before in range(0, frames, 128):
         t = before + tl.arange(0, 128)
         start = tl.load(starts + t, mask=t < frames, other=_FAR).to(tl.int32)
-        begin += tl.sum((start < low).to(tl.int32), 0)
-        end += tl.sum((start <= high).to(tl.int32), 0)
+        within = (start >= low) & (start <= high) & (t < frames)
+        begin = tl.minimum(begin, tl.min(tl.where(within, t, frames), 0))
+        end = tl.maximum(end, tl.max(tl.where(within, t + 1, 0), 0))
     return begin, end
 
 

@@ -14,10 +14,12 @@ import triton.language as tl
 from torch import Tensor
 
 from jointst.ops.kernels.triton import interpreted
-from jointst.ops.kernels.triton.common import on_device, place_of, tuned
+from jointst.ops.kernels.triton.common import launch, on_device, place_of, tuned
 
 ROWS_OF_BLOCK = 64
 """Fewest rows that a program of :func:`joiner_gradient` has: partial sums of the bias are kept for so many."""
+ROWS_OF_PROCESSOR = 256
+"""Rows that :func:`joiner_scores` has at work on each multiprocessor: one program of 256, or two of 128."""
 _WIDEN = tl.constexpr(interpreted())  # which multiplies the bits of bfloat16
 _LOG2E = tl.constexpr(1.4426950408889634)
 
@@ -32,7 +34,7 @@ SCORES = {
         _config(128, 128, 64, 4, 3, FLAT=True),
         _config(128, 128, 64, 8, 3, FLAT=True),
         _config(128, 256, 64, 8, 3, FLAT=True),
-        _config(128, 256, 64, 8, 4, FLAT=True),
+        _config(256, 128, 64, 8, 3, FLAT=True),
         _config(128, 128, 64, 4, 3, FLAT=False),
     ],
     4: [_config(64, 128, 16, 8, 3, FLAT=False), _config(64, 64, 16, 4, 3, FLAT=False)],
@@ -221,10 +223,15 @@ def joiner_scores(
         frames: the first frame of the chunk and the one after its last; without, all.
     """
     geometry = _geometry(hidden, codes, frames)
+    vocabulary, joint = weight.shape
+
+    def grid(meta: Mapping[str, int]) -> tuple[int]:
+        return (triton.cdiv(geometry[-1], meta["BLOCK_R"]),)
+
     with on_device(hidden):
-        _scores[lambda meta: (triton.cdiv(geometry[-1], meta["BLOCK_R"]),)](
-            hidden, weight, bias, codes, *out, *geometry, J=weight.shape[1], V=weight.shape[0], HAT=hat,
-            PRECISION="ieee", **_sizes(FLAT=False),
+        launch(
+            _scores, grid, (hidden.dtype, joint, vocabulary, hat), hidden, weight, bias, codes, *out, *geometry,
+            J=joint, V=vocabulary, HAT=hat, PRECISION="ieee", **_sizes(FLAT=False),
         )  # fmt: skip
 
 
@@ -260,7 +267,8 @@ def joiner_gradient(
         return (triton.cdiv(geometry[-1], meta["BLOCK_R"]) * triton.cdiv(vocabulary, meta["BLOCK_V"]),)
 
     with on_device(hidden):
-        _gradient[grid](
-            hidden, weight, bias, codes, log_total, *upstream, out, grad_bias, *geometry, J=joint, V=vocabulary,
-            STRIDE=out.stride(0), HAT=hat, PRECISION="ieee", **_sizes(),
+        launch(
+            _gradient, grid, (hidden.dtype, joint, vocabulary, hat, out.stride(0)), hidden, weight, bias, codes,
+            log_total, *upstream, out, grad_bias, *geometry, J=joint, V=vocabulary, STRIDE=out.stride(0), HAT=hat,
+            PRECISION="ieee", **_sizes(),
         )  # fmt: skip

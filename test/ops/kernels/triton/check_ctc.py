@@ -79,7 +79,7 @@ def test_a_long_utterance(frames: int, labels: int) -> None:
     losses = fused_ctc_loss(leaf.log_softmax(-1), targets, *lengths)
     torch.testing.assert_close(losses.double().cpu(), expected, rtol=1e-6, atol=0)
     (grad,) = torch.autograd.grad(losses.sum(), leaf)
-    assert (grad.double().cpu() - wanted).norm() <= 1e-5 * wanted.norm()
+    assert (grad.double().cpu() - wanted).norm() <= 2e-5 * wanted.norm()
 
 
 def test_no_labels_at_all() -> None:

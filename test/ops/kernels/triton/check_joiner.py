@@ -11,8 +11,9 @@ from jointst.ops.kernels.triton.joiner import ROWS_OF_BLOCK, joiner_gradient, jo
 
 DEVICE = "cpu" if interpreted() else "cuda"
 LENGTHS = torch.tensor([9, 4, 6], device=DEVICE), torch.tensor([4, 5, 0], device=DEVICE)
-STARTS = torch.tensor([[0, 0, 0, 1, 2, 2, 2, 2, 2], [0, 1, 3, 3, 3, 3, 3, 3, 3], [0] * 9], device=DEVICE)
+STARTS = torch.tensor([[0, 0, 0, 1, 2, 2, 2, 2, 2], [0, 1, 3, 3, 0, 9, -1, 3, 0], [0] * 9], device=DEVICE)
 WIDTH = 3
+"""The second utterance has 4 frames: what starts hold beyond must not matter."""
 SIZES = (16, 40) if interpreted() else (37, 70)  # compiled, each other size costs another choice of configuration
 BANDS = pytest.mark.parametrize("band", [False, True], ids=["lattice", "band"])
 HATS = pytest.mark.parametrize("hat", [False, True], ids=["rnnt", "hat"])
@@ -39,9 +40,9 @@ def plain(leaves: list[torch.Tensor], labels: torch.Tensor, hat: bool, band: boo
     """Scores (B, T, S) and (B, T, S-1) by the formulas."""
     encoder, predictor, weight, bias = leaves
     states, valid, step = places(band)
-    picked = predictor[torch.arange(3, device=DEVICE)[:, None, None], states.clamp(max=5)]
+    picked = predictor[torch.arange(3, device=DEVICE)[:, None, None], states.clamp(0, 5)]
     logits = torch.tanh(encoder[:, :, None] + picked) @ weight.t() + bias
-    follows = pad(labels, (0, 1), value=1)[torch.arange(3, device=DEVICE)[:, None, None], states.clamp(max=5)]
+    follows = pad(labels, (0, 1), value=1)[torch.arange(3, device=DEVICE)[:, None, None], states.clamp(0, 5)]
     if hat:
         blank = torch.nn.functional.logsigmoid(logits[..., 0])
         rest = logits[..., 1:].log_softmax(-1) + torch.nn.functional.logsigmoid(-logits[..., :1])
@@ -78,13 +79,13 @@ def test_hidden_and_its_gradient(band: bool, chunk: tuple[int, int]) -> None:
         STARTS if band else None,
     )
     leaves = encoder.double().requires_grad_(), predictor.double().requires_grad_()
-    picked = leaves[1][torch.arange(3, device=DEVICE)[:, None, None], states.clamp(max=5)]
+    picked = leaves[1][torch.arange(3, device=DEVICE)[:, None, None], states.clamp(0, 5)]
     expected = torch.tanh(leaves[0][:, :, None] + picked) * valid[..., None]
     expected = expected[:, chunk[0] : chunk[1]].reshape(-1, SIZES[0])
     dirty = encoder.clone(), predictor.clone()
     dirty[0][1, 4:], dirty[1][2, 1:] = torch.nan, torch.nan  # padding
     got = hidden(*dirty, codes, starts, chunk)
-    torch.testing.assert_close(got.double(), expected.detach(), rtol=0, atol=2e-7)
+    torch.testing.assert_close(got.double(), expected.detach(), rtol=0, atol=5e-7)
     upstream = torch.randn_like(got)
     before = torch.randn_like(predictor)
     grads = torch.full_like(encoder, 7.0), before.clone()

@@ -67,7 +67,7 @@ def test_equals_enumeration_on_ragged_lengths_and_never_reads_padding(frames: li
 @pytest.mark.parametrize("width", [3, 5])
 def test_a_band_equals_a_lattice_without_the_steps_that_leave_it(width: int) -> None:
     blank, label = scores(3, 7, 6)
-    starts = torch.tensor([[0, 0, 2, 2, 3, 3, 4], [0, 1, 1, 3, 3, 3, 3], [0] * 7])
+    starts = torch.tensor([[0, 0, 2, 2, 3, 3, 4], [0, 1, 1, 3, 0, 9, -1], [0] * 7])
     frames, labels = [7, 4, 5], [5, 5, 0]
     parts: list[list[Tensor]] = [[], []]
     expected, leaves = [], []
@@ -115,7 +115,7 @@ def test_the_gradient_of_a_large_loss_keeps_its_digits(shift: float) -> None:
     leaves = [part[0].clone().requires_grad_() for part in (blank, label)]
     lengths = torch.tensor([frames], device=DEVICE), torch.tensor([labels], device=DEVICE)
     got = lattice_losses(blank.float().to(DEVICE), label.float().to(DEVICE), *lengths)
-    check(got, [loss_by_recursion(*leaves)], [leaves], 3e-6)  # type: ignore[arg-type]
+    check(got, [loss_by_recursion(*leaves)], [leaves], 1e-5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("labels", [40] if interpreted() else [200, 1100, 2100])

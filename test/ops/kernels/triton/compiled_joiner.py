@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from jointst.ops.fused_joiner import fused_joint_lattice
-from jointst.ops.kernels.triton import joiner
+from jointst.ops.kernels.triton import common, joiner
 from jointst.ops.kernels.triton.hidden import hidden, next_labels
 from jointst.ops.kernels.triton.lattice import lattice_losses
 
@@ -43,13 +43,20 @@ def exact(leaves: list[Tensor], labels: Tensor, lengths: tuple[Tensor, Tensor]) 
     return blank.where(valid, 0), label.where(valid[:, :, 1:], 0)
 
 
-@DTYPES
-@pytest.mark.parametrize("which", range(5))
+@pytest.mark.parametrize(
+    ("dtype", "which"),
+    [
+        (dtype, which)
+        for dtype in (torch.float32, torch.bfloat16)
+        for which in range(len(joiner.SCORES[dtype.itemsize]))
+    ],
+)
 def test_each_configuration(dtype: torch.dtype, which: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for kernel, configs in ((joiner._scores, joiner.SCORES), (joiner._gradient, joiner.GRADIENT)):
         own = configs[dtype.itemsize]
         monkeypatch.setitem(configs, dtype.itemsize, [own[which % len(own)]])
         monkeypatch.setattr(kernel, "cache", {})
+    monkeypatch.setattr(common, "_CHOSEN", {})
     check_whole(dtype)
 
 
@@ -64,7 +71,7 @@ def check_whole(dtype: torch.dtype) -> None:
     upstream = [torch.randn_like(part) for part in got]
     torch.autograd.backward(got, upstream)
     torch.autograd.backward(expected, [part.double() for part in upstream])
-    digits = 2e-6 if dtype == torch.float32 else 0.01
+    digits = 1e-5 if dtype == torch.float32 else 0.01
     for a, b in zip((*got, *(leaf.grad for leaf in ours)), (*expected, *(leaf.grad for leaf in theirs))):
         assert (a.double() - b).norm() <= digits * b.norm()
 
