@@ -81,7 +81,6 @@ def run(context: Context) -> Made:
     marked = folder / "fingerprint.txt"
     if marked.is_file() and (context.force or marked.read_text() != mark):
         set_aside(folder)
-        (folder / KEPT).unlink(missing_ok=True)
     write_atomically(marked, mark)
     write_atomically(folder / "config.yaml", to_yaml(config))
     write_atomically(folder / "versions.json", json.dumps(versions(), indent=1) + "\n")
@@ -111,6 +110,8 @@ def run(context: Context) -> Made:
         print(f"going on from {resumed}", flush=True)
     else:
         checkpoints.forget()
+        if trainer.is_global_zero:  # which has not begun to train, so that the others are not there yet
+            (folder / KEPT).unlink(missing_ok=True)
     started = time.monotonic()
     data = JointData(config, context.data, symbols)
     settle(trainer, model, data, folder)

@@ -146,6 +146,7 @@ def test_the_worst_batch_under_stated_bounds_is_tried_too(gpu: Any, data: JointD
 
 
 def test_auto_leaves_a_cpu_to_max_positions(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    (context.exp / KEPT).write_text('{"max_seconds": 5.0}')  # of a run that left no checkpoint
     run(context)
     assert "max_seconds: auto is for a GPU" in capsys.readouterr().out
     assert json.loads((context.exp / KEPT).read_text()) == {"max_seconds": None, "device": "cpu"}
