@@ -43,7 +43,10 @@ setup(
     ],
     extras_require={
         "bench": ["dtaidistance>=2.3", "dtw-python>=1.5", "librosa>=0.11", "tslearn>=0.6"],
-        "cuda": ["numba-cuda[cu13]>=0.20; sys_platform == 'linux'"],
+        "cuda": [
+            "numba-cuda[cu13]>=0.20; sys_platform == 'linux'",
+            "numpy<2.5; sys_platform == 'linux'",  # numba-cuda asks for numpy.row_stack, which 2.5 has no more
+        ],
         "corpora": ["lhotse>=1.30", "urllib3>=2"],  # lhotse imports urllib3 without declaring it
         "lm": ["kenlm>=0.3"],
         "tts": ["py-nanotts>=0.1.1"],

@@ -201,6 +201,21 @@ def check_gpu(context: Context) -> Iterator[Finding]:
         yield Finding(level="ok", what="gpu", detail=", ".join(names))
 
 
+def check_numba_cuda(context: Context) -> Iterator[Finding]:
+    """numba-cuda, where it is installed, loads beside this NumPy: its first kernel would say so too late."""
+    if importlib.util.find_spec("numba_cuda") is None:  # reported by check_gpu
+        return
+    import numpy as np
+
+    try:
+        importlib.import_module("numba.cuda")
+    except (ImportError, AttributeError) as error:
+        detail = f"does not load beside NumPy {np.__version__}: {error}"
+        fix = f"{INSTALL} --extra cuda, or pip install 'numpy<2.5'"
+        level: Literal["FAULT", "warn"] = "FAULT" if context.ngpu > 0 else "warn"
+        yield Finding(level=level, what="numba-cuda", detail=detail, fix=fix)
+
+
 def check_voices(context: Context) -> Iterator[Finding]:
     """eSpeak NG loads and has a voice for each language."""
     try:
@@ -261,6 +276,7 @@ CHECKS: tuple[Callable[[Context], Iterator[Finding]], ...] = (
     check_disk,
     check_machine,
     check_gpu,
+    check_numba_cuda,
     check_voices,
     check_debian_tools,
     check_sclite,

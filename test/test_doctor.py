@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jointst import doctor
@@ -38,6 +39,23 @@ def test_a_sound_environment_passes(context: Context, capsys: pytest.CaptureFixt
 def test_missing_gpus_are_a_fault_that_stops(context: Context) -> None:
     with pytest.raises(EnvironmentFault, match=r"gpu: \d+ found, --ngpu 1000"):
         doctor.run(replace(context, ngpu=1000))
+
+
+def test_a_numba_cuda_that_does_not_load_is_a_fault_where_gpus_are_wanted(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As every release up to 0.30.4 beside NumPy 2.5."""
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(doctor.importlib, "import_module", lambda name: np.no_such_stack)
+    fault = only(list(doctor.check_numba_cuda(replace(context, ngpu=1))), "FAULT")
+    assert fault.detail.startswith(f"does not load beside NumPy {np.__version__}: module 'numpy' has no attribute")
+    assert fault.fix == "run tools/install.sh --extra cuda, or pip install 'numpy<2.5'"
+    only(list(doctor.check_numba_cuda(context)), "warn")
+    monkeypatch.setattr(doctor.importlib, "import_module", lambda name: None)
+    assert list(doctor.check_numba_cuda(replace(context, ngpu=1))) == []
+    monkeypatch.setattr(doctor.importlib, "import_module", lambda name: np.no_such_stack)
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
+    assert list(doctor.check_numba_cuda(replace(context, ngpu=1))) == [], "not installed: check_gpu says so"
 
 
 def test_an_unwritable_numba_cache_is_a_fault(

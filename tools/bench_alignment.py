@@ -17,6 +17,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bench_options import add_toy
+from bench_options import parse as parse_options
+
 PARTS = ("rivals", "kinds", "growth", "durations", "memory", "step")
 
 
@@ -29,7 +32,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {','.join(PARTS)}")
     parser.add_argument("--sizes", default="tiny,joist", help="models of the whole training step, by model.size")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each comparison")
-    arguments = parser.parse_args()
+    add_toy(parser, threads=1, rounds=1)
+    arguments = parse_options(parser)
     unknown = set(arguments.parts.split(",")) - set(PARTS)
     if unknown:
         parser.error(f"unknown parts: {' '.join(sorted(unknown))}; known: {' '.join(PARTS)}")
@@ -46,15 +50,16 @@ def main() -> None:
     from alignment_bench import memory, operators, rivals, step
     from bench_report import Report, machine
 
-    report = Report(arguments.out, "Alignment benchmark", machine(arguments.device, arguments.threads))
-    device, rounds = arguments.device, arguments.rounds
+    device, rounds, toy = arguments.device, arguments.rounds, arguments.toy
+    report = Report(arguments.out, "Alignment benchmark", machine(device, arguments.threads), toy=toy)
+    sizes = ["toy"] if toy else arguments.sizes.split(",")
     sections = {
-        "rivals": lambda: rivals.run(report, device, rounds),
-        "kinds": lambda: operators.kinds(report, device, rounds),
-        "growth": lambda: operators.growth(report, device, rounds),
-        "durations": lambda: operators.durations(report, device, rounds),
-        "memory": lambda: memory.run(report, device),
-        "step": lambda: [step.run(report, device, size, rounds) for size in arguments.sizes.split(",")],
+        "rivals": lambda: rivals.run(report, device, rounds, toy=toy),
+        "kinds": lambda: operators.kinds(report, device, rounds, toy=toy),
+        "growth": lambda: operators.growth(report, device, rounds, toy=toy),
+        "durations": lambda: operators.durations(report, device, rounds, toy=toy),
+        "memory": lambda: memory.run(report, device, toy=toy),
+        "step": lambda: [step.run(report, device, size, rounds) for size in sizes],
     }
     for part in PARTS:
         if part in arguments.parts.split(","):

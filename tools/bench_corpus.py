@@ -1,6 +1,6 @@
 """Time of the synthetic corpus: hours of speech in eleven languages, data directories and phonemes included.
 
-    .venv/bin/python tools/bench_corpus.py --hours 10 --nj 2
+    .venv/bin/python tools/bench_corpus.py --out exp/bench_corpus --hours 10 --nj 2
 
 Wall-clock seconds and, since those depend on what else the machine does, CPU seconds of all processes.
 """
@@ -8,13 +8,15 @@ Wall-clock seconds and, since those depend on what else the machine does, CPU se
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from bench_options import add_toy, parse
 
 from jointst.config import Config, CorpusConfig, DataConfig, SyntheticConfig
 from jointst.data import corpora
@@ -26,31 +28,36 @@ from jointst.threads import set_threads
 
 
 def main() -> None:
-    """Make the corpus in a temporary folder, print a table and, if asked, a JSON record."""
+    """Make the corpus in a temporary folder, and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder for bench.md and bench.json")
     parser.add_argument("--hours", type=float, default=10.0, help="of training speech, in all languages together")
     parser.add_argument("--nj", type=int, default=2, help="processes")
     parser.add_argument("--engines", nargs="+", default=["espeak"])
     parser.add_argument("--sentences", nargs="+", default=["grammar"], help="as corpus.synthetic.sentences")
     parser.add_argument("--downloads", default="downloads", help="folder of downloaded archives")
     parser.add_argument("--folder", type=Path, help="where to write; a temporary folder by default")
-    parser.add_argument("--json", type=Path, help="write the figures there")
-    options = parser.parse_args()
+    add_toy(parser, hours=0.01, nj=1)
+    options = parse(parser)
     set_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         record = measure(options, options.folder or Path(temporary))
-    for name, (seconds, cpu) in record["stages"].items():
-        print(f"{name:<8} {seconds:7.1f} s   {cpu:7.1f} CPU s")
-    print(f"{record['hours']:.2f} h of speech, {record['utterances']} utterances, {record['megabytes']:.0f} MB")
-    if options.json:
-        options.json.write_text(json.dumps(record, indent=1) + "\n")
+    from bench_report import Report, machine
+
+    report = Report(options.out, "Corpus benchmark", machine("cpu", 1), toy=options.toy)
+    rows = [[name, f"{seconds:.1f}", f"{cpu:.1f}"] for name, (seconds, cpu) in record["stages"].items()]
+    title = f"{record['hours']:.2f} h of speech, {record['utterances']} utterances, {record['megabytes']:.0f} MB"
+    report.table(title, ["stage", "seconds", "CPU seconds"], rows, f"{options.nj} processes.")
+    report.write()
+    print(report.text())
 
 
-def measure(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Hours, utterances, megabytes, and seconds of each stage: by the clock, and of processors."""
     synthetic = SyntheticConfig(
         train_hours=options.hours / len(LANGUAGES),
         engines=tuple(options.engines),
+        **({"dev_utterances": 2, "test_utterances": 2} if options.toy else {}),
         sentences=tuple(str(Path(name).absolute()) if "/" in name else name for name in options.sentences),
     )
     downloads = str(Path(options.downloads).absolute())

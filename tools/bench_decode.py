@@ -29,6 +29,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bench_options import add_toy
+from bench_options import parse as parse_options
+
 if TYPE_CHECKING:
     from decode_bench.task import Task
 
@@ -43,7 +46,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=600.0, help="of audio in all")
     parser.add_argument("--utterance-seconds", type=float, default=15.0, help="of audio in each utterance")
     parser.add_argument("--rate", type=float, default=10.0, help="forced labels a second")
-    return parser.parse_args()
+    add_toy(parser, threads=1, rounds=1, seconds=4.0, utterance_seconds=2.0)
+    return parse_options(parser)
 
 
 class Comparison:
@@ -54,7 +58,7 @@ class Comparison:
         from decode_bench import espnet, ours
 
         self.arguments = arguments
-        self.report = Report(arguments.out, "Decoding benchmark", machine("cpu", arguments.threads))
+        self.report = Report(arguments.out, "Decoding benchmark", machine("cpu", arguments.threads), toy=arguments.toy)
         self.systems: dict[str, Any] = {"jointst": ours.System()}
         self.rival = espnet.available()
         if self.rival:

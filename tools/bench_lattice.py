@@ -17,7 +17,10 @@ from pathlib import Path
 from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bench_options import add_toy, parse
+
 SIZES = {"eight short utterances": (8, 40, 20), "three of ten seconds": (3, 250, 100), "thirty-two": (32, 400, 60)}
+TOY_SIZES = {"two utterances": (2, 6, 3)}
 
 
 def calls(batch: int, frames: int, labels: int) -> dict[str, Callable[[], None]]:
@@ -51,15 +54,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for bench.md and bench.json")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
-    arguments = parser.parse_args()
+    add_toy(parser, threads=1, rounds=1)
+    arguments = parse(parser)
     from jointst.threads import set_threads
 
     set_threads(arguments.threads)  # before torch is loaded
     from bench_report import Report, machine, milliseconds, time_rounds
 
-    report = Report(arguments.out, "Lattice benchmark", machine("cpu", arguments.threads))
+    report = Report(arguments.out, "Lattice benchmark", machine("cpu", arguments.threads), toy=arguments.toy)
     rows = []
-    for name, size in SIZES.items():
+    for name, size in (TOY_SIZES if arguments.toy else SIZES).items():
         times = time_rounds(calls(*size), arguments.rounds, "cpu")
         ratio = median(times["torchaudio"]) / median(times["jointst"])
         rows.append([f"{name} ({' x '.join(map(str, size))})", *map(milliseconds, times.values()), f"{ratio:.1f}"])

@@ -26,22 +26,32 @@ from time import perf_counter, process_time
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bench_options import add_toy
+from bench_options import parse as parse_options
+
 PIECE = 0.04
 """Seconds of audio that come in at a time."""
+MINUTE, TOY_MINUTE = 60.0, 2.0
+"""Seconds of audio of each minute of the long stream."""
 
 
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for bench.md, bench.json and plots")
-    parser.add_argument("--model", type=Path, required=True, help="a trained model, packed by stage 10")
-    parser.add_argument("--data", type=Path, required=True, help="a data directory with audio in its languages")
+    parser.add_argument("--model", type=Path, help="a trained model, packed by stage 10")
+    parser.add_argument("--data", type=Path, help="a data directory with audio in its languages")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch")
     parser.add_argument("--minutes", type=int, default=60, help="of the long stream")
     parser.add_argument("--sentences", type=int, default=10, help="of each language, for latency")
     parser.add_argument("--rate", type=float, default=10.0, help="labels a second of the untrained model")
     parser.add_argument("--seconds", type=float, default=60.0, help="of audio for the untrained model")
-    return parser.parse_args()
+    parser.add_argument("--size", default="small", help="preset of the untrained model")
+    add_toy(parser, minutes=2, sentences=1, seconds=2.0, size="tiny")
+    arguments = parse_options(parser)
+    if not arguments.toy and (arguments.model is None or arguments.data is None):
+        parser.error("needs --model and --data")
+    return arguments
 
 
 def pieces(samples: Any, rate: float) -> Iterator[Any]:
@@ -122,7 +132,7 @@ def measure_hour(arguments: argparse.Namespace, report: Any) -> None:
     pause = np.zeros(round(0.5 * rate), np.float32)
     keys = sorted(directory.wav_scp, key=lambda key: key[::-1])  # languages mixed, so that minutes are alike
     parts = [part for key in keys for part in (load_audio(directory.wav_scp[key], None, rate), pause)]
-    minute = round(60 * rate)
+    minute = round((TOY_MINUTE if arguments.toy else MINUTE) * rate)
     stream, cost, resident = recogniser.stream(), [], []
     source = itertools.chain.from_iterable(pieces(part, rate) for part in itertools.cycle(parts))
     for _ in progress(range(arguments.minutes), desc="long stream", unit="minute"):
@@ -158,8 +168,8 @@ def resident_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def untrained_small(arguments: argparse.Namespace) -> Any:
-    """The preset ``small``, fresh, with the symbols of the trained model."""
+def untrained(arguments: argparse.Namespace) -> Any:
+    """A preset, fresh, with the symbols of the trained model."""
     import torch
 
     from jointst.build import Trained, build_model
@@ -169,22 +179,22 @@ def untrained_small(arguments: argparse.Namespace) -> Any:
     torch.manual_seed(0)
     symbols = load_packed(arguments.model).symbols
     with tempfile.TemporaryDirectory() as folder:
-        settings = Path(folder) / "small.yaml"
-        settings.write_text("model: {size: small}\n", encoding="utf-8")
+        settings = Path(folder) / "conf.yaml"
+        settings.write_text(f"model: {{size: {arguments.size}}}\n", encoding="utf-8")
         config = from_yaml(settings)
     model = build_model(config, symbols).eval()
     return Trained(model=model, symbols=symbols, config=config, device=torch.device("cpu"))
 
 
 def measure_factor(arguments: argparse.Namespace, report: Any) -> None:
-    """Real-time factor of the preset ``small``, fed as a live stream."""
+    """Real-time factor of an untrained model, fed as a live stream."""
     import numpy as np
 
     from jointst.data.audio import load_audio
     from jointst.data.directory import DataDirectory
     from jointst.decoding.streaming import StreamingRecogniser
 
-    trained = untrained_small(arguments)
+    trained = untrained(arguments)
     rate = trained.config.features.sampling_rate
     directory = DataDirectory.read(arguments.data)
     parts: list[Any] = []
@@ -209,8 +219,10 @@ def measure_factor(arguments: argparse.Namespace, report: Any) -> None:
     note = (
         f"{count / 1e6:.1f} M parameters with the text encoder, {emitted:.1f} labels a second, {arguments.seconds:g} s."
     )
-    report.table("Preset small", ["final text by", "real-time factor", "longest wait for a piece, ms"], rows, note)
-    report.hold("real-time factor of small, both passes", max(factors), most=0.3)
+    report.table(
+        f"Preset {arguments.size}", ["final text by", "real-time factor", "longest wait for a piece, ms"], rows, note
+    )
+    report.hold(f"real-time factor of {arguments.size}, both passes", max(factors), most=0.3)
 
 
 def bias_blank(trained: Any, samples: Any, rate: float) -> float:
@@ -246,10 +258,16 @@ def main() -> None:
     set_threads(arguments.threads)  # before torch is loaded
     from bench_report import Report, machine
 
-    report = Report(arguments.out, "Streaming benchmark", machine("cpu", arguments.threads))
-    measure_factor(arguments, report)
-    measure_latency(arguments, report)
-    measure_hour(arguments, report)
+    head = machine("cpu", arguments.threads)
+    report = Report(arguments.out, "Streaming benchmark", head, toy=arguments.toy)
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.toy:
+            from toy_model import make_toy_model
+
+            arguments.model, arguments.data = make_toy_model(Path(folder))
+        measure_factor(arguments, report)
+        measure_latency(arguments, report)
+        measure_hour(arguments, report)
     report.write()
     print(report.text())
 

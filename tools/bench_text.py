@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Time and peak memory of preparing many unpaired sentences: stages 1, 2, 3 and 5, and reading them for training.
 
-Usage: tools/bench_text.py [--sentences 1000000] [--languages ar de ...] [--nj 2] [--folder FOLDER]
+Usage: tools/bench_text.py --out FOLDER [--sentences 1000000] [--languages ar de ...] [--nj 2] [--folder FOLDER]
 
 Writes files of generated distinct sentences (Zipf-distributed words of a made-up vocabulary in each language's
 letters), then runs every step in a process of its own. Peak memory is that of the step with all its workers.
@@ -20,6 +20,8 @@ import time
 from itertools import accumulate
 from pathlib import Path
 
+from bench_options import add_toy, parse
+
 from jointst.languages import LANGUAGES
 
 LETTERS = {
@@ -32,6 +34,8 @@ HAN = (0x4E00, 0x5FFF)
 VOCABULARY = {"ar": 5_000}
 """Words of a language; Arabic ones take forty times as long to pronounce, and what text there is has about so many."""
 USUAL_VOCABULARY = 20_000
+READ = "read"
+"""The only word of this script's command line where it runs the last step."""
 STEPS = ("corpus", "validate", "lexicon", "lexicon (warm)", "tokenizer", "read for training")
 
 
@@ -154,7 +158,7 @@ def measure(command: list[str], folder: Path) -> tuple[float, float]:
 def command_of(step: str, nj: int) -> list[str]:
     """The command line of a step."""
     if step == "read for training":
-        return [sys.executable, os.path.abspath(__file__), "--read"]
+        return [sys.executable, os.path.abspath(__file__), READ]
     stage = [sys.executable, "-m", "jointst", step.split()[0], "--conf", "conf.yaml", "--nj", str(nj)]
     return [*stage, "--force"] if step == "lexicon (warm)" else stage
 
@@ -162,23 +166,29 @@ def command_of(step: str, nj: int) -> list[str]:
 def main() -> None:
     """Write, run, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for bench.md and bench.json")
     parser.add_argument("--sentences", type=int, default=1_000_000)
     parser.add_argument("--languages", nargs="+", default=sorted(LANGUAGES), choices=sorted(LANGUAGES))
     parser.add_argument("--nj", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="kept afterwards; by default a temporary one")
-    parser.add_argument("--read", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.read:
-        return read_for_training()
+    add_toy(parser, sentences=40, languages=["de", "fr"], nj=1)
+    arguments = parse(parser)
+    from bench_report import Report, machine
+
+    report = Report(arguments.out, "Text benchmark", machine("cpu", 1), toy=arguments.toy)
+    rows = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.folder or Path(temporary)).resolve()
         write_recipe(folder, arguments.languages, arguments.sentences)
-        print(f"{arguments.sentences} sentences in {len(arguments.languages)} languages, {arguments.nj} processes")
-        print(f"{'step':20s} {'seconds':>8s} {'sentences/s':>12s} {'peak GiB':>9s}")
         for step in STEPS:
+            print(f"{step} ... (load {os.getloadavg()[0]:.1f})", file=sys.stderr, flush=True)
             seconds, peak = measure(command_of(step, arguments.nj), folder)
-            print(f"{step:20s} {seconds:8.1f} {arguments.sentences / seconds:12.0f} {peak:9.2f}", flush=True)
+            rows.append([step, f"{seconds:.1f}", f"{arguments.sentences / seconds:.0f}", f"{peak:.2f}"])
+    title = f"{arguments.sentences} sentences in {len(arguments.languages)} languages, {arguments.nj} processes"
+    report.table(title, ["step", "seconds", "sentences/s", "peak GiB"], rows)
+    report.write()
+    print(report.text())
 
 
 if __name__ == "__main__":
-    main()
+    read_for_training() if sys.argv[1:] == [READ] else main()

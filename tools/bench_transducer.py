@@ -28,6 +28,9 @@ from time import perf_counter
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bench_options import add_toy
+from bench_options import parse as parse_options
+
 METHODS = {"jointst": "rnnt", "jointst, HAT": "hat", "torchaudio, full lattice": "full"}
 MIB = 2**20
 
@@ -46,7 +49,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", choices=tuple(METHODS.values()), help=argparse.SUPPRESS)
     parser.add_argument("--count", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--gradients", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    small = {"batch": 2, "frames": 8, "labels": 3, "vocabulary": 20, "joint": 8, "dim": 8}
+    add_toy(parser, threads=1, rounds=1, **small)
+    return parse_options(parser)
 
 
 def prepare(arguments: argparse.Namespace, frames: int) -> tuple[Callable[[], None], dict[str, Any]]:
@@ -114,8 +119,12 @@ def run_one(arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def start_one(arguments: argparse.Namespace, method: str, *options: str) -> dict[str, float]:
-    """The same in a fresh process."""
+    """The same in a fresh process; at toy size in this one."""
     print(f"{method} {' '.join(options)} ... (load {os.getloadavg()[0]:.1f})", file=sys.stderr, flush=True)
+    if arguments.toy:
+        gradients = Path(options[-1]) if "--gradients" in options else None
+        own = {"only": METHODS[method], "count": "--count" in options, "gradients": gradients}
+        return run_one(argparse.Namespace(**{**vars(arguments), **own}))
     names = "out device threads batch frames labels vocabulary joint dim lattice_bytes".split()
     same = [f"--{name.replace('_', '-')}={getattr(arguments, name)}" for name in names]
     command = [sys.executable, __file__, *same, "--only", METHODS[method], *options]
@@ -136,7 +145,8 @@ def compare(arguments: argparse.Namespace) -> None:
     """Both methods in turns, and the report."""
     from bench_report import Report, machine
 
-    report = Report(arguments.out, "Transducer benchmark", machine(arguments.device, arguments.threads))
+    head = machine(arguments.device, arguments.threads)
+    report = Report(arguments.out, "Transducer benchmark", head, toy=arguments.toy)
     ours, _, full = METHODS
     with tempfile.TemporaryDirectory() as folder:
         files = {name: Path(folder) / f"{kind}.pt" for name, kind in METHODS.items()}

@@ -294,7 +294,7 @@ GROUPS = ("Training losses", "Development losses", "Consistency loss of each lay
 
 
 def _group_of(key: str) -> str:
-    if key in ("update", "seconds", "rate", "epoch", "loss"):
+    if key in ("update", "seconds", "to_go", "rate", "epoch", "loss"):
         return ""
     if key.startswith("spread"):
         return GROUPS[3]

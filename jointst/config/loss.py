@@ -126,14 +126,20 @@ class LossConfig:
     """Auxiliary CTC on the audio encoder; on the shared encoders it learns more slowly [ours]."""
     ctc_only_updates: int = 300
     """Updates in which CTC alone is trained: on little data transducers start slowly."""
+    additive: float = 0.5
+    """Weight of the additive joiner's loss, which finds the band (model.decoder.band), in each transducer loss."""
+    exact_updates: int = 0
+    """Updates after those of CTC alone in which the lattice is exact, while the additive joiner learns where the band
+    should be."""
     fastemit: float = 0.0
     """Scale added to label gradients for earlier emission (arXiv 2010.11148)."""
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     """The consistency loss."""
 
     def __post_init__(self) -> None:
-        for key in ("speech", "text", "ctc", "ctc_only_updates", "fastemit"):
+        for key in ("speech", "text", "ctc", "ctc_only_updates", "exact_updates", "fastemit"):
             require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+        require(self.additive > 0, "additive", f"is {self.additive}", "> 0 (model.decoder.band: 0 goes without)")
         require(0.0 <= self.streaming <= 1.0, "streaming", f"is {self.streaming}", "0 to 1")
         require(self.ctc > 0 or self.ctc_only_updates == 0, "ctc_only_updates", "needs ctc > 0")
         require(self.speech + self.text > 0, "speech", "and text are both 0", "nothing to train")

@@ -53,13 +53,19 @@ class DecoderConfig:
     """Width of label embeddings."""
     joint_dim: int = 128
     """Width of the joiner."""
-    lattice_bytes: int = 64 * 2**20
+    band: int = 8
+    """Labels of each frame at which the joiner is computed in training, chosen by an additive joiner (arXiv
+    2206.13236); more where an utterance would have no path; 0 for the exact lattice."""
+    lattice_bytes: int | None = None
     """Memory budget of one time chunk of the joiner, in bytes; chunks are recomputed in backward, and
-    lattices that fit into one are kept instead."""
+    lattices that fit into one are kept instead. null for what suits the device."""
 
     def __post_init__(self) -> None:
-        for key in ("context", "embedding_dim", "joint_dim", "lattice_bytes"):
+        for key in ("context", "embedding_dim", "joint_dim"):
             require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+        budget = self.lattice_bytes
+        require(budget is None or budget > 0, "lattice_bytes", f"is {budget}", "> 0, or null")
+        require(self.band == 0 or self.band >= 2, "band", f"is {self.band}", "at least 2, or 0 for the exact lattice")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,12 @@ from torch import Tensor
 from jointst.config import SpecAugmentConfig
 
 
-def _spans(batch: int, count: int, extent: Tensor, widest: Tensor, size: int) -> Tensor:
+def _spans(count: int, extent: Tensor, widest: Tensor, size: int) -> Tensor:
     """(B, size) bool, true inside ``count`` random spans of up to ``widest`` (B,) within ``extent`` (B,)."""
-    width = (torch.rand(batch, count) * (widest[:, None] + 1)).floor()
-    start = (torch.rand(batch, count) * (extent[:, None] - width + 1)).floor()
-    place = torch.arange(size)[None, None, :]
+    shape, device = (len(extent), count), extent.device
+    width = (torch.rand(shape, device=device) * (widest[:, None] + 1)).floor()
+    start = (torch.rand(shape, device=device) * (extent[:, None] - width + 1)).floor()
+    place = torch.arange(size, device=device)[None, None, :]
     return ((place >= start[:, :, None]) & (place < (start + width)[:, :, None])).any(1)
 
 
@@ -32,14 +33,8 @@ def spec_augment(features: Tensor, lengths: Tensor, mean: Tensor, config: SpecAu
         (B, T, F).
     """
     batch, frames, bins = features.shape
-    extent = lengths.cpu().float()
-    bands = _spans(
-        batch,
-        config.frequency_masks,
-        torch.full((batch,), float(bins)),
-        torch.full((batch,), float(min(bins, config.frequency_width))),
-        bins,
-    )
-    times = _spans(batch, config.time_masks, extent, (extent * config.time_share).floor(), frames)
-    masked = (bands[:, None, :] | times[:, :, None]).to(features.device)
-    return torch.where(masked, mean.to(features.dtype), features)
+    extent = lengths.to(features.device).float()
+    every, widest = (features.new_full((batch,), float(size)) for size in (bins, min(bins, config.frequency_width)))
+    bands = _spans(config.frequency_masks, every, widest, bins)
+    times = _spans(config.time_masks, extent, (extent * config.time_share).floor(), frames)
+    return torch.where(bands[:, None, :] | times[:, :, None], mean.to(features.dtype), features)

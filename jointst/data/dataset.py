@@ -305,6 +305,11 @@ class JointSet:
             unpaired = self._unpaired.batch(sentences.tolist())
         return JointBatch(paired=paired, transcripts=transcripts, unpaired=unpaired)
 
+    def places(self, step: int) -> float:
+        """Places in all lattices of a step, as far as its batch tells without being read."""
+        places = self._paired_sampler.places(step) * (1.0 + self._share * self._use_text)
+        return places + (0 if self._unpaired_sampler is None else self._unpaired_sampler.places(step))
+
 
 def _with_features(directory: DataDirectory, may_lack: bool) -> DataDirectory:
     """The part of a set that has features: all of it, unless some may be missing."""
@@ -329,13 +334,18 @@ def read_directories(root: Path, names: Sequence[str], speeds: Sequence[float] =
     return [DataDirectory.read(speed_directory(root / name, speed)) for name in names for speed in speeds]
 
 
-def in_order(paired: PairedSet, batch_utterances: int, limit: int | None = None) -> Iterator[PairedBatch]:
-    """All utterances once, by length, the longest first: what decoding and reports iterate over."""
+def batches_in_order(paired: PairedSet, batch_utterances: int, limit: int | None = None) -> list[list[int]]:
+    """Indices of all utterances once, by length, the longest first, in batches."""
     order = sorted(range(len(paired.utterances)), key=lambda i: (-paired.frames[i], paired.utterances[i]))
     if limit is not None and len(order) > limit:
         # Evenly spread over the set, so that a sample holds every language.
         by_name = sorted(order, key=lambda i: paired.utterances[i])
         chosen = set(by_name[:: -(-len(by_name) // limit)])
         order = [i for i in order if i in chosen]
-    for first in range(0, len(order), batch_utterances):
-        yield paired.paired_batch(order[first : first + batch_utterances])
+    return [order[first : first + batch_utterances] for first in range(0, len(order), batch_utterances)]
+
+
+def in_order(paired: PairedSet, batch_utterances: int, limit: int | None = None) -> Iterator[PairedBatch]:
+    """All utterances once, by length, the longest first: what decoding and reports iterate over."""
+    for indices in batches_in_order(paired, batch_utterances, limit):
+        yield paired.paired_batch(indices)

@@ -192,6 +192,11 @@ class BucketSampler:
                 return self._batches[wanted - self._first_batch[epoch]]
             epoch += 1
 
+    def places(self, step: int) -> int:
+        """Places in the padded lattice of this process's batch number ``step``, what a transducer's work follows."""
+        indices = self.batch(step)
+        return len(indices) * int(self._encoded[indices].max()) * int(self._states[indices].max())
+
 
 def _shares(languages: Sequence[str], temperature: float) -> list[tuple[NDArray[np.int64], int]]:
     """The utterances of each language, and how many of them an epoch has."""

@@ -38,6 +38,16 @@ class Encoded:
     full_context: Tensor
     lengths: Tensor
 
+    def rows(self, part: slice, positions: int) -> Encoded:
+        """Those of some utterances, of so many positions at most."""
+        return Encoded(
+            front=self.front[part, :positions],
+            states=[states[part, :positions] for states in self.states],
+            streaming=self.streaming[part, :positions],
+            full_context=self.full_context[part, :positions],
+            lengths=self.lengths[part],
+        )
+
 
 class StreamState(NamedTuple):
     """State of the encoders that stream; its shapes never change."""

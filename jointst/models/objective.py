@@ -1,19 +1,30 @@
-"""What training minimises: the sum of all losses, with its named parts (the design's section 1)."""
+"""What training minimises: the sum of all losses, with its named parts (the design's section 1).
+
+B batch, N positions (of either side), U labels.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
-from torch.nn.functional import ctc_loss
+from torch.nn.functional import ctc_loss, pad
 
 from jointst.config import LossConfig
-from jointst.data.batch import JointBatch, TextBatch
+from jointst.data.batch import LABEL_PADDING, JointBatch, PairedBatch, TextBatch
 from jointst.losses.consistency import ConsistencyLoss, ConsistencyResult
-from jointst.losses.transducer import transducer_loss
+from jointst.losses.transducer import TransducerLosses, transducer_losses
 from jointst.models.joint import Encoded, JointModel
 from jointst.nn.predictor import BLANK
 from jointst.nn.text_encoder import position_durations
+from jointst.ops.band import band_width
+from jointst.units import positions_in
+
+PADDING = {"cpu": 1.05, "cuda": 1.5}
+"""Branches go through the shared encoders in one pass where that pads them to so many times the positions at most: on
+a GPU launches cost more than padding, on a CPU padding does (tools/bench_training.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +34,8 @@ class JointLoss:
     Attributes:
         total: the scalar to minimise.
         parts: unweighted scalars by name: ``speech_streaming``, ``text_full_context``, ``ctc``, ``consistency``,
-            ``consistency/layer0``, ...
+            ``consistency/layer0``, ...; in a band, ``additive/speech_streaming`` (the additive joiner's loss) and
+            ``outside/speech_streaming`` (the share of its paths that the band leaves out), ...
         speech: states of the speech branch, if it ran; for the collapse alarm.
         transcripts: states of the text branch on the first paired utterances, if it ran.
         consistency_weight: of the consistency loss at this update.
@@ -43,6 +55,18 @@ def consistency_weight(config: LossConfig, update: int) -> float:
     since, ramp = update - consistency.start_update, max(1, consistency.ramp_updates)
     left = ramp if consistency.end_update is None else consistency.end_update - update
     return consistency.weight * max(0.0, min(1.0, (since + 1) / ramp, left / ramp))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Branch:
+    """One kind of input on its way into the shared encoders: its name, the output (B, N, D) of its own encoder with
+    lengths (B,), its labels, and how many positions each utterance has at least."""
+
+    name: str
+    front: Tensor
+    lengths: Tensor
+    batch: PairedBatch | TextBatch
+    positions: Sequence[int]
 
 
 def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update: int) -> JointLoss:
@@ -65,60 +89,104 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
         total = total + config.ctc * parts["ctc"]
     if update < config.ctc_only_updates:
         return JointLoss(total=total, parts=parts)
-    speech = model.encode_shared(front, lengths, paired.languages)
-    total = total + config.speech * _both_decoders(
-        model, speech, paired.labels, paired.label_lengths, config, parts, "speech"
-    )
-    if config.text > 0 and batch.texts:
-        texts = [
-            model.encode_text(text.phones, text.phone_lengths, text.durations, text.languages) for text in batch.texts
-        ]
-        total = total + config.text * _text_losses(model, texts, batch.texts, config, parts)
-        if batch.transcripts is not None:
-            transcripts, weight = texts[0], consistency_weight(config, update)
-            if weight > 0:
-                parts.update(_consistency(speech, transcripts, batch.transcripts, config))
-                total = total + weight * parts["consistency"]
-            return JointLoss(
-                total=total, parts=parts, speech=speech, transcripts=transcripts, consistency_weight=weight
-            )
-    return JointLoss(total=total, parts=parts, speech=speech)
-
-
-def _text_losses(
-    model: JointModel, encoded: list[Encoded], texts: list[TextBatch], config: LossConfig, parts: dict[str, Tensor]
-) -> Tensor:
-    """The transducer losses of all text batches for each of their labels."""
-    labels = [int(text.label_lengths.sum()) for text in texts]
-    total = encoded[0].front.new_zeros(())
-    for states, text, count in zip(encoded, texts, labels, strict=True):
-        share = count / max(1, sum(labels))
-        own: dict[str, Tensor] = {}
-        total = total + share * _both_decoders(model, states, text.labels, text.label_lengths, config, own, "text")
-        for name, loss in own.items():
-            parts[name] = parts.get(name, total.new_zeros(())) + share * loss
-    return total
-
-
-def _both_decoders(
-    model: JointModel,
-    encoded: Encoded,
-    labels: Tensor,
-    label_lengths: Tensor,
-    config: LossConfig,
-    parts: dict[str, Tensor],
-    side: str,
-) -> Tensor:
-    weighted = encoded.front.new_zeros(())
-    for name, decoder, states, weight in (
-        ("streaming", model.streaming_decoder, encoded.streaming, config.streaming),
-        ("full_context", model.full_context_decoder, encoded.full_context, 1.0 - config.streaming),
-    ):
+    positions = [positions_in(frames, model.config.subsampling) for frames in paired.frame_counts]
+    branches = [_Branch(name="speech", front=front, lengths=lengths, batch=paired, positions=positions)]
+    if config.text > 0:
+        for text in batch.texts:
+            front, lengths = model.text_encoder(text.phones, text.phone_lengths, text.durations)
+            positions = [model.text_encoder.least_positions(count) for count in text.phone_counts]
+            branches.append(_Branch(name="text", front=front, lengths=lengths, batch=text, positions=positions))
+    encoded, losses = _shared(model, branches, config, exact=update < config.ctc_only_updates + config.exact_updates)
+    for name, weight in (("speech", config.speech), ("text", config.text)):
+        own = [found for branch, found in zip(branches, losses, strict=True) if branch.name == name]
+        count = sum(sum(branch.batch.label_counts) for branch in branches if branch.name == name)
+        if own:
+            total = total + weight * _side(own, name, max(1, count), config, parts)
+    if config.text > 0 and batch.transcripts is not None:
+        weight = consistency_weight(config, update)
         if weight > 0:
-            loss = transducer_loss(decoder, states, encoded.lengths, labels, label_lengths, fastemit=config.fastemit)
-            parts[f"{side}_{name}"] = loss
-            weighted = weighted + weight * loss
-    return weighted
+            parts.update(_consistency(encoded[0], encoded[1], batch.transcripts, config))
+            total = total + weight * parts["consistency"]
+        return JointLoss(total=total, parts=parts, speech=encoded[0], transcripts=encoded[1], consistency_weight=weight)
+    return JointLoss(total=total, parts=parts, speech=encoded[0])
+
+
+def _passes(branches: Sequence[_Branch], most: float) -> list[list[_Branch]]:
+    """Branches that go through the shared encoders together, in their order: all of them, unless that pads too much."""
+    apart = sum(branch.front.shape[0] * branch.front.shape[1] for branch in branches)
+    utterances, longest = (f(branch.front.shape[i] for branch in branches) for i, f in ((0, sum), (1, max)))
+    return [list(branches)] if utterances * longest <= most * apart else [[branch] for branch in branches]
+
+
+def _stacked(tensors: Sequence[Tensor], value: float = 0.0) -> Tensor:
+    """(B, L, ...) of several batches, padded to the longest L, as one batch."""
+    if len(tensors) == 1:
+        return tensors[0]
+    longest = max(tensor.shape[1] for tensor in tensors)
+    filled = [pad(t, (0, 0) * (t.dim() - 2) + (0, longest - t.shape[1]), value=value) for t in tensors]
+    return torch.cat(filled)
+
+
+def _shared(
+    model: JointModel, branches: Sequence[_Branch], config: LossConfig, *, exact: bool
+) -> tuple[list[Encoded], list[dict[str, TransducerLosses]]]:
+    """States of each branch, and the losses (B,) of each decoder on it."""
+    encoded: list[Encoded] = []
+    losses: list[dict[str, TransducerLosses]] = []
+    for together in _passes(branches, PADDING[branches[0].front.device.type]):
+        languages = [language for branch in together for language in branch.batch.languages]
+        lengths = torch.cat([branch.lengths for branch in together])
+        states = model.encode_shared(_stacked([branch.front for branch in together]), lengths, languages)
+        labels = _stacked([branch.batch.labels for branch in together], LABEL_PADDING)
+        label_lengths = torch.cat([branch.batch.label_lengths for branch in together])
+        positions = [count for branch in together for count in branch.positions]
+        counts = [count for branch in together for count in branch.batch.label_counts]
+        width = 0 if exact else band_width(model.config.decoder.band, positions, counts)
+        found = {
+            name: transducer_losses(
+                decoder,
+                getattr(states, name),
+                lengths,
+                labels,
+                label_lengths,
+                additive=True,
+                width=width,
+                fastemit=config.fastemit,
+            )
+            for name, decoder, weight in (
+                ("streaming", model.streaming_decoder, config.streaming),
+                ("full_context", model.full_context_decoder, 1.0 - config.streaming),
+            )
+            if weight > 0
+        }
+        first = 0
+        for branch in together:
+            rows = slice(first, first + len(branch.lengths))
+            encoded.append(states.rows(rows, branch.front.shape[1]))
+            losses.append({name: part.rows(rows) for name, part in found.items()})
+            first = rows.stop
+    return encoded, losses
+
+
+def _side(
+    losses: Sequence[dict[str, TransducerLosses]], side: str, labels: int, config: LossConfig, parts: dict[str, Tensor]
+) -> Tensor:
+    """Both decoders' losses for each label of all branches of a side, weighted; named in ``parts``."""
+    total = losses[0][next(iter(losses[0]))].losses.new_zeros(())
+    for name, weight in (("streaming", config.streaming), ("full_context", 1.0 - config.streaming)):
+        if weight == 0:
+            continue
+        own = [branch[name] for branch in losses]
+        loss = parts[f"{side}_{name}"] = torch.cat([part.losses for part in own]).sum() / labels
+        additive = [part.additive for part in own if part.additive is not None]
+        if additive:
+            simple = parts[f"additive/{side}_{name}"] = torch.cat(additive).sum() / labels
+            loss = loss + config.additive * simple
+        outside = [part.outside for part in own if part.outside is not None]
+        if outside:
+            parts[f"outside/{side}_{name}"] = torch.cat(outside).mean()
+        total = total + weight * loss
+    return total
 
 
 def _ctc(model: JointModel, front: Tensor, lengths: Tensor, target: Tensor, target_lengths: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from jointst.ops.depthwise import depthwise
+
 
 class ConvolutionModule(nn.Module):
     """Gated pointwise, depthwise over time, pointwise; causal or centred.
@@ -28,7 +30,7 @@ class ConvolutionModule(nn.Module):
         self.padding = (kernel_size - 1, 0) if causal else (kernel_size // 2, kernel_size // 2)
         self.norm = nn.LayerNorm(dim)
         self.gate = nn.Linear(dim, 2 * dim)
-        self.depthwise = nn.Conv1d(dim, dim, kernel_size, groups=dim)
+        self.depthwise = nn.Conv1d(dim, dim, kernel_size, groups=dim)  # for its weights; called by ops.depthwise
         self.depthwise_norm = nn.LayerNorm(dim)
         self.project_out = nn.Linear(dim, dim)
         self.dropout = nn.Dropout(dropout)
@@ -45,11 +47,12 @@ class ConvolutionModule(nn.Module):
         """
         x = nn.functional.glu(self.gate(self.norm(x)), dim=-1)
         x = x.masked_fill(~valid[:, :, None], 0.0)
-        return self._convolve(nn.functional.pad(x.transpose(1, 2), self.padding))
+        return self._convolve(nn.functional.pad(x, (0, 0, *self.padding)))
 
     def _convolve(self, padded: Tensor) -> Tensor:
-        """Gated inputs with their context, (B, D, T + kernel_size - 1), to (B, T, D)."""
-        x = self.depthwise(padded).transpose(1, 2)
+        """Gated inputs with their context, (B, T + kernel_size - 1, D), to (B, T, D)."""
+        assert self.depthwise.bias is not None
+        x = depthwise(padded, self.depthwise.weight, self.depthwise.bias)
         x = torch.nn.functional.silu(self.depthwise_norm(x))
         output: Tensor = self.dropout(self.project_out(x))
         return output
@@ -62,5 +65,5 @@ class ConvolutionModule(nn.Module):
         """Convolve the next positions of a stream, (B, T, D), all valid; the state keeps its shape."""
         assert self.causal, "a centred convolution waits for the future"
         x = nn.functional.glu(self.gate(self.norm(x)), dim=-1)
-        padded = torch.cat([state, x.transpose(1, 2)], dim=2)
-        return self._convolve(padded), padded[:, :, padded.shape[2] - state.shape[2] :]
+        padded = torch.cat([state.transpose(1, 2), x], dim=1)
+        return self._convolve(padded), padded[:, padded.shape[1] - state.shape[2] :].transpose(1, 2)

@@ -1,6 +1,6 @@
 """Joiners: from encoder and predictor outputs to log P(blank) and log P(label).
 
-J joint features, V labels with the blank (label 0) included, "..." any shape.
+B batch, T frames, U labels, J joint features, V labels with the blank (label 0) included, "..." any shape.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from jointst.ops.additive_lattice import additive_lattice
+from jointst.ops.band import Band
 from jointst.ops.joint_lattice import joint_lattice
 
 
@@ -61,16 +63,17 @@ class Joiner(nn.Module):
         encoder: Tensor,
         predictor: Tensor,
         labels: Tensor,
-        lattice_bytes: int,
+        lattice_bytes: int | None,
         lengths: tuple[Tensor, Tensor] | None = None,
+        band: Band | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """log P(blank) (B, T, U+1) and log P(next label) (B, T, U), in little memory.
+        """log P(blank) (B, T, S) and log P(next label) (B, T, S-1), in little memory; S is U+1 without a band.
 
         Args:
             encoder: (B, T, J), projected.
             predictor: (B, U+1, J), projected.
             labels: (B, U) int64, each at least 1.
-            lattice_bytes, lengths: see :func:`jointst.ops.joint_lattice.joint_lattice`.
+            lattice_bytes, lengths, band: see :func:`jointst.ops.joint_lattice.joint_lattice`.
         """
         return joint_lattice(
             encoder,
@@ -81,6 +84,7 @@ class Joiner(nn.Module):
             hat=self.hat,
             lattice_bytes=lattice_bytes,
             lengths=lengths,
+            band=band,
         )
 
 
@@ -114,3 +118,36 @@ class RnntJoiner(Joiner):
         """See :meth:`Joiner.may_emit`; no softmax is needed."""
         logits = self.logits(encoder, predictor)
         return logits[..., 1:].amax(-1) > logits[..., 0]
+
+
+class AdditiveJoiner(nn.Module):
+    """A joiner without a hidden layer, the sum of what each side says of each label (arXiv 2206.13236, section 3).
+
+    Its whole lattice costs two small products, which is what it is for: to know where paths go, so that the real joiner
+    need be computed there alone.
+
+    Args:
+        vocabulary: V.
+        encoder_dim: features of the encoder's output.
+        predictor_dim: features of the predictor's output.
+        hat: as of the real joiner.
+    """
+
+    def __init__(self, vocabulary: int, encoder_dim: int, predictor_dim: int, hat: bool) -> None:
+        super().__init__()
+        self.hat = hat
+        self.encoder = nn.Linear(encoder_dim, vocabulary)
+        self.predictor = nn.Linear(predictor_dim, vocabulary, bias=False)
+
+    def forward(self, encoded: Tensor, predicted: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The scores of the whole lattice.
+
+        Args:
+            encoded: (B, T, D), of the encoder.
+            predicted: (B, U+1, D'), of the predictor.
+            labels: (B, U) int64, each at least 1, padding too.
+
+        Returns:
+            log P(blank) (B, T, U+1) and log P(next label) (B, T, U), float32 (float64 for float64 inputs).
+        """
+        return additive_lattice(self.encoder(encoded), self.predictor(predicted), labels, hat=self.hat)

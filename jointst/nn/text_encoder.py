@@ -74,17 +74,29 @@ def position_durations(durations: Tensor, lengths: Tensor) -> Tensor:
 def upsample(x: Tensor, lengths: Tensor, repeats: Tensor) -> tuple[Tensor, Tensor]:
     """Repeat positions.
 
+    Repeats that are drawn lie on the host, so that a GPU need not be waited for.
+
     Args:
         x: (B, P, D).
         lengths: (B,) valid phones.
-        repeats: (B, P) int64; a phone of 0 repeats is left out.
+        repeats: (B, P) int64, on any device; a phone of 0 repeats is left out.
 
     Returns:
-        (B, M, D), 0 in padding, and (B,) valid positions.
+        (B, M, D), 0 in padding, and (B,) valid positions; M is the longest, or more where lengths are on a GPU and
+        repeats are not.
     """
-    repeats = repeats.to(x.device) * length_mask(lengths, x.shape[1])
-    upsampled = [row.repeat_interleave(count, dim=0) for row, count in zip(x, repeats, strict=True)]
-    return nn.utils.rnn.pad_sequence(upsampled, batch_first=True), repeats.sum(1)
+    if repeats.device == x.device:
+        repeats = repeats * length_mask(lengths, x.shape[1])
+        positions = int(repeats.sum(1).max())
+    else:
+        positions = int(repeats.sum(1).max())
+        repeats = repeats.pin_memory().to(x.device, non_blocking=True) * length_mask(lengths, x.shape[1])
+    ends = repeats.cumsum(1)  # (B, P), the position after the last of each phone
+    upsampled = ends[:, -1]
+    place = torch.arange(positions, device=x.device).expand(len(x), -1).contiguous()
+    source = torch.searchsorted(ends, place, right=True).clamp_max(x.shape[1] - 1)
+    taken = x.gather(1, source[:, :, None].expand(-1, -1, x.shape[2]))
+    return taken.masked_fill(~length_mask(upsampled, positions)[:, :, None], 0), upsampled
 
 
 def span_mask(lengths: Tensor, positions: int, share: float, span: int) -> Tensor:
@@ -99,7 +111,7 @@ def span_mask(lengths: Tensor, positions: int, share: float, span: int) -> Tenso
     Returns:
         (B, M) bool, true where masked.
     """
-    starts = torch.rand(len(lengths), positions).to(lengths.device) < share / span
+    starts = torch.rand(len(lengths), positions, device=lengths.device) < share / span
     covered = starts.clone()
     for shift in range(1, min(span, positions)):
         covered[:, shift:] |= starts[:, : positions - shift]
@@ -123,6 +135,10 @@ class TextEncoder(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.mask_embedding = nn.Parameter(torch.randn(dim))
         self.layers = layers
+
+    def least_positions(self, phones: int) -> int:
+        """How many positions so many phones become at least."""
+        return phones * (self.config.repeats if self.config.upsampling == "fixed" else 1)
 
     def forward(self, phones: Tensor, lengths: Tensor, durations: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Encode.

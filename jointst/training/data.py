@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from jointst.config import Config, DataConfig
 from jointst.data.batch import AnyBatch, JointBatch, PairedBatch
-from jointst.data.dataset import JointSet, PairedSet, Symbols, TextSet, in_order, read_directories
+from jointst.data.dataset import JointSet, PairedSet, Symbols, TextSet, batches_in_order, in_order, read_directories
 from jointst.data.directory import DataDirectory
 from jointst.data.sampler import BucketSampler
 from jointst.errors import DataError
@@ -22,6 +22,8 @@ from jointst.units import frames_to_seconds
 
 MOST_WORKERS = 8
 """Loader processes of a GPU, where their number is not stated."""
+AHEAD = 200
+"""Batches among which some are looked for that stand for all."""
 HIDDEN_LANGUAGES = 0.1
 """Share of paired training utterances that a model with a language embedding sees without their language [ours]."""
 
@@ -219,6 +221,22 @@ class JointData(LightningDataModule):
         """The dev sets."""
         validation = _Validation(self._dev, self.config.decoding.batch_utterances)
         return self._loader(validation, min(1, self._gpus))  # one process reads ahead, in order
+
+    def spread(self, count: int) -> list[JointBatch]:
+        """Some of the next batches, spread over what they cost: from the middle on outwards, the cheapest last."""
+        steps = range(self.next_step, self.next_step + AHEAD)
+        ranked = sorted(steps, key=self._joint.places)
+        chosen = [ranked[(2 * part + 1) * len(ranked) // (2 * count)] for part in range(count)]
+        outwards = sorted(range(count), key=lambda part: (abs(2 * part + 1 - count), -part))
+        return [self._joint.batch(chosen[part]) for part in outwards]
+
+    def spread_dev(self, count: int) -> tuple[list[PairedBatch], float]:
+        """So many batches of the dev sets, spread over their lengths, and their share of all; all where there are no
+        more."""
+        batches = batches_in_order(self._dev, self.config.decoding.batch_utterances)
+        count = min(count, len(batches))
+        chosen = [batches[(2 * part + 1) * len(batches) // (2 * count)] for part in range(count)]
+        return [self._dev.paired_batch(indices) for indices in chosen], count / len(batches)
 
     def state_dict(self) -> dict[str, Any]:
         """How many batches are used up: the whole state of the samplers."""

@@ -32,6 +32,7 @@ from jointst.threads import set_threads
 from jointst.training.checkpoints import Checkpoints, average, last_checkpoint
 from jointst.training.log import Log, Logged
 from jointst.training.schedule import optimisation
+from jointst.training.time_to_go import TimeToGo
 from jointst.training.trainer import fit, make_trainer, set_aside
 
 Sentences = tuple[Tensor, Tensor]
@@ -190,7 +191,7 @@ def run(context: Context) -> Made:
     checkpoints = Checkpoints(folder / "checkpoints", config.keep_best)
     if resumed is None:
         checkpoints.forget()
-    log = Log(folder, checkpoints, None)
+    log = Log(folder, checkpoints, None, to_go=TimeToGo([("", 0)], config.max_updates, config.validate_every))
     trainer = make_trainer(
         log,
         ngpu=min(1, context.ngpu),  # too small a model to share out

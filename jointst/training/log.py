@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from jointst.progress import progress
 from jointst.stage import write_atomically
 from jointst.training.checkpoints import Checkpoints
 from jointst.training.feed import Feed
+from jointst.training.time_to_go import Costs, TimeToGo, in_words
 from jointst.units import Seconds
 
 LOG_EVERY = 10
@@ -65,18 +66,30 @@ class Log(Callback):
         checkpoints: writes the checkpoints.
         max_time: seconds of training after which to stop, over all continuations.
         feed: is told of every joint batch, and says how much of them is padding.
+        to_go: is told of every update, and tells the time that is left.
+        forecast: finds out beforehand what updates cost; in no training's time.
     """
 
     def __init__(
-        self, folder: Path, checkpoints: Checkpoints, max_time: Seconds | None, feed: Feed | None = None
+        self,
+        folder: Path,
+        checkpoints: Checkpoints,
+        max_time: Seconds | None,
+        *,
+        to_go: TimeToGo,
+        feed: Feed | None = None,
+        forecast: Callable[[Trainer, LightningModule], Costs | None] | None = None,
     ) -> None:
         self._folder = folder
         self._checkpoints = checkpoints
         self._max_time = max_time
         self._feed = feed
+        self._to_go = to_go
+        self._forecast = forecast
         self._before: Seconds = 0.0
         self._logged_update = -1
         self._sums: dict[str, float] = {}
+        self._loss = ""
 
     @property
     def seconds(self) -> Seconds:
@@ -96,7 +109,9 @@ class Log(Callback):
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Drop what a broken run logged after its last checkpoint, and start the clock."""
-        self._started = time.monotonic()
+        if self._forecast is not None and trainer.is_global_zero:
+            self._to_go.costs = self._forecast(trainer, module)
+        self._started = self._since = time.monotonic()
         self._logged_update = trainer.global_step
         self._bar: tqdm[None] = tqdm(iterable=(), disable=True)
         if not trainer.is_global_zero:
@@ -106,8 +121,8 @@ class Log(Callback):
         write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
         self._stream = path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(self._folder / "tensorboard"), purge_step=trainer.global_step + 1)
-        self._bar = progress(total=trainer.max_steps, desc="train", unit="update")
-        self._bar.update(trainer.global_step)
+        done = trainer.global_step
+        self._bar = progress(total=trainer.max_steps, initial=done, desc="train", unit="update", guess=False)
 
     def _write(self, record: dict[str, Any]) -> None:
         if not hasattr(self, "_stream"):
@@ -130,19 +145,47 @@ class Log(Callback):
         if update == self._logged_update:
             return  # gradients are being accumulated
         self._logged_update = update
-        self._bar.update(1)
+        left = self._count(update)
         if update % LOG_EVERY == 0 or update == 1:
             rate = trainer.optimizers[0].param_groups[0]["lr"]
             assert isinstance(module, Logged)
             fed = {} if self._feed is None else self._feed.take(self.seconds, trainer.world_size)
-            self._write({"update": update, "seconds": round(self.seconds, 2), "rate": rate, **module.latest, **fed})
-            self._bar.set_postfix_str(f"loss {module.latest['loss']:.3f}", refresh=False)
+            self._write(
+                {
+                    "update": update,
+                    "seconds": round(self.seconds, 2),
+                    "to_go": left,
+                    "rate": rate,
+                    **module.latest,
+                    **fed,
+                }
+            )
+            self._loss = f", loss {module.latest['loss']:.3f}"
         late = False
         if self._max_time is not None:
             # Clocks differ: if each process asked its own, one would stop and the others wait for it.
             late = trainer.strategy.broadcast(self.seconds > self._max_time)
         if late or update == trainer.max_steps:
             trainer.should_stop = True  # lightning then validates once more
+
+    def _count(self, update: int) -> Seconds:
+        """Time an update and show it; the seconds that are left."""
+        now = time.monotonic()
+        self._to_go.updated(update, now - self._since)
+        self._since = now
+        left = self._to_go.left(update)
+        assert left is not None, "one update is known"
+        if self._max_time is not None:
+            left = max(0.0, min(left, self._max_time - self.seconds))
+        phase = self._to_go.phase(update)
+        words = f"{phase}, {in_words(left)} to go".removeprefix(", ")
+        self._bar.set_postfix_str(words + self._loss, refresh=False)
+        self._bar.update(1)
+        return round(left, 1)
+
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Start the clock of a validation."""
+        self._since = time.monotonic()
 
     def on_validation_batch_end(
         self,
@@ -182,6 +225,9 @@ class Log(Callback):
                 f"({', '.join(f'{name} {value:.4f}' for name, value in losses.items())}), {self.seconds:.0f} s"
             )
         self._checkpoints.save(trainer, module)
+        now = time.monotonic()
+        self._to_go.validated(now - self._since)
+        self._since = now
 
     def close(self) -> None:
         """Close the files; also after an error."""

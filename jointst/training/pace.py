@@ -45,7 +45,7 @@ def phases(loss: LossConfig) -> list[tuple[Phase, int]]:
     return found
 
 
-def _alone(loss: LossConfig, phase: Phase) -> LossConfig:
+def alone(loss: LossConfig, phase: Phase) -> LossConfig:
     """The loss as if all of the training were one phase."""
     ctc_only = WARM + TIMED if phase == "ctc" else 0
     weight = loss.consistency.weight if phase == "consistency" else 0.0
@@ -73,7 +73,7 @@ class _Clock(Callback):
 def _turn(context: Context, phase: Phase) -> list[Seconds]:
     """Some updates of one phase, from the weights that the training came to: a trained model's lattices are narrow."""
     trained = load_trained(context)
-    loss = _alone(trained.config.loss, phase)
+    loss = alone(trained.config.loss, phase)
     training = dataclasses.replace(trained.config.training, max_updates=WARM + TIMED)
     config = dataclasses.replace(trained.config, loss=loss, training=training)
     clock = _Clock()

@@ -19,8 +19,11 @@ from jointst.training.checkpoints import Checkpoints, average, last_checkpoint
 from jointst.training.data import JointData
 from jointst.training.feed import Feed
 from jointst.training.fill import KEPT, settle, settled
+from jointst.training.forecast import Forecast
 from jointst.training.log import Log
 from jointst.training.module import JointModule
+from jointst.training.pace import phases
+from jointst.training.time_to_go import TimeToGo
 from jointst.training.trainer import fit, make_trainer, set_aside
 from jointst.versions import versions
 
@@ -94,8 +97,9 @@ def run(context: Context) -> Made:
     print(f"parameters: {describe(model)}", flush=True)
     checkpoints = Checkpoints(folder / "checkpoints", config.training.keep_best, keep_all=config.training.keep_all)
     feed = Feed(config.features.hop)
-    log = Log(folder, checkpoints, config.training.max_time, feed)
     training = config.training
+    to_go = TimeToGo(phases(config.loss), training.max_updates, training.validate_every)
+    log = Log(folder, checkpoints, training.max_time, to_go=to_go, feed=feed, forecast=Forecast(config))
     trainer = make_trainer(
         log,
         ngpu=context.ngpu,

@@ -163,3 +163,11 @@ def test_the_worst_batches_hold_the_longest_speech_and_the_most_labels_that_may_
     sizes = [Size(length, -(-length // 4), labels) for length, labels in lengths_and_labels]
     sampler = BucketSampler(NAMES[:7], arrays(sizes), BatchConfig(max_utterances=2), seed=0)
     assert [batch.tolist() for batch in sampler.worst()] == [[0, 1], [0, 2]], "40 frames do not come with 100"
+
+
+def test_places_are_those_of_the_padded_lattice() -> None:
+    sampler = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=0)
+    for step, batch in enumerate(epoch(sampler)):
+        sizes = [SIZES[i] for i in batch]
+        tallest = 1 + max(size.labels for size in sizes)
+        assert sampler.places(step) == len(batch) * max(size.encoded for size in sizes) * tallest

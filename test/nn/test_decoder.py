@@ -44,7 +44,7 @@ def test_probabilities_sum_to_one(kind: str, predictor: str) -> None:
 def test_lattice_equals_the_joiners_scores(kind: str, predictor: str) -> None:
     decoder = make(kind, predictor)
     encoded, labels = torch.randn(2, 4, 6), torch.randint(1, 11, (2, 3))
-    blank, label = decoder.lattice(encoded, labels)
+    blank, label = decoder.lattice(encoded, decoder.predictor(labels), labels)
     encoder = decoder.joiner.project_encoder(encoded)[:, :, None]
     predicted = decoder.joiner.project_predictor(decoder.predictor(labels))[:, None]
     log_blank, log_labels = decoder.joiner.log_probs(encoder, predicted)
@@ -63,3 +63,15 @@ def test_may_emit_wherever_a_label_is_likelier_than_the_blank(kind: str, predict
     assert 0 < emits.sum() < emits.numel()
     assert not (emits & ~may).any()
     assert may.sum() < may.numel()
+
+
+@KINDS
+def test_a_band_changes_no_other_weight(kind: str, predictor: str) -> None:
+    def weights(band: int) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        config = DecoderConfig(kind=kind, predictor=predictor, embedding_dim=8, joint_dim=8, band=band)  # type: ignore[arg-type]
+        return {**TransducerDecoder(11, 6, config).state_dict(), "drawn after": torch.randn(1)}
+
+    exact, banded = weights(0), weights(4)
+    assert {name.split(".")[0] for name in banded.keys() - exact.keys()} == {"additive"}
+    assert all(torch.equal(values, banded[name]) for name, values in exact.items())

@@ -5,6 +5,7 @@ import torch
 from reference.transducer import loss_by_recursion
 from torchaudio.functional import rnnt_loss
 
+from jointst.ops.band import Band
 from jointst.ops.joint_lattice import frames_for_bytes, joint_lattice
 from jointst.ops.transducer import lattice_loss
 
@@ -100,6 +101,51 @@ def test_joiner_and_loss_equal_the_full_lattice(sharpness: float) -> None:
     for a, b, c in zip(*gradients, strict=True):
         assert (a - c).norm() <= 3e-5 * c.norm()
         assert (a - b).norm() <= 5e-4 * b.norm()  # torchaudio's own error: float32 sums as large as the loss
+
+
+STARTS = torch.tensor([[0, 0, 1, 2, 2], [0, 1, 1, 2, 2]])
+WHOLE_LENGTHS = torch.tensor([5, 4]), torch.tensor([3, 3])
+
+
+@pytest.mark.parametrize("hat", [True, False])
+@BUDGETS
+def test_a_band_has_the_scores_and_gradients_of_its_places(hat: bool, budget: int) -> None:
+    ours, theirs = inputs(), inputs()
+    got = joint_lattice(*ours, LABELS, hat=hat, lattice_bytes=budget, lengths=WHOLE_LENGTHS, band=Band(STARTS, 2, 4))
+    blank, label = plain(*theirs, LABELS, hat)
+    place = STARTS[:, :, None] + torch.arange(2)
+    within = (torch.arange(5) < WHOLE_LENGTHS[0][:, None])[:, :, None].double()
+    expected = blank.gather(2, place) * within, label.gather(2, place[..., :1]) * within
+    for a, b in zip(got, expected, strict=True):
+        torch.testing.assert_close(a, b)
+    upstream = [torch.randn_like(part) for part in expected]
+    torch.autograd.backward(got, upstream)
+    torch.autograd.backward(expected, upstream)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
+@pytest.mark.parametrize("hat", [True, False])
+def test_gradcheck_in_a_band(hat: bool) -> None:
+    torch.autograd.gradcheck(
+        lambda *leaves: joint_lattice(
+            *leaves, LABELS, hat=hat, lattice_bytes=1, lengths=WHOLE_LENGTHS, band=Band(STARTS, 2, 4)
+        ),
+        tuple(inputs()),
+    )
+
+
+@pytest.mark.parametrize("hat", [True, False])
+def test_a_band_that_covers_everything_is_the_whole_lattice(hat: bool) -> None:
+    band = Band(torch.zeros(2, 5, dtype=torch.int64), 4, 4)
+    results = []
+    for way in (None, band):
+        leaves = inputs(torch.float32)
+        scores = joint_lattice(*leaves, LABELS, hat=hat, lattice_bytes=10**9, lengths=LENGTHS, band=way)
+        losses = lattice_loss(*scores, *LENGTHS, band=way)
+        results.append([losses, *torch.autograd.grad(losses.sum(), leaves)])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("wrong", [torch.nan, torch.inf, -torch.inf])

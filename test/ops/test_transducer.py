@@ -1,12 +1,15 @@
 """The two-class lattice against enumeration of paths, and against torchaudio's full lattice."""
 
+import types
+
 import pytest
 import torch
-from reference.transducer import loss_by_enumeration, loss_by_recursion
+from reference.transducer import in_whole_lattice, loss_by_enumeration, loss_by_recursion
 from torchaudio.functional import rnnt_loss
 
 from jointst.errors import JointstError
-from jointst.ops.transducer import _by_numba, _by_torchaudio, lattice_loss
+from jointst.ops.band import Band
+from jointst.ops.transducer import _by_torchaudio, _Lattice, lattice_loss, lattice_occupation
 
 
 def random_lattice(batch: int, frames: int, labels: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -14,10 +17,11 @@ def random_lattice(batch: int, frames: int, labels: int) -> tuple[torch.Tensor, 
     return log_probs[..., 0], log_probs[:, :, :-1, 1]
 
 
-@pytest.fixture(params=[_by_numba, _by_torchaudio])
+@pytest.fixture(params=["as on the CPU", "as on a GPU without Triton"])
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the CPU as there, and as on a GPU: tests have none."""
-    monkeypatch.setattr("jointst.ops.transducer._by_numba", request.param)
+    """On the CPU as there, and as on a GPU without Triton: tests have none."""
+    if "GPU" in request.param:
+        monkeypatch.setattr("jointst.ops.transducer._Lattice", types.SimpleNamespace(apply=_by_torchaudio))
 
 
 @pytest.mark.usefixtures("both_ways")
@@ -91,10 +95,10 @@ def test_both_ways_to_go_through_the_lattice_agree() -> None:
     torch.manual_seed(7)
     lengths = torch.tensor([9, 12, 3]), torch.tensor([5, 2, 4])
     results = []
-    for way in (_by_numba, _by_torchaudio):
+    for way in (_Lattice.apply, _by_torchaudio):
         torch.manual_seed(8)
         leaves = [part.float().requires_grad_() for part in random_lattice(3, 12, 5)]
-        losses = way(*leaves, *lengths)
+        losses = way(*leaves, *lengths, None, False)[0]
         results.append([losses, *torch.autograd.grad(losses.sum(), leaves)])
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
@@ -178,3 +182,100 @@ def test_the_gradient_of_a_large_loss_keeps_its_digits() -> None:
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
     pairs = zip(torch.autograd.grad(loss.sum(), leaves), torch.autograd.grad(expected, exact), strict=True)
     assert all((ours - theirs).norm() < 5e-6 * theirs.norm() for ours, theirs in pairs)
+
+
+def banded(seed: int) -> tuple[list[torch.Tensor], torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+    """Scores of three ragged utterances in bands of 4 places, with starts that have paths."""
+    torch.manual_seed(seed)
+    frames, labels = torch.tensor([9, 5, 3]), torch.tensor([7, 2, 6])
+    starts = torch.tensor([[0, 0, 2, 2, 3, 4, 4, 4, 4], [0] * 9, [0, 2, 3] + [3] * 6])
+    scores = torch.randn(3, 9, 4, 5, dtype=torch.float64).log_softmax(-1)
+    return [scores[..., 0], scores[:, :, :-1, 1]], starts, (frames, labels)
+
+
+@pytest.mark.usefixtures("both_ways")
+@pytest.mark.parametrize("scale", [1.0, 400.0], ids=["near", "far apart"])
+def test_a_band_counts_the_paths_inside_it_alone(scale: float) -> None:
+    scores, starts, lengths = banded(0)
+    fast, slow = ([(scale * part).requires_grad_() for part in scores] for _ in range(2))
+    losses = lattice_loss(*fast, *lengths, band=Band(starts, 4, 8))
+    whole = [
+        in_whole_lattice(slow[0][b, :t], slow[1][b, :t], starts[b, :t], int(u))
+        for b, (t, u) in enumerate(zip(*lengths, strict=True))
+    ]
+    expected = torch.stack([loss_by_enumeration(*parts) for parts in whole])
+    torch.testing.assert_close(losses.double(), expected, atol=1e-4, rtol=1e-5)
+    upstream = torch.randn(3, dtype=torch.float64)
+    gradients = [
+        torch.autograd.grad((total.double() * upstream).sum(), leaves)
+        for total, leaves in ((losses, fast), (expected, slow))
+    ]
+    for ours, reference in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, reference, atol=1e-5, rtol=1e-4)
+
+
+def test_gradcheck_in_a_band() -> None:
+    scores, starts, lengths = banded(1)
+    leaves = [part.requires_grad_() for part in scores]
+    assert torch.autograd.gradcheck(lambda *parts: lattice_loss(*parts, *lengths, band=Band(starts, 4, 8)), leaves)
+
+
+def test_a_band_without_a_path_costs_infinity_and_has_no_gradient() -> None:
+    scores, starts, lengths = banded(2)
+    starts[0] = 0  # of 7 labels 3 fit
+    leaves = [part.requires_grad_() for part in scores]
+    losses = lattice_loss(*leaves, *lengths, band=Band(starts, 4, 8))
+    assert losses[0] == torch.inf
+    assert losses[1:].isfinite().all()
+    for gradient in torch.autograd.grad(losses.sum(), leaves):
+        assert not gradient[0].any()
+        assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("spread", [1.0, 60.0, 2000.0], ids=["near", "apart", "beyond float64"])
+def test_sums_of_probabilities_equal_sums_of_logarithms_however_far_scores_are_apart(spread: float) -> None:
+    torch.manual_seed(9)
+    blank, label = (
+        -spread * torch.rand(2, 40, 13, dtype=torch.float64),
+        -spread * torch.rand(2, 40, 12, dtype=torch.float64),
+    )
+    leaves = [part.requires_grad_() for part in (blank, label)]
+    losses = lattice_loss(*leaves, torch.tensor([40, 31]), torch.tensor([12, 7]))
+    expected = torch.stack(
+        [loss_by_recursion(blank[0], label[0]), loss_by_recursion(blank[1, :31, :8], label[1, :31, :7])]
+    )
+    torch.testing.assert_close(losses, expected)
+    pairs = (torch.autograd.grad(total.sum(), leaves, retain_graph=True) for total in (losses, expected))
+    for ours, reference in zip(*pairs, strict=True):
+        torch.testing.assert_close(ours, reference, atol=1e-9, rtol=1e-6)
+
+
+def test_impossible_beginnings_that_are_likely_do_not_hide_the_paths() -> None:
+    """A place that leads nowhere holds nearly all of each frame: what is left must not be lost in rounding."""
+    blank, label = torch.full((1, 30, 3), -1.0, dtype=torch.float64), torch.full((1, 30, 2), -1.0, dtype=torch.float64)
+    blank[0, :, 1:] = -60.0
+    label[0, :, 1] = torch.linspace(-900, -800, 30)
+    blank[0, -1, 0] = -torch.inf
+    leaves = [part.requires_grad_() for part in (blank, label)]
+    loss = lattice_loss(*leaves, torch.tensor([30]), torch.tensor([2]))
+    expected = loss_by_recursion(blank[0], label[0])
+    torch.testing.assert_close(loss[0], expected)
+    pairs = (torch.autograd.grad(total.sum(), leaves, retain_graph=True) for total in (loss, expected))
+    for ours, reference in zip(*pairs, strict=True):
+        torch.testing.assert_close(ours, reference, atol=1e-9, rtol=1e-6)
+
+
+@pytest.mark.usefixtures("both_ways")
+def test_occupation_counts_every_blank_and_label_once() -> None:
+    torch.manual_seed(3)
+    blank, label = (part.float().requires_grad_() for part in random_lattice(2, 8, 5))
+    lengths = torch.tensor([6, 4]), torch.tensor([5, 2])
+    losses, on_blank, on_label = lattice_occupation(blank, label, *lengths)
+    assert torch.equal(losses, lattice_loss(blank, label, *lengths))
+    assert on_blank.shape == blank.shape
+    assert on_label.shape == label.shape
+    in_time = torch.arange(8) < lengths[0][:, None]
+    torch.testing.assert_close(on_blank.sum(2), in_time.float())
+    torch.testing.assert_close(on_label.sum(1), (torch.arange(5) < lengths[1][:, None]).float())
+    gradient = torch.autograd.grad(losses.sum(), blank)[0]
+    torch.testing.assert_close(gradient, -on_blank)

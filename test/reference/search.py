@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import torch
@@ -55,6 +56,12 @@ def fusion_score(decoder: TransducerDecoder, fusion: Fusion, labels: list[int]) 
     return score
 
 
+def _scores(decoder: TransducerDecoder, states: Tensor, labels: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Of the whole lattice of one utterance, (1, T, U+1) and (1, T, U)."""
+    given = torch.tensor([labels], dtype=torch.int64)
+    return decoder.lattice(states[None], decoder.predictor(given), given)
+
+
 @torch.inference_mode()
 def best_by_enumeration(
     decoder: TransducerDecoder, states: Tensor, longest: int, fusion: Fusion | None = None
@@ -63,7 +70,7 @@ def best_by_enumeration(
     found = []
     for count in range(longest + 1):
         for labels in product(range(1, decoder.vocabulary), repeat=count):
-            log_blank, log_label = decoder.lattice(states[None], torch.tensor([labels], dtype=torch.int64))
+            log_blank, log_label = _scores(decoder, states, labels)
             score = -float(loss_by_enumeration(log_blank[0].double(), log_label[0].double()))
             if fusion is not None:
                 score += fusion_score(decoder, fusion, list(labels))

@@ -11,7 +11,7 @@ from jointst.load_config import to_yaml
 from jointst.models.objective import consistency_weight
 from jointst.stage import Context, write_atomically
 from jointst.training import pace
-from jointst.training.pace import TIMED, WARM, Phase, _alone, measure, phases
+from jointst.training.pace import TIMED, WARM, Phase, alone, measure, phases
 
 LOSS = LossConfig(
     ctc_only_updates=2, consistency=ConsistencyConfig(start_update=3, ramp_updates=2, weight=0.3, end_update=9)
@@ -20,10 +20,10 @@ LOSS = LossConfig(
 
 def test_a_phase_alone_is_that_phase_from_its_first_update_on() -> None:
     for phase, _ in phases(LOSS):
-        alone = dataclasses.replace(Config(), loss=_alone(LOSS, phase)).loss
+        own = dataclasses.replace(Config(), loss=alone(LOSS, phase)).loss
         updates = range(WARM + TIMED)
-        assert all((update < alone.ctc_only_updates) == (phase == "ctc") for update in updates)
-        assert {consistency_weight(alone, update) for update in updates} == {0.3 if phase == "consistency" else 0.0}
+        assert all((update < own.ctc_only_updates) == (phase == "ctc") for update in updates)
+        assert {consistency_weight(own, update) for update in updates} == {0.3 if phase == "consistency" else 0.0}
 
 
 def test_trainings_are_timed_in_turns_and_left_as_they_are(toy: Context, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ from jointst.training.log import read_log
 from jointst.training.module import JointModule
 from jointst.training.train import fingerprint, run
 
-CLOCK = ("seconds", "audio_per_hour")
+CLOCK = ("seconds", "to_go", "audio_per_hour")
 SMALL, SMALL_TEXT = SpeechBatchConfig(max_utterances=4), BatchConfig(max_utterances=4)
 
 

@@ -22,22 +22,23 @@ def measure(device: str, kind: str, frames: int, positions: int, batch: int = 32
     return {name: size / 2**20 for name, size in (("states", states), ("forward", forward), ("backward", backward))}
 
 
-def run(report: Report, device: str) -> None:
+def run(report: Report, device: str, *, toy: bool) -> None:
     """The table, and the number to hold."""
-    rows = []
+    rows, shape = [], (2, 8, 6) if toy else (32, 400, 256)
+    batch, frames, positions = shape
     for kind in ("best", "dtw", "framewise", "soft_dtw"):
-        found = measure(device, kind, 400, 256)
+        found = measure(device, kind, frames, positions, batch)
         ratio = found["backward"] / found["states"]
         rows.append([kind, *(f"{found[key]:.1f}" for key in ("states", "forward", "backward")), f"{ratio:.2f}"])
         if kind == "best":
             report.hold("bytes that the backward of the loss adds over those of the states", ratio, most=3.0)
     columns = ["kind", "states MiB", "forward adds MiB", "backward adds MiB", "backward over states"]
-    title = "Memory of the loss, one layer, 32 utterances of 400 x 256, width 512"
+    title = f"Memory of the loss, one layer, {batch} utterances of {frames} x {positions}, width 512"
     note = "On the CPU, tensors alone: each thread of the kernel holds N M bytes of decisions and M sums besides."
     report.table(title, columns, rows, note)
-    sizes = (128, 256, 512, 1024, 2048)
-    adds = [measure(device, "best", 400, size, batch=4, dim=256)["backward"] for size in sizes]
+    sizes = (8, 16) if toy else (128, 256, 512, 1024, 2048)
+    adds = [measure(device, "best", frames, size, batch=4, dim=256)["backward"] for size in sizes]
     both = [measure(device, "best", size, size, batch=4, dim=256)["backward"] for size in sizes]
     report.hold("growth exponent of the backward's bytes in N and M together", exponent(sizes, both), most=1.15)
-    curves = {"M, N = 400": (sizes, adds), "N = M": (sizes, both)}
+    curves = {f"M, N = {frames}": (sizes, adds), "N = M": (sizes, both)}
     report.plot("memory", curves, "positions", "MiB that backward adds, 4 utterances, width 256")

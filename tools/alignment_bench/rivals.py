@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from jointst.ops.alignment import align
 
-BATCH, FRAMES, POSITIONS = 32, 400, 256
+SHAPE, TOY_SHAPE = (32, 400, 256), (2, 8, 6)
+"""Utterances, speech positions and text positions."""
 
 
-@njit(nogil=True, parallel=True)
+@njit(nogil=True, parallel=True, cache=True)
 def naive_best(cost: NDArray[np.float32], index: NDArray[np.int64]) -> None:  # pragma: no cover - compiled
     """D[i, j] = d(i, j) + min over k <= j of D[i-1, k], every minimum anew: O(N M^2)."""
     batch, frames, positions = cost.shape
@@ -49,13 +50,19 @@ def naive(cost: NDArray[np.float32]) -> NDArray[np.int64]:
     return index
 
 
-def _libraries(cost: NDArray[np.float32]) -> dict[str, Callable[[], object]]:
-    """One call aligns the batch, utterance by utterance, as these libraries have it; those that are installed."""
+def _libraries(cost: NDArray[np.float32], *, compiling: bool) -> dict[str, Callable[[], object]]:
+    """One call aligns the batch, utterance by utterance, as these libraries have it; those that are installed.
+
+    Args:
+        cost: (B, N, M).
+        compiling: whether to take in tslearn, which compiles anew in each process for ten seconds.
+    """
     found: dict[str, Callable[[], object]] = {}
     try:
-        from tslearn.metrics import dtw_path_from_metric
+        if compiling:
+            from tslearn.metrics import dtw_path_from_metric
 
-        found["tslearn"] = lambda: [dtw_path_from_metric(c, metric="precomputed") for c in cost]
+            found["tslearn"] = lambda: [dtw_path_from_metric(c, metric="precomputed") for c in cost]
     except ImportError:
         pass
     try:
@@ -74,21 +81,23 @@ def _libraries(cost: NDArray[np.float32]) -> dict[str, Callable[[], object]]:
     try:
         from dtaidistance import dtw as dtai
 
-        series = np.random.default_rng(1).random((len(cost), FRAMES + POSITIONS))
+        frames = cost.shape[1]
+        series = np.random.default_rng(1).random((len(cost), sum(cost.shape[1:])))
         found["dtaidistance (of 1-D series: it takes no costs)"] = lambda: [
-            dtai.warping_path_fast(s[:FRAMES], s[FRAMES:]) for s in series
+            dtai.warping_path_fast(s[:frames], s[frames:]) for s in series
         ]
     except ImportError:
         pass
     return found
 
 
-def run(report: Report, device: str, rounds: int) -> None:
+def run(report: Report, device: str, rounds: int, *, toy: bool) -> None:
     """The table of rivals, on precomputed float32 costs; the libraries always run on the CPU."""
     generator = np.random.default_rng(0)
-    cost = generator.random((BATCH, FRAMES, POSITIONS), dtype=np.float32)
+    batch, frames, positions = shape = TOY_SHAPE if toy else SHAPE
+    cost = generator.random(shape, dtype=np.float32)
     tensor = torch.from_numpy(cost).to(device)
-    lengths = torch.full((BATCH,), FRAMES), torch.full((BATCH,), POSITIONS)
+    lengths = torch.full((batch,), frames), torch.full((batch,), positions)
 
     def one_thread() -> None:
         threads = numba.get_num_threads()
@@ -100,7 +109,7 @@ def run(report: Report, device: str, rounds: int) -> None:
         "jointst best": lambda: align("best", tensor, *lengths),
         "jointst dtw": lambda: align("dtw", tensor, *lengths),
         "naive O(N M^2) in numba": lambda: naive(cost),
-        **_libraries(cost),
+        **_libraries(cost, compiling=not toy),
     }
     if device == "cpu":
         methods["jointst best, 1 thread"] = one_thread
@@ -108,7 +117,7 @@ def run(report: Report, device: str, rounds: int) -> None:
     times = time_rounds(methods, rounds, device)
     own = median(times["jointst best"])
     rows = [[name, milliseconds(t), f"{1e3 * min(t):.3g}", f"{median(t) / own:.3g}"] for name, t in times.items()]
-    title = f"Alignments of {BATCH} utterances of {FRAMES} x {POSITIONS} precomputed float32 costs"
+    title = f"Alignments of {batch} utterances of {frames} x {positions} precomputed float32 costs"
     note = f"best and the naive form give the same paths: {same}. The libraries' DTW works through the batch in a loop."
     report.table(title, ["method", "median ms", "least ms", "times best"], rows, note)
     for name, least in (("tslearn", 8), ("librosa", 20), ("naive O(N M^2) in numba", 25)):

@@ -17,15 +17,17 @@ from jointst.models.objective import joint_loss
 
 MEL_BINS = 80
 SIZES: dict[str, dict[str, Any]] = {
+    "toy": {"batch": 2, "seconds": 0.6, "vocabulary": 20},
     "tiny": {"batch": 16, "seconds": 3.0, "vocabulary": 500},
     "small": {"batch": 8, "seconds": 6.0, "vocabulary": 2000},
     "joist": {"batch": 4, "seconds": 8.0, "vocabulary": 4096},
 }
-"""Batches that two cores can train on; a GPU takes four times as many utterances."""
+"""Batches that two cores can train on; a GPU takes four times as many utterances. ``toy`` has the model of ``tiny``."""
 
 
 def _model(size: str, vocabulary: int, device: str) -> JointModel:
-    settings = {"size": size, **PRESETS[size]}
+    preset = "tiny" if size == "toy" else size
+    settings = {"size": preset, **PRESETS[preset]}
     for name, cls in (("text_encoder", TextEncoderConfig), ("decoder", DecoderConfig)):
         if name in settings:
             settings[name] = cls(**settings[name])
@@ -49,8 +51,7 @@ def _batch(batch: int, seconds: float, vocabulary: int, device: str) -> JointBat
         label_lengths=lengths(4),
     )
     paired = PairedBatch(
-        **vars(text),
-        languages=["en"] * batch,
+        **{**vars(text), "languages": ["en"] * batch},
         features=torch.randn(batch, int(lengths(100).max()), MEL_BINS),
         feature_lengths=lengths(100),
     )
@@ -80,9 +81,10 @@ def run(report: Report, device: str, size: str, rounds: int) -> None:
     on = ConsistencyConfig(weight=0.3, start_update=0, ramp_updates=0)
     methods = {"without": step(replace(on, weight=0.0))}
     kinds = ("best", "framewise", "mas", "dtw", "soft_dtw", "sinkhorn")
-    for kind in kinds if size == "tiny" or device == "cuda" else ("best",):
+    quick = size in ("toy", "tiny") or device == "cuda"
+    for kind in kinds if quick else ("best",):
         methods[kind] = step(replace(on, alignment=kind))  # type: ignore[arg-type]
-    times = time_rounds(methods, rounds if size == "tiny" or device == "cuda" else max(3, rounds // 4), device)
+    times = time_rounds(methods, rounds if quick else max(3, rounds // 4), device)
     # Of each round's step to the same round's step without the loss: what slows a round slows both.
     ratios = {name: median(a / b for a, b in zip(own, times["without"], strict=True)) for name, own in times.items()}
     rows = [[name, milliseconds(own), f"{1e3 * min(own):.4g}", f"{ratios[name]:.3f}"] for name, own in times.items()]

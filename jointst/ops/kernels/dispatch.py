@@ -16,6 +16,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,6 +40,21 @@ def _on_gpu(cost: Tensor) -> bool:
             "run tools/install.sh --extra cuda (or pip install 'jointst[cuda]')"
         )
     return cost.is_cuda or simulated()
+
+
+def load_cuda(module: str) -> Any:
+    """Import numba.cuda, or a module of ours that does.
+
+    Raises:
+        EnvironmentFault: it does not load, as numba-cuda does not beside a NumPy that it was not made for.
+    """
+    try:
+        return importlib.import_module(module)
+    except (ImportError, AttributeError) as error:
+        raise EnvironmentFault(
+            f"numba-cuda does not load beside NumPy {np.__version__}: {error}; "
+            "run tools/install.sh --extra cuda (or pip install 'numpy<2.5')"
+        ) from error
 
 
 def _prepare(cost: Tensor, speech_lengths: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -76,7 +92,7 @@ def _run(
     assert isinstance(cost, Tensor)
     package = "jointst.ops.kernels"
     if _on_gpu(cost):
-        kernel = getattr(importlib.import_module(f"{package}.{module}_cuda"), name)
+        kernel = getattr(load_cuda(f"{package}.{module}_cuda"), name)
         extra = [torch.empty(shape, dtype=dtype, device=cost.device) for dtype, shape in scratch]
         _launch(kernel, cost, width, [*arguments, *extra])
         return
@@ -87,7 +103,7 @@ def _run(
 
 def _launch(kernel: Any, cost: Tensor, width: int, arguments: Sequence[Tensor | int | float]) -> None:
     """One block for each problem, of as many threads as its width can use, on torch's current stream."""
-    cuda: Any = importlib.import_module("numba.cuda")
+    cuda = load_cuda("numba.cuda")
     most = importlib.import_module("jointst.ops.kernels.cuda_common").THREADS
     if simulated():
         plain = [item.numpy() if isinstance(item, Tensor) else item for item in arguments]

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,3 +54,11 @@ def test_other_devices_and_cuda_without_numba_cuda_get_a_clear_error(monkeypatch
     monkeypatch.setattr(dispatch.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(EnvironmentFault, match="--extra cuda"):
         dispatch._on_gpu(Fake())
+
+
+def test_kernels_that_do_not_load_say_how_to_mend_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba-cuda beside a NumPy that it was not made for: an AttributeError out of the package."""
+    (tmp_path / "clashing_cuda.py").write_text("import numpy\nnumpy.no_such_stack\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(EnvironmentFault, match=r"beside NumPy .*no_such_stack.*tools/install.sh --extra cuda"):
+        dispatch.load_cuda("clashing_cuda")
