@@ -21,6 +21,7 @@ from jointst.training.feed import Feed
 from jointst.training.fill import KEPT, settle, settled
 from jointst.training.forecast import Forecast
 from jointst.training.log import Log
+from jointst.training.memory import hardest
 from jointst.training.module import JointModule
 from jointst.training.pace import phases
 from jointst.training.time_to_go import TimeToGo
@@ -118,7 +119,7 @@ def run(context: Context) -> Made:
             (folder / KEPT).unlink(missing_ok=True)
     started = time.monotonic()
     data = JointData(config, context.data, symbols)
-    settle(trainer, model, data, folder)
+    settle(trainer, model, data, folder, hardest(phases(config.loss), training.max_updates))
     data.config = settled(config, folder)
     feed.bound(data.config.training.speech_batch)
     fit(trainer, log, JointModule(model, config), data, resumed)
