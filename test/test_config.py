@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from pathlib import Path
 
@@ -74,6 +75,8 @@ def test_unknown_keys_and_wrong_types_are_refused(tmp_path: Path, text: str, nam
         ("loss.consistency.options.band", "0"),
         ("loss.consistency.options.gamma", "0"),
         ("training.speech_batch.max_utterances", "0"),
+        ("training.speech_batch.max_seconds", "-1"),
+        ("training.workers", "-1"),
         ("training.spec_augment.time_share", "1"),
         ("training.max_time", "0"),
         ("align.utterances", "1"),
@@ -166,7 +169,8 @@ def test_every_setting_is_frozen_keyword_only_and_explained() -> None:
         assert cls.__dataclass_params__.frozen, cls  # type: ignore[attr-defined]
         for field in dataclasses.fields(cls):
             assert field.kw_only, f"{cls.__name__}.{field.name}"
-            inside = source.split(f"class {cls.__name__}:")[1].split(f"\n    {field.name}: ")[1]
+            owner = next(base for base in cls.__mro__ if field.name in base.__dict__.get("__annotations__", {}))
+            inside = re.split(rf"class {owner.__name__}[:(]", source)[1].split(f"\n    {field.name}: ")[1]
             assert inside.split("\n", 1)[1].lstrip().startswith('"""'), f"{cls.__name__}.{field.name}: no sentence"
             kind = typing.get_type_hints(cls)[field.name]
             if dataclasses.is_dataclass(kind):

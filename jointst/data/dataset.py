@@ -20,6 +20,7 @@ from jointst.data.directory import DataDirectory
 from jointst.data.durations import FIX, durations_of_set
 from jointst.data.features import speed_directory
 from jointst.data.sampler import BucketSampler, Sizes
+from jointst.data.worst import costly, worst, worst_pairs
 from jointst.errors import DataError
 from jointst.progress import progress
 from jointst.text.lexicon import PhoneTable
@@ -280,13 +281,22 @@ class JointSet:
         sampler = self._unpaired_sampler if self._use_text else None
         return self._joint(indices, None if sampler is None else sampler.batch(step), hidden)
 
-    def worst(self) -> Iterator[JointBatch]:
-        """Batches that may come and cost the most: each of the worst of speech, and each of the worst of text."""
-        speech = self._paired_sampler.worst()
-        sampler = self._unpaired_sampler if self._use_text else None
-        texts = [None] if sampler is None else sampler.worst()
-        for indices, sentences in [(own, texts[0]) for own in speech] + [(speech[0], own) for own in texts[1:]]:
-            yield self._joint(indices, sentences, np.zeros(len(indices), dtype=bool))
+    def worst(self, padding: float) -> Iterator[JointBatch]:
+        """Batches that may come and take the most memory; see :func:`jointst.data.worst.worst_pairs`.
+
+        Args:
+            padding: speech and text go together through the shared encoders where that makes their positions so many
+                times as many at most.
+        """
+        speech = costly(self._paired_sampler.sizes, self._paired_sampler.bounds)
+        if self._use_text and self._unpaired_sampler is not None:
+            text = costly(self._unpaired_sampler.sizes, self._unpaired_sampler.bounds)
+            pairs = worst_pairs(speech, text, shared=self._share, padding=padding)
+            for own, other in pairs:
+                yield self._joint(own.indices, other.indices, np.zeros(own.count, dtype=bool))
+        else:
+            for own in worst(speech):
+                yield self._joint(own.indices, None, np.zeros(own.count, dtype=bool))
 
     def _joint(
         self, utterances: NDArray[np.int64], sentences: NDArray[np.int64] | None, hidden: NDArray[np.bool_]

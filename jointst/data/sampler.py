@@ -6,7 +6,7 @@ state of a sampler is one integer, and resuming gives the very batches an unbrok
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,6 @@ from jointst.errors import DataError
 
 JITTER = 0.15
 """Share by which lengths are made longer or shorter for the order of an epoch, anew in each."""
-LENGTHS_TRIED = 100
-"""Lengths at most, evenly over all there are, that the worst batches are looked for among."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +48,9 @@ class BucketSampler:
         temperature: an epoch has as many utterances as there are, of a language with n of them in proportion to
             n^(1/temperature): 1 takes each once, more evens the languages out.
 
+    Attributes:
+        sizes, bounds: as given.
+
     Raises:
         DataError: an empty set, or an utterance that alone is over the bounds, by name.
     """
@@ -69,10 +70,11 @@ class BucketSampler:
         if not names:
             raise DataError("no utterance to sample from")
         self._shares = _shares(languages, temperature) if temperature != 1.0 else []
+        self.sizes = sizes
+        self.bounds = bounds
         self._positions = sizes.positions
         self._encoded = sizes.encoded
         self._states = sizes.labels + 1
-        self._bounds = bounds
         self._seed = seed
         self._rank = rank
         self._world = world
@@ -116,9 +118,9 @@ class BucketSampler:
             tallest_with = max(tallest, int(self._states[item]))
             count = len(current) + 1
             if current and (
-                count > self._bounds.max_utterances
-                or count * longest_with > self._bounds.max_positions
-                or count * widest_with * tallest_with > self._bounds.max_lattice
+                count > self.bounds.max_utterances
+                or count * longest_with > self.bounds.max_positions
+                or count * widest_with * tallest_with > self.bounds.max_lattice
             ):
                 batches.append(np.array(current))
                 current = []
@@ -129,55 +131,6 @@ class BucketSampler:
         batches.append(np.array(current))
         # Mixed within a batch too: its first utterances, whose transcripts are read too, must not be the shortest ones.
         return [generator.permutation(batches[i]) for i in generator.permutation(len(batches))]
-
-    def worst(self) -> list[NDArray[np.int64]]:
-        """The batches that cost the most of those that may be drawn, one to three, indices as of :meth:`batch`.
-
-        One has the longest utterances, one the largest padded lattice, and one the most padded positions. The first
-        utterance of each is its longest.
-        """
-        order = np.lexsort((-self._states, -self._positions))  # the longest first, of these the most labels first
-        negated = -self._positions[order]
-        _, firsts = np.unique(negated, return_index=True)  # of each length
-        some = np.linspace(0, len(firsts) - 1, min(len(firsts), LENGTHS_TRIED)).astype(np.int64)
-        found = [self._filled(order)]
-        for first in firsts[some]:
-            # jitter brings utterances together whose lengths differ by so much
-            end = np.searchsorted(negated, negated[first] * (1 - JITTER) / (1 + JITTER), side="right")
-            found += [self._filled(line) for line in self._lines(order[first:end], order[end:])]
-        sizes = [(len(batch), *(of[batch].max() for of in self._kinds)) for batch in found]
-        lattices = [count * widest * tallest for count, _, widest, tallest in sizes]
-        positions = [count * longest for count, longest, _, _ in sizes]
-        chosen = (found[i] for i in (0, int(np.argmax(lattices)), int(np.argmax(positions))))
-        return list({frozenset(batch.tolist()): batch for batch in chosen}.values())
-
-    def _lines(self, near: NDArray[np.int64], shorter: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-        """Orders of utterances whose first ones make a costly batch.
-
-        Args:
-            near: the longest ones and those of like length, the longest first.
-            shorter: those that follow, for sets that are too small to fill a batch with utterances of like length.
-        """
-        most = self._bounds.max_utterances
-        longest = near[self._positions[near] == self._positions[near[0]]]
-        fewest_labels = near[np.argsort(self._states[near], kind="stable")[:most]]
-        most_labels = near[[np.argmax(self._states[near])]]
-        for line in ([longest[-1:], fewest_labels], [near[:1], most_labels, near[:most]]):
-            joined = np.concatenate([*line, shorter[:most]])
-            _, at = np.unique(joined, return_index=True)
-            yield joined[np.sort(at)]  # each once, where it came first
-
-    def _filled(self, line: NDArray[np.int64]) -> NDArray[np.int64]:
-        """As many utterances from the beginning of a line as go into a batch."""
-        line = line[: self._bounds.max_utterances]
-        counts = np.arange(1, len(line) + 1)
-        longest, widest, tallest = (np.maximum.accumulate(of[line]) for of in self._kinds)
-        over = (counts * longest > self._bounds.max_positions) | (counts * widest * tallest > self._bounds.max_lattice)
-        return line[: int(np.argmax(over))] if over.any() else line
-
-    @property
-    def _kinds(self) -> tuple[NDArray[np.int64], ...]:
-        return self._positions, self._encoded, self._states
 
     def batch(self, step: int) -> NDArray[np.int64]:
         """Indices of the utterances of this process's batch number ``step``, counted from 0 over all epochs."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from jointst.config import Config
 from jointst.data.batch import JointBatch
 from jointst.errors import EnvironmentFault
 from jointst.models.joint import JointModel
+from jointst.models.objective import PADDING
 from jointst.stage import write_atomically
 from jointst.training.data import JointData, joint_set
 from jointst.training.memory import Trial, device_memory, lower, shown
@@ -84,7 +85,7 @@ def settled(config: Config, folder: Path) -> Config:
     return with_seconds(config, json.loads((folder / KEPT).read_text())["max_seconds"])
 
 
-def settle(trainer: Trainer, model: JointModel, data: JointData, folder: Path) -> None:
+def settle(trainer: Trainer, model: JointModel, data: JointData, folder: Path, updates: Sequence[int]) -> None:
     """Find the bound on seconds if ``auto`` asks for it and it was not found before; on a GPU, try the worst batches.
 
     Afterwards :func:`settled` knows the bound. Of several processes, the first alone does this.
@@ -94,6 +95,7 @@ def settle(trainer: Trainer, model: JointModel, data: JointData, folder: Path) -
         model: its model; moved to the trainer's device.
         data: its data.
         folder: of the experiment, where ``batches.json`` is left.
+        updates: to try batches at, see :func:`jointst.training.memory.hardest`.
 
     Raises:
         EnvironmentFault: the largest batch under the bounds does not fit, with its utterances.
@@ -108,9 +110,9 @@ def settle(trainer: Trainer, model: JointModel, data: JointData, folder: Path) -
             print("warning: training.speech_batch.max_seconds: auto is for a GPU; max_positions holds", flush=True)
             _keep(folder, None, device)
         return
-    trial = Trial(model.to(device), config, trainer, spare=0.0 if known else SPARE)
+    trial = Trial(model.to(device), config.loss, trainer, updates=updates, spare=0.0 if known else SPARE)
     if known:
-        tried = joint_set(settled(config, folder), *data.sets).worst()
+        tried = joint_set(settled(config, folder), *data.sets).worst(PADDING[device.type])
         misfit = next((batch for batch in tried if not trial(batch)), None)
         if misfit is not None:
             auto = config.training.speech_batch.max_seconds == "auto"
@@ -126,7 +128,7 @@ def _search(trial: Trial, data: JointData, device: torch.device) -> Seconds:
     longest = frames_to_seconds(max(data.sets[0].frames), config.features.hop)
     most = config.training.speech_batch.max_utterances * longest
     found = largest_seconds(
-        lambda seconds: joint_set(with_seconds(config, seconds), *data.sets).worst(),
+        lambda seconds: joint_set(with_seconds(config, seconds), *data.sets).worst(PADDING[device.type]),
         trial,
         least=longest,
         most=most,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from lightning import Trainer
 
-from jointst.config import Config, LossConfig
+from jointst.config import LossConfig
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.models.joint import JointModel
 from jointst.models.objective import joint_loss
@@ -65,11 +65,21 @@ def device_memory(device: torch.device) -> str:
     return f"{properties.name} ({properties.total_memory / 2**30:.0f} GiB)"
 
 
-def hardest_update(loss: LossConfig, updates: int) -> int:
-    """An update of ``updates``, counted from 0, that minimises all losses which ever are minimised."""
-    consistency = loss.consistency
-    on = consistency.weight > 0 and loss.text > 0
-    return min(max(loss.ctc_only_updates, consistency.start_update if on else 0), updates - 1)
+def hardest(phases: Sequence[tuple[str, int]], updates: int) -> list[int]:
+    """The updates to try a batch at, the last first.
+
+    CTC alone is left out, since all other phases minimise it too, and so is joint beside consistency.
+
+    Args:
+        phases: of a training, and the update, counted from 0, that each begins with.
+        updates: of the training.
+    """
+    first: dict[str, int] = {}
+    for name, update in phases:
+        if update < updates:
+            first.setdefault(name, update)
+    left_out = ("ctc" if len(first) > 1 else "", "joint" if "consistency" in first else "")
+    return sorted({update for name, update in first.items() if name not in left_out}, reverse=True)
 
 
 class Trial:
@@ -79,8 +89,9 @@ class Trial:
 
     Args:
         model: the model, on its device.
-        config: all settings.
+        loss: its loss.
         trainer: knows the arithmetic, and how many processes train.
+        updates: to try batches at, see :func:`hardest`.
         spare: share of the memory to be left free.
 
     Attributes:
@@ -88,10 +99,18 @@ class Trial:
         peak: bytes that the largest batch which fitted took.
     """
 
-    def __init__(self, model: JointModel, config: Config, trainer: Trainer, *, spare: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: JointModel,
+        loss: LossConfig,
+        trainer: Trainer,
+        *,
+        updates: Sequence[int],
+        spare: float = 0.0,
+    ) -> None:
         self._model = model
-        self._loss = config.loss
-        self._update = hardest_update(config.loss, config.training.max_updates)
+        self._loss = loss
+        self._updates = updates
         self._trainer = trainer
         self._device = next(model.parameters()).device
         self._spare = spare
@@ -104,7 +123,8 @@ class Trial:
         was_training = self._model.training
         try:
             with torch.random.fork_rng([self._device] if cuda else []), self._sparing():
-                self._step(batch.to(self._device))
+                for update in self._updates:
+                    self._step(batch.to(self._device), update)
             fitted = True
         except torch.cuda.OutOfMemoryError:
             fitted = False  # and on: until the handler is left, the error holds on to all that was computed
@@ -118,16 +138,17 @@ class Trial:
             torch.cuda.reset_peak_memory_stats(self._device)
         return fitted
 
-    def _step(self, batch: JointBatch) -> None:
+    def _step(self, batch: JointBatch, update: int) -> None:
         trained = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
         # AdamW's two moments; several processes gather their gradients in a copy
         copies = 3 if self._trainer.world_size > 1 else 2
         held = [torch.empty_like(parameter) for parameter in trained for _ in range(copies)]
         with self._trainer.precision_plugin.train_step_context():
-            total = joint_loss(self._model.train(), batch, self._loss, self._update).total
+            total = joint_loss(self._model.train(), batch, self._loss, update).total
         torch.autograd.backward(total)
         del total
         held += [torch.empty_like(parameter) for parameter in trained]  # AdamW's denominators
+        self._model.zero_grad()
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
 

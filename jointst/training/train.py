@@ -21,6 +21,7 @@ from jointst.training.feed import Feed
 from jointst.training.fill import KEPT, settle, settled
 from jointst.training.forecast import Forecast
 from jointst.training.log import Log
+from jointst.training.memory import hardest
 from jointst.training.module import JointModule
 from jointst.training.pace import phases
 from jointst.training.time_to_go import TimeToGo
@@ -84,7 +85,6 @@ def run(context: Context) -> Made:
     marked = folder / "fingerprint.txt"
     if marked.is_file() and (context.force or marked.read_text() != mark):
         set_aside(folder)
-        (folder / KEPT).unlink(missing_ok=True)
     write_atomically(marked, mark)
     write_atomically(folder / "config.yaml", to_yaml(config))
     write_atomically(folder / "versions.json", json.dumps(versions(), indent=1) + "\n")
@@ -115,9 +115,11 @@ def run(context: Context) -> Made:
         print(f"going on from {resumed}", flush=True)
     else:
         checkpoints.forget()
+        if trainer.is_global_zero:  # which has not begun to train, so that the others are not there yet
+            (folder / KEPT).unlink(missing_ok=True)
     started = time.monotonic()
     data = JointData(config, context.data, symbols)
-    settle(trainer, model, data, folder)
+    settle(trainer, model, data, folder, hardest(phases(config.loss), training.max_updates))
     data.config = settled(config, folder)
     feed.bound(data.config.training.speech_batch)
     fit(trainer, log, JointModule(model, config), data, resumed)

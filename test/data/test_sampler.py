@@ -123,48 +123,6 @@ def test_batches_are_those_they_have_always_been() -> None:
     assert hashlib.sha256(order.encode()).hexdigest() == expected
 
 
-def cost(batch: list[int], sizes: list[Size]) -> tuple[int, int, int]:
-    """The longest utterance, padded positions and padded lattice of a batch."""
-    longest, widest, tallest = (max(sizes[i][kind] for i in batch) for kind in range(3))
-    return longest, len(batch) * longest, len(batch) * widest * (tallest + 1)
-
-
-@pytest.mark.parametrize(
-    "bounds",
-    [
-        BOUNDS,
-        BatchConfig(max_utterances=5, max_positions=10_000, max_lattice=100_000),
-        BatchConfig(max_utterances=1000, max_positions=600, max_lattice=100_000),
-        BatchConfig(max_utterances=1000, max_positions=10_000, max_lattice=700),
-    ],
-)
-def test_no_drawn_batch_costs_more_than_the_worst(bounds: BatchConfig) -> None:
-    generator = np.random.default_rng(0)
-    lengths = generator.integers(20, 120, 200)
-    sizes = [Size(int(n), -(-int(n) // 4), int(n * generator.uniform(0.05, 0.2))) for n in lengths]
-    sampler = BucketSampler(NAMES, arrays(sizes), bounds, seed=0)
-    worst = [batch.tolist() for batch in sampler.worst()]
-    assert 1 <= len(worst) <= 3
-    for batch in worst:
-        assert len(set(batch)) == len(batch) <= bounds.max_utterances
-        longest, positions, lattice = cost(batch, sizes)
-        assert positions <= bounds.max_positions
-        assert lattice <= bounds.max_lattice
-    most = [max(costs) for costs in zip(*(cost(batch, sizes) for batch in worst))]
-    drawn = [cost(sampler.batch(step).tolist(), sizes) for step in range(400)]
-    assert most[0] == max(lengths)
-    for kind, name in ((1, "positions"), (2, "lattice")):
-        # where the bound cuts, a batch one utterance smaller may leave less of it unused
-        assert max(costs[kind] for costs in drawn) <= 1.05 * most[kind], name
-
-
-def test_the_worst_batches_hold_the_longest_speech_and_the_most_labels_that_may_be_beside_it() -> None:
-    lengths_and_labels = [(100, 10), (99, 10), (90, 30), (40, 60), (98, 10), (70, 5), (70, 5)]
-    sizes = [Size(length, -(-length // 4), labels) for length, labels in lengths_and_labels]
-    sampler = BucketSampler(NAMES[:7], arrays(sizes), BatchConfig(max_utterances=2), seed=0)
-    assert [batch.tolist() for batch in sampler.worst()] == [[0, 1], [0, 2]], "40 frames do not come with 100"
-
-
 def test_places_are_those_of_the_padded_lattice() -> None:
     sampler = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=0)
     for step, batch in enumerate(epoch(sampler)):

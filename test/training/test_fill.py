@@ -22,7 +22,7 @@ from jointst.training import fill, memory
 from jointst.training.data import JointData, joint_set
 from jointst.training.fill import KEPT, largest_seconds, settle, settled, with_seconds
 from jointst.training.log import read_log
-from jointst.training.memory import Trial, hardest_update, shown
+from jointst.training.memory import Trial, hardest, shown
 from jointst.training.train import fingerprint, run
 from jointst.training.trainer import make_trainer
 
@@ -52,7 +52,7 @@ def data(context: Context) -> JointData:
 
 @pytest.fixture
 def worst(data: JointData) -> Worst:
-    return lambda seconds: joint_set(with_seconds(data.config, seconds), *data.sets).worst()
+    return lambda seconds: joint_set(with_seconds(data.config, seconds), *data.sets).worst(1.5)
 
 
 def frames(batch: JointBatch) -> int:
@@ -110,7 +110,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def attempt(gpu: Any, data: JointData, folder: Path, limit: int) -> float:
     Fake.limit = limit
-    settle(gpu, SimpleNamespace(to=lambda device: None), data, folder)  # type: ignore[arg-type]
+    settle(gpu, SimpleNamespace(to=lambda device: None), data, folder, [2])  # type: ignore[arg-type]
     found = settled(data.config, folder).training.speech_batch.max_seconds
     assert isinstance(found, float)
     return found
@@ -146,6 +146,7 @@ def test_the_worst_batch_under_stated_bounds_is_tried_too(gpu: Any, data: JointD
 
 
 def test_auto_leaves_a_cpu_to_max_positions(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    (context.exp / KEPT).write_text('{"max_seconds": 5.0}')  # of a run that left no checkpoint
     run(context)
     assert "max_seconds: auto is for a GPU" in capsys.readouterr().out
     assert json.loads((context.exp / KEPT).read_text()) == {"max_seconds": None, "device": "cpu"}
@@ -175,10 +176,11 @@ def test_trials_leave_weights_and_random_numbers_as_they_are(context: Context, m
     run(plain)
     trials: list[bool] = []
 
-    def settles(trainer: Any, model: Any, data: JointData, folder: Path) -> None:
-        trial = Trial(model, data.config, trainer, spare=0.1)
+    def settles(trainer: Any, model: Any, data: JointData, folder: Path, updates: list[int]) -> None:
+        assert updates == [2]
+        trial = Trial(model, data.config.loss, trainer, updates=updates, spare=0.1)
         before = torch.get_rng_state()
-        trials.extend(trial(batch) for batch in joint_set(data.config, *data.sets).worst())
+        trials.extend(trial(batch) for batch in joint_set(data.config, *data.sets).worst(1.5))
         assert torch.equal(torch.get_rng_state(), before)
         assert all(parameter.grad is None for parameter in model.parameters())
 
@@ -189,7 +191,7 @@ def test_trials_leave_weights_and_random_numbers_as_they_are(context: Context, m
     one, other = (load_file(each.exp / "model.safetensors") for each in (plain, tried))
     assert all(torch.equal(one[name], other[name]) for name in one)
     one, other = (
-        [{k: v for k, v in line.items() if k not in ("seconds", "audio_per_hour")} for line in read_log(path)]
+        [{k: v for k, v in line.items() if k not in ("seconds", "audio_per_hour", "to_go")} for line in read_log(path)]
         for path in (plain.exp / "log.jsonl", tried.exp / "log.jsonl")
     )
     assert one == other
@@ -204,7 +206,7 @@ def test_a_trial_goes_through_all_losses_and_survives_out_of_memory(
         SimpleNamespace(),  # type: ignore[arg-type]
         ngpu=0, precision="32-true", max_updates=6, validate_every=3, gradient_clip=1.0,
     )  # fmt: skip
-    trial = Trial(model, context.config, trainer)
+    trial = Trial(model, context.config.loss, trainer, updates=[5, 1])
     parts: set[str] = set()
     original = memory.joint_loss
 
@@ -230,11 +232,12 @@ def test_a_trial_goes_through_all_losses_and_survives_out_of_memory(
     assert trial.tried == 2
 
 
-def test_the_hardest_update_is_one_of_the_training() -> None:
-    loss = LossConfig(ctc_only_updates=10, consistency=ConsistencyConfig(weight=0.3, start_update=20))
-    assert hardest_update(loss, 100) == 20
-    assert hardest_update(loss, 15) == 14
-    assert hardest_update(dataclasses.replace(loss, text=0.0), 100) == 10
+def test_the_hardest_updates_are_of_the_training_and_of_phases_that_cost_most() -> None:
+    phases = [("ctc", 0), ("exact", 10), ("joint", 20), ("consistency", 30), ("joint", 90)]
+    assert hardest(phases, 100) == [30, 10]
+    assert hardest(phases, 25) == [20, 10]
+    assert hardest(phases, 5) == [0]
+    assert hardest([("joint", 0)], 100) == [0]
 
 
 def test_a_message_names_a_dozen_utterances_at_most(worst: Worst) -> None:
@@ -264,7 +267,7 @@ def test_a_gpu_says_what_does_not_fit_and_goes_on(context: Context, worst: Worst
     large = dataclasses.replace(
         small, paired=dataclasses.replace(small.paired, features=features, **wide, **long, **names)
     )
-    trial = Trial(model, context.config, trainer)
+    trial = Trial(model, context.config.loss, trainer, updates=[5, 1])
     assert trial(small)
     free, _ = torch.cuda.mem_get_info()
     ballast = torch.empty(max(0, free - 2 * 2**30), dtype=torch.uint8, device="cuda")
