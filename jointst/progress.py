@@ -61,6 +61,7 @@ def progress(
         desc=desc,
         unit=f" {unit}" if unit else "it",
         file=sys.stderr if terminal else _Lines(),
+        miniters=1,  # else tqdm's monitor shows a line beside the one that is due
         mininterval=TERMINAL_INTERVAL if terminal else LOG_INTERVAL,
         maxinterval=TERMINAL_INTERVAL if terminal else LOG_INTERVAL,
         dynamic_ncols=terminal,

@@ -15,6 +15,11 @@ TRUSTED = 10
 """Updates of a phase from which on the samples no longer count in its pace."""
 COMPARED = 20
 """Updates of a phase from which on its pace also corrects the samples of phases that are to come."""
+ALIKE = 2.0
+"""Times that the samples of two phases differ at most for one to correct those of the other by whatever is measured."""
+NOTABLE = 1.5
+"""Times that a phase costs more or less than its samples said, from which on it corrects any other's too: CTC alone
+says little of a lattice, but that the machine has become busy."""
 OUTLIER = 4.0
 """Medians that one update counts at most: compilers, a laptop that slept."""
 RECENT_VALIDATIONS = 3
@@ -121,7 +126,8 @@ class TimeToGo:
         measured = _mean(present)
         if phase == self._latest or own is None or measured is None or len(present) < COMPARED:
             return expected
-        return expected * measured / own
+        changed, differ = measured / own, max(own, expected) / min(own, expected)
+        return expected * changed if differ <= ALIKE or max(changed, 1 / changed) >= NOTABLE else expected
 
     def left(self, update: int) -> Seconds | None:
         """Seconds that are left after an update, counted from 1 (0: before the first); None if nothing is known yet."""

@@ -80,6 +80,19 @@ def test_what_slows_the_present_phase_slows_those_to_come() -> None:
     assert clock.pace("consistency") == pytest.approx(1.8), "by the phase that is present"
 
 
+def test_small_changes_of_a_cheap_phase_say_nothing_of_a_dear_one() -> None:
+    clock = TimeToGo(BEGINS, 300, 1000, COSTS)
+    for update in range(1, 51):
+        clock.updated(update, 0.13)
+    assert clock.pace("joint") == pytest.approx(1.0)
+    for update in range(51, 101):
+        clock.updated(update, 0.06)
+    assert clock.pace("joint") == pytest.approx(0.6)
+    for update in range(101, 151):
+        clock.updated(update, 1.3)
+    assert clock.pace("consistency") == pytest.approx(2.6), "of one that is like it they do"
+
+
 def test_one_stall_counts_little_and_a_lasting_change_wholly() -> None:
     clock = TimeToGo([("joint", 0)], 10_000, 20_000)
     for update in range(1, 41):
