@@ -16,6 +16,7 @@ from jointst.load_config import to_yaml
 from jointst.stage import Context, Made, settings_of, write_atomically
 from jointst.threads import set_threads
 from jointst.training.checkpoints import Checkpoints, average, last_checkpoint
+from jointst.training.compiling import compile_if_wanted
 from jointst.training.data import JointData
 from jointst.training.feed import Feed
 from jointst.training.fill import KEPT, settle, settled
@@ -28,7 +29,7 @@ from jointst.training.time_to_go import TimeToGo
 from jointst.training.trainer import fit, make_trainer, set_aside
 from jointst.versions import versions
 
-MAY_CHANGE = ("max_updates", "max_time", "validate_every", "keep_best", "keep_all", "workers", "on_collapse")
+MAY_CHANGE = ("max_updates", "max_time", "validate_every", "keep_best", "keep_all", "workers", "on_collapse", "compile")
 """Training settings that a continued run may change; any other change starts anew."""
 NOT_TRAINED_ON = ("root", "test", "max_tokens_per_second")
 """Data settings that training does not depend on: a new test set must not cost a new training."""
@@ -118,6 +119,7 @@ def run(context: Context) -> Made:
         if trainer.is_global_zero:  # which has not begun to train, so that the others are not there yet
             (folder / KEPT).unlink(missing_ok=True)
     started = time.monotonic()
+    compile_if_wanted(model, training, trainer.strategy.root_device)
     data = JointData(config, context.data, symbols)
     settle(trainer, model, data, folder, hardest(phases(config.loss), training.max_updates))
     data.config = settled(config, folder)

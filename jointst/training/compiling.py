@@ -1,0 +1,38 @@
+"""torch.compile of the layers: fewer and larger kernels on a GPU."""
+
+from __future__ import annotations
+
+import torch
+
+from jointst.config import TrainingConfig
+from jointst.models.joint import JointModel
+from jointst.nn.conformer import ConformerLayer
+from jointst.ops.kernels.triton import available
+
+WORTH = 500
+"""Updates from which on a minute of compilation pays."""
+
+
+def compile_layers(model: JointModel) -> None:
+    """Let every conformer layer be compiled when it is first called, for batches of all sizes.
+
+    All layers of one form share what is compiled. Names of weights stay as they are.
+    """
+    for layer in model.modules():
+        if isinstance(layer, ConformerLayer):
+            layer.compile(dynamic=True)
+
+
+def compile_if_wanted(model: JointModel, config: TrainingConfig, device: torch.device) -> bool:
+    """Compile the layers if ``training.compile`` says so: auto is on a GPU that has Triton, where it pays.
+
+    Args:
+        model: the model.
+        config: the settings.
+        device: that trains it.
+    """
+    pays = device.type == "cuda" and config.max_updates >= WORTH and available()
+    wanted = pays if config.compile == "auto" else config.compile == "on"
+    if wanted:
+        compile_layers(model)
+    return wanted
