@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-
-from jointst.units import Seconds
 
 _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
-_STATED = os.environ.get("OMP_NUM_THREADS", "")  # what the user says: set_threads writes there as well
-_by_load = False  # whether set_threads was left to choose
 
 
 def available_cpus() -> int:
@@ -44,78 +39,23 @@ def set_threads(count: int | None) -> int:
     torch and numba are told directly where they are imported already.
 
     Args:
-        count: threads, at least 1; None for ``OMP_NUM_THREADS`` if the user has set it, else all available CPUs, of
-            which :class:`FreeCores` then uses those that are free.
+        count: threads, at least 1; None for ``OMP_NUM_THREADS`` if the user has set it, else all available CPUs.
 
     Returns:
         The number of threads.
     """
-    global _by_load
-    stated = int(_STATED) if _STATED.isdigit() else 0
-    _by_load = count is None and stated == 0
     if count is None:
-        count = stated or available_cpus()
+        stated = os.environ.get("OMP_NUM_THREADS", "")
+        count = int(stated) if stated.isdigit() and int(stated) > 0 else available_cpus()
     assert count >= 1, f"{count} threads"
     for variable in _VARIABLES:
         os.environ[variable] = str(count)
     sleep_while_waiting()
-    if "numba" not in sys.modules:
-        os.environ["NUMBA_NUM_THREADS"] = str(count)
-    _tell(count)
-    return count
-
-
-def _tell(count: int) -> None:
-    """Tell torch and numba, where they are imported."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(count)
     if "numba" in sys.modules:
         numba = sys.modules["numba"]
         numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
-
-
-class FreeCores:
-    """Threads for as many cores as other processes leave free, looked at every so often in a long piece of work.
-
-    An operation ends when the last of its threads has had its turn on a core, however the others wait: beside busy
-    processes fewer threads are faster. Nothing changes where a number of threads was stated, or without Linux's
-    ``/proc/stat``. To be used in one thread, that of the work.
-
-    Args:
-        every: between looks.
-    """
-
-    def __init__(self, every: Seconds = 3.0) -> None:
-        self._every = every
-        self._before = _core_seconds() if _by_load else None
-
-    def look(self) -> int | None:
-        """Adapt the number of threads if it is time for it.
-
-        Returns:
-            The number, or None if this was no look.
-        """
-        if self._before is None or time.monotonic() - self._before[0] < self._every:
-            return None
-        before, self._before = self._before, _core_seconds()
-        assert self._before is not None, "/proc/stat has gone"
-        count = threads_for(self._before[1] - before[1], self._before[0] - before[0])
-        _tell(count)
-        return count
-
-
-def threads_for(free: Seconds, elapsed: Seconds) -> int:
-    """Threads where ``free`` core seconds of the last ``elapsed`` seconds were idle or our own; at least 1."""
-    return max(1, min(available_cpus(), round(free / elapsed)))
-
-
-def _core_seconds() -> tuple[Seconds, Seconds] | None:
-    """Now, and the core seconds in which this process's CPUs were idle or worked for it; None if nobody can say."""
-    try:
-        with open("/proc/stat") as stream:
-            lines = [line.split() for line in stream if line.startswith("cpu")]
-    except OSError:
-        return None
-    mine = {f"cpu{cpu}" for cpu in os.sched_getaffinity(0)}
-    ticks = sum(int(idle) + int(waiting) for name, _, _, _, idle, waiting, *_ in lines if name in mine)
-    return time.monotonic(), ticks / os.sysconf("SC_CLK_TCK") + time.process_time()
+    else:
+        os.environ["NUMBA_NUM_THREADS"] = str(count)
+    return count

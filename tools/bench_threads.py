@@ -28,13 +28,11 @@ SPINNING = {"GOMP_SPINCOUNT": "300000"}
 """libgomp's default, stated so that ours leaves it alone."""
 SETTINGS: dict[str, tuple[int | None, dict[str, str]]] = {
     "1 thread": (1, {}),
-    "all, spinning": (-1, SPINNING),
-    "all, spinning briefly": (-1, {"GOMP_SPINCOUNT": "1000"}),
-    "all, asleep": (-1, {}),
-    "free cores, asleep (the default)": (None, {}),
+    "all, spinning": (None, SPINNING),
+    "all, spinning briefly": (None, {"GOMP_SPINCOUNT": "1000"}),
+    "all, asleep (the default)": (None, {}),
 }
-"""Threads (-1 for all CPUs, None for as many as cores are free) and variables."""
-PARTS = ("update", "alignment")
+"""Threads (None for all CPUs) and variables."""
 BUSY = "import os; parent = os.getppid()\nwhile os.getppid() == parent: sum(i * i for i in range(10000))"
 
 
@@ -45,7 +43,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--busy", type=int, default=2, help="busy processes")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each turn of a setting")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each setting")
-    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {','.join(PARTS)}")
+    parser.add_argument("--parts", default="update,alignment", help="of update,alignment")
     parser.add_argument("--toy", action="store_true", help="tiny batches, one short turn, first and last setting")
     parser.add_argument("--worker", choices=SETTINGS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -111,20 +109,18 @@ def alignment(toy: bool) -> Callable[[], object]:
 def work(arguments: argparse.Namespace) -> None:
     """One setting's process: for each part that stdin names, time it for so many seconds and print wall and CPU
     seconds of each call."""
-    from jointst.threads import FreeCores, available_cpus, set_threads
+    from jointst.threads import set_threads
 
-    count = SETTINGS[arguments.worker][0]
-    set_threads(available_cpus() if count == -1 else count)  # before torch and numba are loaded
-    calls = {"update": update(arguments.toy), "alignment": alignment(arguments.toy)}
+    set_threads(SETTINGS[arguments.worker][0])  # before torch and numba are loaded
+    makers = {"update": update, "alignment": alignment}
+    calls = {part: makers[part](arguments.toy) for part in arguments.parts.split(",")}
     for call in calls.values():
         call()
     print("ready", flush=True)
     for line in sys.stdin:
-        set_threads(available_cpus() if count == -1 else count)
-        cores, times = FreeCores(), []
+        times: list[tuple[float, float]] = []
         end = time.perf_counter() + arguments.seconds
         while not times or time.perf_counter() < end:
-            cores.look()
             start, used = time.perf_counter(), time.process_time()
             calls[line.strip()]()
             times.append((time.perf_counter() - start, time.process_time() - used))
@@ -135,7 +131,7 @@ def work(arguments: argparse.Namespace) -> None:
 def workers(arguments: argparse.Namespace) -> Iterator[dict[str, subprocess.Popen[str]]]:
     """The process of each setting, ready."""
     own = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
-    options = ["--seconds", str(arguments.seconds), *(["--toy"] if arguments.toy else [])]
+    options = ["--seconds", str(arguments.seconds), "--parts", arguments.parts, *(["--toy"] if arguments.toy else [])]
     running = {}
     try:
         for name, (_, variables) in SETTINGS.items():

@@ -12,7 +12,6 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from jointst.errors import DataError, EnvironmentFault
-from jointst.threads import FreeCores
 from jointst.training.checkpoints import WholeFiles
 from jointst.training.log import Log
 
@@ -24,17 +23,6 @@ def set_aside(folder: Path) -> None:
     number = next(i for i in range(1, 10_000) if not Path(f"{folder}.old-{i}").exists())
     kept = folder.rename(f"{folder}.old-{number}")
     print(f"settings or data differ from the training in {folder}: it is kept as {kept}, a new one starts", flush=True)
-
-
-class SharesCores(Callback):
-    """Before an update, leaves to other processes the cores that they use: see :class:`FreeCores`."""
-
-    def __init__(self) -> None:
-        self._cores = FreeCores()
-
-    def on_train_batch_start(self, *_: object) -> None:
-        """Look, if it is time."""
-        self._cores.look()
 
 
 def _precision(wanted: str, ngpu: int) -> str:
@@ -80,7 +68,7 @@ def make_trainer(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        callbacks=[log, SharesCores()],
+        callbacks=[log],
         plugins=[WholeFiles()],
         logger=False,
         enable_checkpointing=False,

@@ -16,6 +16,6 @@ def test_toy_size(tmp_path: Path) -> None:
     numbers = json.loads((tmp_path / "bench.json").read_text())
     for part in ("update", "alignment"):
         first, last = numbers[f"{part}: medians and least"]
-        assert (first["threads"], last["threads"]) == ("1 thread", "free cores, asleep (the default)")
+        assert (first["threads"], last["threads"]) == ("1 thread", "all, asleep (the default)")
         assert float(first["idle ms"]) > 0
         assert float(last["beside 1 ms"]) > 0
