@@ -12,7 +12,7 @@ from jointst.errors import JointstError
 from jointst.load_config import parse
 from jointst.stage import Stage
 from jointst.stages import STAGES
-from jointst.threads import set_threads
+from jointst.threads import set_threads, sleep_while_waiting
 
 
 def usage() -> str:
@@ -40,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     if command is None:
         print(f"jointst: error: no command {arguments[0]!r}\n\n{usage()}", file=sys.stderr)
         return 1
+    sleep_while_waiting()  # some commands import torch before they set threads
     try:
         return command.run(arguments[1:]) if isinstance(command, Command) else _run(command, arguments[1:])
     except JointstError as error:

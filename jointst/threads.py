@@ -1,4 +1,4 @@
-"""Thread counts of the numeric libraries, set in this one place."""
+"""Thread counts of the numeric libraries, and how their threads wait, set in this one place."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sys
 
 _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 
 
 def available_cpus() -> int:
@@ -17,6 +18,18 @@ def available_cpus() -> int:
     except (OSError, ValueError):  # no control group of version 2
         return cpus
     return cpus if quota == "max" else max(1, min(cpus, round(int(quota) / int(period))))
+
+
+def sleep_while_waiting() -> None:
+    """Let OpenMP's threads that wait go to sleep, if their libraries are not loaded yet.
+
+    By default a thread that waits for others spins for milliseconds, in two pools: torch and numba each load a libgomp.
+    A training update has thousands of such waits. On shared cores the thread that spins keeps the one that it waits for
+    from running; on idle ones sleeping costs 1 %. What the user says by ``OMP_WAIT_POLICY``, ``GOMP_SPINCOUNT`` or
+    ``KMP_BLOCKTIME`` stays.
+    """
+    if not any(variable in os.environ for variable in _WAITING):
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 def set_threads(count: int | None) -> int:
@@ -37,6 +50,7 @@ def set_threads(count: int | None) -> int:
     assert count >= 1, f"{count} threads"
     for variable in _VARIABLES:
         os.environ[variable] = str(count)
+    sleep_while_waiting()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(count)
     if "numba" in sys.modules:

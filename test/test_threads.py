@@ -34,3 +34,22 @@ def test_the_default_is_what_the_user_or_the_machine_says() -> None:
     assert run(script, OMP_NUM_THREADS="3") == "3"
     assert run(script, OMP_NUM_THREADS="many") == str(available_cpus())
     assert run(script) == str(available_cpus())
+
+
+def test_waiting_threads_sleep_before_a_command_loads_libgomp() -> None:
+    """libgomp itself says, when it is loaded, what it has read."""
+    script = "import os, sys, jointst.commands as commands; from jointst.cli import main;"
+    script += "commands.Command.run = lambda self, arguments: print('torch' in sys.modules) or 0;"
+    script += "main([commands.COMMANDS[0].name]); os.dup2(1, 2); import torch"
+    loaded, *shown = run(script, OMP_DISPLAY_ENV="verbose").splitlines()
+    assert loaded == "False"
+    assert any("GOMP_SPINCOUNT = '0'" in line for line in shown)  # it calls its own default PASSIVE too
+
+
+@pytest.mark.parametrize("variables", [{"OMP_WAIT_POLICY": "ACTIVE"}, {"GOMP_SPINCOUNT": "7"}, {"KMP_BLOCKTIME": "0"}])
+def test_how_threads_wait_is_the_users_if_stated(variables: dict[str, str]) -> None:
+    script = "from jointst.threads import set_threads; set_threads(2); import os;"
+    script += "print({name: os.environ[name] for name in "
+    script += "('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME') if name in os.environ})"
+    assert run(script, **variables) == str(variables)
+    assert run(script) == str({"OMP_WAIT_POLICY": "PASSIVE"})
