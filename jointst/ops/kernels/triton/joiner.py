@@ -274,6 +274,6 @@ def joiner_gradient(
     with on_device(hidden):
         launch(
             _gradient, grid, (hidden.dtype, joint, vocabulary, hat, out.stride(0)), otherwise, hidden, weight, bias,
-            codes, log_total, *upstream, out, grad_bias, *geometry, J=joint, V=vocabulary, STRIDE=out.stride(0), HAT=hat,
-            PRECISION="ieee", **_sizes(),
+            codes, log_total, *upstream, out, grad_bias, *geometry, J=joint, V=vocabulary, STRIDE=out.stride(0),
+            HAT=hat, PRECISION="ieee", **_sizes(),
         )  # fmt: skip
