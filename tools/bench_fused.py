@@ -28,8 +28,33 @@ MEBI = 2**20
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 
 
-def calls(size: tuple[int, ...], band: bool, hat: bool, budget: int) -> tuple[dict[str, Callable[[], object]], int]:
-    """What is timed, by name, and the number of places R."""
+def inputs(size: tuple[int, ...]) -> tuple[list[Any], Any, tuple[Any, Any]]:
+    """Leaves, labels and lengths."""
+    import torch
+
+    batch, frames, labels, vocabulary, joint = size
+    torch.manual_seed(0)
+    encoder, predictor = (torch.randn(batch, n, joint, device=DEVICE).bfloat16() for n in (frames, labels + 1))
+    weight, bias = torch.randn(vocabulary, joint, device=DEVICE) * 0.1, torch.zeros(vocabulary, device=DEVICE)
+    targets = torch.randint(1, vocabulary, (batch, labels), device=DEVICE)
+    lengths = torch.full((batch,), frames, device=DEVICE), torch.full((batch,), labels, device=DEVICE)
+    return [leaf.requires_grad_() for leaf in (encoder, predictor, weight, bias)], targets, lengths
+
+
+def diagonal(size: tuple[int, ...]) -> tuple[int, Any]:
+    """Width and starts of a band along the diagonal."""
+    import torch
+
+    batch, frames, labels, *_ = size
+    width = min(BAND, labels + 1)
+    middle = torch.arange(frames, device=DEVICE) * (labels + 1) // frames - width // 2
+    return width, middle.clamp(0, labels + 1 - width).expand(batch, -1).contiguous()
+
+
+def calls(
+    size: tuple[int, ...], band: bool, hat: bool, budget: int
+) -> tuple[dict[str, Callable[[], object]], tuple[int, int]]:
+    """What is timed, by name, and the number of places, all and those of a chunk of backward."""
     import torch
 
     from jointst.ops.fused_joiner import fused_joint_lattice
@@ -38,24 +63,17 @@ def calls(size: tuple[int, ...], band: bool, hat: bool, budget: int) -> tuple[di
     from jointst.ops.kernels.triton.lattice import lattice_losses
 
     batch, frames, labels, vocabulary, joint = size
-    torch.manual_seed(0)
     here: dict[str, Any] = {"device": DEVICE}
-    encoder, predictor = (torch.randn(batch, n, joint, **here).bfloat16() for n in (frames, labels + 1))
-    weight, bias = torch.randn(vocabulary, joint, **here) * 0.1, torch.zeros(vocabulary, **here)
-    leaves = [leaf.requires_grad_() for leaf in (encoder, predictor, weight, bias)]
-    targets = torch.randint(1, vocabulary, (batch, labels), **here)
-    lengths = torch.full((batch,), frames, **here), torch.full((batch,), labels, **here)
-    width, starts = labels + 1, None
-    if band:  # along the diagonal
-        width = min(BAND, labels + 1)
-        middle = torch.arange(frames, **here) * (labels + 1) // frames - width // 2
-        starts = middle.clamp(0, labels + 1 - width).expand(batch, -1).contiguous()
+    leaves, targets, lengths = inputs(size)
+    encoder, predictor, weight, bias = leaves
+    width, starts = diagonal(size) if band else (labels + 1, None)
     states = labels + 1 if band else None
     kept = {"starts": starts, "width": width} if band else {}
     chunk = 0, max(1, min(frames, budget // (2 * batch * width * (vocabulary + 2 * joint))))
     codes = next_labels(targets, *lengths, frames, width, starts)
     with torch.no_grad():
-        rows, cast = hidden(encoder, predictor, codes, starts, chunk), weight.bfloat16()
+        everything, rows = (hidden(encoder, predictor, codes, starts, part) for part in (None, chunk))
+        cast, offset = weight.bfloat16(), bias.detach()
     scores = [torch.zeros(batch, frames, places, **here) for places in (width, width - 1, width)]
     upstream = *(-torch.rand_like(part) for part in scores[:2]), torch.zeros(batch, **here)
     out = rows.new_empty(len(rows), vocabulary)
@@ -68,17 +86,16 @@ def calls(size: tuple[int, ...], band: bool, hat: bool, budget: int) -> tuple[di
         _, *gradients = lattice_losses(*(part.detach() for part in got), *lengths, starts, states)
         torch.autograd.grad(got, leaves, gradients)
 
-    some = {"hat": hat, "frames": chunk}
     flat = torch.full_like(scores[0], -2.0), torch.full_like(scores[1], -2.0)
     return {
-        "scores of a chunk": lambda: joiner_scores(rows, cast, bias.detach(), codes, tuple(scores), **some),
+        "scores": lambda: joiner_scores(everything, cast, offset, codes, tuple(scores), hat=hat),
         "gradient of a chunk": lambda: joiner_gradient(
-            rows, cast, bias.detach(), codes, scores[2], upstream, out, grad_bias, **some
+            rows, cast, offset, codes, scores[2], upstream, out, grad_bias, hat=hat, frames=chunk
         ),
         "lattice": lambda: lattice_losses(*flat, *lengths, starts, states),
         "lattice, losses only": lambda: lattice_losses(*flat, *lengths, starts, states, wanted=False),
         "whole": whole,
-    }, len(rows)
+    }, (len(everything), len(rows))
 
 
 def ctc_calls(size: tuple[int, ...]) -> dict[str, Callable[[], object]]:
@@ -123,10 +140,10 @@ def measure(size: tuple[int, ...], band: bool, hat: bool, budget: int, rounds: i
 
     methods, rows = calls(size, band, hat, budget)
     times = time_rounds(methods, rounds, DEVICE)  # the first call of each also chooses configurations
-    flops = 2 * rows * size[3] * size[4]
-    rates = [f"{flops / median(times[name]) / 1e12:.0f}" for name in ("scores of a chunk", "gradient of a chunk")]
+    products = zip(rows, ("scores", "gradient of a chunk"))
+    rates = [f"{2 * part * size[3] * size[4] / median(times[name]) / 1e12:.0f}" for part, name in products]
     name = " x ".join(map(str, size)) + (f", band of {BAND}" if band else "") + (", HAT" if hat else "")
-    return [name, rows, *(milliseconds(part) for part in times.values()), *rates, f"{peak(methods['whole']):.0f}"]
+    return [name, *rows, *(milliseconds(part) for part in times.values()), *rates, f"{peak(methods['whole']):.0f}"]
 
 
 def main() -> None:
@@ -147,11 +164,11 @@ def main() -> None:
     budget = arguments.budget * MEBI
     sizes = [tuple(size) for size in arguments.size or SIZES]
     rows = [measure(size, *kind, budget, arguments.rounds) for size in sizes for kind in kinds]
-    columns = ["B x T x U x V x J", "rows of a chunk", "scores of a chunk ms", "gradient of a chunk ms", "lattice ms"]
+    columns = ["B x T x U x V x J", "rows", "of a chunk", "scores ms", "gradient of a chunk ms", "lattice ms"]
     columns += ["losses only ms", "whole ms", "scores TFLOP/s", "gradient TFLOP/s", "peak of the whole, MiB above"]
     report.table(f"Medians, chunks of {arguments.budget} MiB", columns, rows)
     if not arguments.size:
-        report.hold("whole lattice of the first size, HAT, ms", float(str(rows[0][6])), most=20)
+        report.hold("whole lattice of the first size, HAT, ms", float(str(rows[0][7])), most=20)
         report.hold("its peak, MiB above what was there", float(str(rows[0][-1])), most=300)
     timed = [(size, time_rounds(ctc_calls(size), arguments.rounds, DEVICE)) for size in sizes]
     rows = [[" x ".join(map(str, size[:4])), *map(milliseconds, times.values())] for size, times in timed]

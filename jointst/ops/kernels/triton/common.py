@@ -76,14 +76,20 @@ _CHOSEN: dict[tuple[object, ...], dict[str, Any]] = {}
 
 
 def launch(
-    kernel: Any, grid: Callable[[Any], tuple[int, ...]], key: Sequence[object], *arguments: Any, **more: Any
+    kernel: Any,
+    grid: Callable[[Any], tuple[int, ...]],
+    key: Sequence[object],
+    otherwise: triton.Config | None,
+    *arguments: Any,
+    **more: Any,
 ) -> None:
-    """Launch a tuned kernel; once a key's configuration is known, past the autotuner, which takes longer than that.
+    """Launch a tuned kernel, past the autotuner if possible, which takes longer than the launch.
 
     Args:
         kernel: made by :func:`tuned`.
         grid: programs of a configuration's sizes.
-        key: what the configuration was chosen for, the dtype included.
+        key: what the configuration is chosen for, the dtype included.
+        otherwise: the configuration while none is chosen, if there is too little to do now to choose by.
         arguments: of the kernel.
         more: its constants; when interpreted, the sizes too.
     """
@@ -92,6 +98,8 @@ def launch(
         return
     known = (kernel, *key)
     chosen = _CHOSEN.get(known)
+    if chosen is None and otherwise is not None:
+        chosen = otherwise.all_kwargs()
     if chosen is not None:
         kernel.fn[grid](*arguments, **more, **chosen)
         return

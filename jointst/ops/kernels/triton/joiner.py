@@ -18,6 +18,9 @@ from jointst.ops.kernels.triton.common import launch, on_device, place_of, tuned
 
 ROWS_OF_BLOCK = 64
 """Fewest rows that a program of :func:`joiner_gradient` has: partial sums of the bias are kept for so many."""
+ENOUGH_ROWS = 1 << 14
+"""Rows, each with all labels, that keep a large GPU at work: configurations are timed with no less to do. For
+:func:`joiner_gradient`, which shares out the labels too, as many logits as these rows have at 256 labels."""
 ROWS_OF_PROCESSOR = 256
 """Rows that :func:`joiner_scores` has at work on each multiprocessor: one program of 256, or two of 128."""
 _WIDEN = tl.constexpr(interpreted())  # which multiplies the bits of bfloat16
@@ -39,8 +42,8 @@ SCORES = {
     ],
     4: [_config(64, 128, 16, 8, 3, FLAT=False), _config(64, 64, 16, 4, 3, FLAT=False)],
 }
-"""Configurations of :func:`joiner_scores` by bytes of an element, all timed on first use; FLAT makes one loop of two,
-which fetches the next labels' weights while a softmax is summed."""
+"""Configurations of :func:`joiner_scores` by bytes of an element, all timed once when there is enough to do for it, the
+first until then; FLAT makes one loop of two, which fetches the next labels' weights while a softmax is summed."""
 GRADIENT = {
     2: [
         _config(128, 128, 64, 4, 3),
@@ -228,10 +231,11 @@ def joiner_scores(
     def grid(meta: Mapping[str, int]) -> tuple[int]:
         return (triton.cdiv(geometry[-1], meta["BLOCK_R"]),)
 
+    otherwise = None if len(hidden) >= ENOUGH_ROWS else SCORES[hidden.element_size()][0]
     with on_device(hidden):
         launch(
-            _scores, grid, (hidden.dtype, joint, vocabulary, hat), hidden, weight, bias, codes, *out, *geometry,
-            J=joint, V=vocabulary, HAT=hat, PRECISION="ieee", **_sizes(FLAT=False),
+            _scores, grid, (hidden.dtype, joint, vocabulary, hat), otherwise, hidden, weight, bias, codes, *out,
+            *geometry, J=joint, V=vocabulary, HAT=hat, PRECISION="ieee", **_sizes(FLAT=False),
         )  # fmt: skip
 
 
@@ -266,9 +270,10 @@ def joiner_gradient(
     def grid(meta: Mapping[str, int]) -> tuple[int]:
         return (triton.cdiv(geometry[-1], meta["BLOCK_R"]) * triton.cdiv(vocabulary, meta["BLOCK_V"]),)
 
+    otherwise = None if out.numel() >= ENOUGH_ROWS * 256 else GRADIENT[hidden.element_size()][0]
     with on_device(hidden):
         launch(
-            _gradient, grid, (hidden.dtype, joint, vocabulary, hat, out.stride(0)), hidden, weight, bias, codes,
-            log_total, *upstream, out, grad_bias, *geometry, J=joint, V=vocabulary, STRIDE=out.stride(0), HAT=hat,
-            PRECISION="ieee", **_sizes(),
+            _gradient, grid, (hidden.dtype, joint, vocabulary, hat, out.stride(0)), otherwise, hidden, weight, bias,
+            codes, log_total, *upstream, out, grad_bias, *geometry, J=joint, V=vocabulary, STRIDE=out.stride(0),
+            HAT=hat, PRECISION="ieee", **_sizes(),
         )  # fmt: skip

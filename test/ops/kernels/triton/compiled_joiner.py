@@ -52,10 +52,9 @@ def exact(leaves: list[Tensor], labels: Tensor, lengths: tuple[Tensor, Tensor]) 
     ],
 )
 def test_each_configuration(dtype: torch.dtype, which: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    for kernel, configs in ((joiner._scores, joiner.SCORES), (joiner._gradient, joiner.GRADIENT)):
+    for configs in (joiner.SCORES, joiner.GRADIENT):
         own = configs[dtype.itemsize]
         monkeypatch.setitem(configs, dtype.itemsize, [own[which % len(own)]])
-        monkeypatch.setattr(kernel, "cache", {})
     monkeypatch.setattr(common, "_CHOSEN", {})
     check_whole(dtype)
 
@@ -77,8 +76,10 @@ def check_whole(dtype: torch.dtype) -> None:
 
 
 @DTYPES
-def test_the_chosen_configuration(dtype: torch.dtype) -> None:
+def test_the_chosen_configuration(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joiner, "ENOUGH_ROWS", 1)
     check_whole(dtype)
+    assert any(key[1] == dtype for key in common._CHOSEN)
 
 
 def test_nothing_waits_for_the_gpu() -> None:
