@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal
 
 import torch
@@ -186,12 +187,18 @@ class ConsistencyLoss(nn.Module):
     ) -> list[Tensor]:
         found = self._hard_alignment(speech, text, speech_lengths, text_lengths, options)
         pairs = found.pairs(speech_lengths, text[0].shape[1])
-        losses = []
-        for k, (s, t) in enumerate(zip(speech, text, strict=True)):
-            own = None if found.first is None else pairs.speech[k]
-            distance = aligned_distance(s, t, pairs.text[k], own, kind=self.distance, normalised=self.normalised)
-            means = torch.where(pairs.valid[k], distance, 0.0).sum(1) / pairs.valid[k].sum(1)
-            losses.append(torch.where(found.total[k].isfinite(), means, torch.nan).mean())
+        losses: list[Tensor] = [speech[0].new_zeros(())] * len(speech)
+        for group in _alike(speech):
+            # Layers of one width as one batch: a GPU has a launch for all of them.
+            s, t = (torch.cat([side[k] for k in group]) for side in (speech, text))  # (K' B, ...)
+            valid = pairs.valid[group].flatten(0, 1)
+            own = None if found.first is None else pairs.speech[group].flatten(0, 1)
+            index = pairs.text[group].flatten(0, 1)
+            distance = aligned_distance(s, t, index, own, kind=self.distance, normalised=self.normalised)
+            means = torch.where(valid, distance, 0.0).sum(1) / valid.sum(1)
+            means = torch.where(found.total[group].flatten().isfinite(), means, torch.nan)
+            for k, loss in zip(group, means.view(len(group), -1).mean(1), strict=True):
+                losses[k] = loss
         return losses
 
     @torch.no_grad()
@@ -215,8 +222,10 @@ class ConsistencyLoss(nn.Module):
             part = slice(first, first + rows)
             shape = (len(speech), len(speech_lengths[part]), frames, positions)
             cost = torch.empty(shape, dtype=wide, device=speech[0].device)
-            for k, (s, t) in enumerate(zip(speech, text, strict=True)):
-                pairwise_distance(s[part], t[part], self.distance, normalised=self.normalised, out=cost[k])
+            for group in _alike(speech):
+                s, t = (torch.cat([side[k][part] for k in group]) for side in (speech, text))
+                out = cost[group[0] : group[-1] + 1].flatten(0, 1)
+                pairwise_distance(s, t, self.distance, normalised=self.normalised, out=out)
             try:
                 found.append(self._align(cost, (speech_lengths[part], text_lengths[part]), options))
             except AlignmentError as error:
@@ -243,6 +252,12 @@ class ConsistencyLoss(nn.Module):
         weights = found.weights if self.soft_gradient == "through" else found.weights.detach()
         means = (weights * distances).sum((-1, -2)) / weights.sum((-1, -2))  # (K, B)
         return list(torch.where(found.total.isfinite(), means, torch.nan).mean(1))
+
+
+def _alike(states: Sequence[Tensor]) -> list[list[int]]:
+    """Numbers of the layers that follow each other with the same width."""
+    groups = groupby(range(len(states)), key=lambda k: states[k].shape[-1])
+    return [list(group) for _, group in groups]
 
 
 def _joined(parts: list[Alignment]) -> Alignment:

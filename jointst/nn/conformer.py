@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from jointst.nn.attention import AttentionState, SelfAttention, rotary_tables
 from jointst.nn.convolution import ConvolutionModule
+from jointst.ops.distance import widen
 from jointst.ops.masks import attention_mask, chunk_mask, length_mask, right_context_mask
 
 Pattern = Callable[[int, torch.device], Tensor]
@@ -173,6 +174,7 @@ class ConformerStack(nn.Module):
         valid = length_mask(lengths, positions)
         rotary = rotary_tables(positions, self.head_dim, x.device)
         states = []
+        x = widen(x)  # as the first layer will be given what the others are, it is compiled once with them
         for layer in self.layers:
             x = layer(x, mask, valid, rotary)
             states.append(x)

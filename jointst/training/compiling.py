@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from jointst.config import TrainingConfig
@@ -16,7 +19,8 @@ WORTH = 500
 def compile_layers(model: JointModel) -> None:
     """Let every conformer layer be compiled when it is first called, for batches of all sizes.
 
-    All layers of one form share what is compiled. Names of weights stay as they are.
+    All layers of one form share what is compiled; evaluation is to be left out (:func:`uncompiled`). Names of weights
+    stay as they are.
     """
     for layer in model.modules():
         if isinstance(layer, ConformerLayer):
@@ -36,3 +40,10 @@ def compile_if_wanted(model: JointModel, config: TrainingConfig, device: torch.d
     if wanted:
         compile_layers(model)
     return wanted
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Layers are called as they are written: a few batches of other kinds are not worth another compilation."""
+    with torch.compiler.set_stance("force_eager"):
+        yield

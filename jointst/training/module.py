@@ -19,6 +19,7 @@ from jointst.losses.transducer import transducer_loss
 from jointst.models.joint import JointModel
 from jointst.models.objective import JointLoss, consistency_weight, joint_loss
 from jointst.training.collapse import check_ratios, check_spreads, other_texts, spreads, true_to_mismatched
+from jointst.training.compiling import uncompiled
 from jointst.training.log import Logged
 from jointst.training.readings import Reading, Readings
 from jointst.training.schedule import optimisation
@@ -150,7 +151,8 @@ class JointModule(Logged):
 
     def validation_step(self, batch: PairedBatch, batch_idx: int) -> dict[str, float]:
         """Summed losses on speech of the decoders that are trained, and the number of labels."""
-        encoded = self.model.encode_speech(batch.features, batch.feature_lengths, batch.languages)
+        with uncompiled():
+            encoded = self.model.encode_speech(batch.features, batch.feature_lengths, batch.languages)
         labels = sum(batch.label_counts)
         losses, share = {}, self.config.loss.streaming
         for name, decoder, states, weight in (

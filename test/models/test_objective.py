@@ -5,10 +5,11 @@ import dataclasses
 import pytest
 import torch
 
-from jointst.config import ALIGNMENT_OPTIONS, ConsistencyConfig, LossConfig, ModelConfig
+from jointst.config import ALIGNMENT_OPTIONS, ConsistencyConfig, DecoderConfig, LossConfig, ModelConfig
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.errors import ConfigError
 from jointst.losses.consistency import ConsistencyLoss
+from jointst.models import objective
 from jointst.models.joint import JointModel
 from jointst.models.objective import consistency_weight, joint_loss
 from jointst.ops.alignment import make_options
@@ -83,17 +84,77 @@ def test_total_is_the_weighted_sum_of_the_named_parts(model: JointModel, batch: 
     loss = joint_loss(model, batch, CONFIG, update=100)
     parts = {name: part.item() for name, part in loss.parts.items()}
     expected = 0.2 * parts["ctc"] + 0.5 * parts["consistency"]
-    expected += 0.7 * (0.4 * parts["speech_streaming"] + 0.6 * parts["speech_full_context"])
-    expected += 0.3 * (0.4 * parts["text_streaming"] + 0.6 * parts["text_full_context"])
+    for side, weight in (("speech", 0.7), ("text", 0.3)):
+        for decoder, share in (("streaming", 0.4), ("full_context", 0.6)):
+            name = f"{side}_{decoder}"
+            expected += weight * share * (parts[name] + 0.5 * parts[f"additive/{name}"])
     assert loss.total.item() == pytest.approx(expected, rel=1e-5)
     layers = [parts[f"consistency/layer{i}"] for i in range(5)]
     assert parts["consistency"] == pytest.approx(sum(layers) / 5, rel=1e-5)
 
 
+@pytest.mark.parametrize("band", [0, 2, 8])
+def test_one_pass_for_all_branches_changes_nothing(
+    batch: JointBatch, band: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = []
+    for most in (0.0, 100.0):
+        monkeypatch.setitem(objective.PADDING, "cpu", most)
+        own = with_band(band)
+        loss = joint_loss(own, batch, CONFIG, update=100)
+        loss.total.backward()
+        gradients = [parameter.grad for parameter in own.parameters() if parameter.grad is not None]
+        results.append(([loss.total, *loss.parts.values()], gradients))
+    for apart, together in zip(*results, strict=True):
+        for a, b in zip(apart, together, strict=True):
+            torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-4)
+
+
+def with_band(band: int) -> JointModel:
+    torch.manual_seed(0)
+    decoder = DecoderConfig(band=band)
+    config = ModelConfig(dim=16, full_context_dim=24, heads=2, dropout=0.0, decoder=decoder)
+    return JointModel(config, mel_bins=8, vocabulary=9, symbols=12).eval()
+
+
+def test_a_narrow_band_leaves_paths_out_and_says_so(batch: JointBatch) -> None:
+    exact, wide, narrow = (joint_loss(with_band(band), batch, CONFIG, update=100).parts for band in (0, 8, 2))
+    for name in ("speech_streaming", "text_full_context"):
+        assert wide[name].item() == exact[name].item()
+        assert narrow[name] > exact[name]
+        assert 0 < narrow[f"outside/{name}"] < 1
+    assert not any("outside" in name or "additive" in name for name in exact)
+    assert not any("outside" in name for name in wide)
+
+
+def test_the_additive_joiner_learns_and_does_not_teach(batch: JointBatch) -> None:
+    gradients = []
+    for weight in (1e-9, 1.0):
+        model = with_band(8)  # all of the lattice
+        joint_loss(model, batch, dataclasses.replace(CONFIG, additive=weight), update=100).total.backward()
+        found = {name: part.grad for name, part in model.named_parameters() if part.grad is not None}
+        gradients.append({name: part for name, part in found.items() if ".additive." not in name})
+        own = [part for name, part in found.items() if ".additive." in name]
+        assert len(own) == 6
+        assert all(part.abs().max() > 1e-3 * weight for part in own)
+    for name, part in gradients[0].items():
+        torch.testing.assert_close(part, gradients[1][name])
+
+
+def test_the_lattice_is_exact_at_first_where_asked_for(batch: JointBatch) -> None:
+    config = dataclasses.replace(CONFIG, exact_updates=50)
+    outside = [
+        any("outside" in name for name in joint_loss(with_band(2), batch, config, update=update).parts)
+        for update in (59, 60)
+    ]
+    assert outside == [False, True]
+
+
 def test_no_text_gives_the_paired_system(model: JointModel, batch: JointBatch) -> None:
     without = dataclasses.replace(batch, transcripts=None, unpaired=None)
     loss = joint_loss(model, without, CONFIG, update=100)
-    assert set(loss.parts) == {"ctc", "speech_streaming", "speech_full_context"}
+    decoders = {"speech_streaming", "speech_full_context"}
+    assert set(loss.parts) == {"ctc", *decoders, *(f"additive/{name}" for name in decoders)}
     muted = joint_loss(model, batch, dataclasses.replace(CONFIG, text=0.0), update=100)
     assert muted.total.item() == loss.total.item()
 
@@ -101,7 +162,7 @@ def test_no_text_gives_the_paired_system(model: JointModel, batch: JointBatch) -
 def test_chosen_layers_alone_are_compared(model: JointModel, batch: JointBatch) -> None:
     chosen = dataclasses.replace(CONFIG, consistency=dataclasses.replace(CONFIG.consistency, layers=(1, 4)))
     parts = joint_loss(model, batch, chosen, update=100).parts
-    assert {name for name in parts if "/" in name} == {"consistency/layer1", "consistency/layer4"}
+    assert {name for name in parts if "consistency/" in name} == {"consistency/layer1", "consistency/layer4"}
 
 
 def test_states_are_centred_where_asked_for(model: JointModel, batch: JointBatch) -> None:
