@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +73,15 @@ def build_model(config: Config, symbols: Symbols) -> JointModel:
     )
 
 
+def as_trained(config: Config, names: Iterable[str]) -> Config:
+    """The settings of the model whose weights have these names: without a band where nothing finds one, as in packed
+    models and in those trained before there was a band."""
+    if any(".additive." in name for name in names):
+        return config
+    decoder = dataclasses.replace(config.model.decoder, band=0)
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, decoder=decoder))
+
+
 def load_statistics(model: JointModel, config: Config, data: Path) -> None:
     """Put the training set's feature statistics into the model.
 
@@ -111,9 +122,10 @@ def load_trained(context: Context) -> Trained:
         raise DataError("is missing", path=weights, fix="run stage 6, train")
     config = from_yaml(context.exp / "config.yaml")
     symbols = read_symbols(config, context.data)
-    model = build_model(config, symbols)
     try:
         with safe_open(weights, framework="pt") as stored:
+            config = as_trained(config, stored.keys())
+            model = build_model(config, symbols)
             if (stored.metadata() or {}).get("symbols") != digest_symbols(context.data):
                 raise DataError(
                     "was trained with other symbol tables than those of now",

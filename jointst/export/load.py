@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from jointst.build import Trained, build_model, choose_device
+from jointst.build import Trained, as_trained, build_model, choose_device
 from jointst.data.dataset import Symbols
 from jointst.errors import DataError
 from jointst.export.pack import TRAINING_ONLY
@@ -40,12 +40,14 @@ def load_packed(folder: Path, ngpu: int = 0) -> Trained:
         phones=PhoneTable.read(folder / "lang" / "phones.txt"),
         text_input=config.tokenizer.text_input,
     )
-    model = build_model(config, symbols)
-    for name in TRAINING_ONLY:
-        delattr(model, name.rstrip("."))
     weights = folder / "model.safetensors"
     try:
-        model.load_state_dict(load_file(weights))
+        state = load_file(weights)
+        config = as_trained(config, state)
+        model = build_model(config, symbols)
+        for name in TRAINING_ONLY:
+            delattr(model, name.rstrip("."))
+        model.load_state_dict(state)
     except (RuntimeError, SafetensorError) as error:
         raise DataError(f"does not fit the settings beside it: {error}", path=weights, fix=_FIX) from None
     device = choose_device(ngpu)

@@ -12,7 +12,7 @@ from jointst.errors import DataError
 from jointst.stage import Context, Made, write_atomically
 
 TRAINING_ONLY = ("text_encoder.", "ctc.")
-"""Parts of the model that no recogniser uses."""
+"""Parts of the model that no recogniser uses, beside the additive joiners of the decoders."""
 
 
 def run(context: Context) -> Made:
@@ -46,7 +46,8 @@ def _copy(source: Path, folder: Path, fix: str) -> None:
 def _write(context: Context, weights: Path, folder: Path) -> int:
     """Write all parts into a new folder; the number of parameters."""
     (folder / "lang").mkdir(parents=True)
-    state = {name: tensor for name, tensor in load_file(weights).items() if not name.startswith(TRAINING_ONLY)}
+    stored = load_file(weights).items()
+    state = {name: part for name, part in stored if not name.startswith(TRAINING_ONLY) and ".additive." not in name}
     write_atomically(folder / "model.safetensors", save(state))
     for name in ("config.yaml", "versions.json"):
         _copy(context.exp / name, folder, "run stage 6, train")

@@ -46,7 +46,8 @@ def changed(context: Context, **training: object) -> Context:
 
 def outcome(folder: Path) -> tuple[list[dict[str, float]], dict[str, torch.Tensor]]:
     """Everything logged but the clocks, and the weights."""
-    log = [{k: v for k, v in line.items() if k not in ("seconds", "to_go", "audio_per_hour")} for line in read_log(folder / "log.jsonl")]
+    clock = ("seconds", "to_go", "audio_per_hour")
+    log = [{k: v for k, v in line.items() if k not in clock} for line in read_log(folder / "log.jsonl")]
     return log, load_file(folder / "model.safetensors")
 
 
