@@ -27,6 +27,11 @@ def compile_layers(model: JointModel) -> None:
             layer.compile(dynamic=True)
 
 
+def is_compiled(model: JointModel) -> bool:
+    """Whether :func:`compile_layers` was called for it."""
+    return any(isinstance(layer, ConformerLayer) and layer._compiled_call_impl is not None for layer in model.modules())
+
+
 def compile_if_wanted(model: JointModel, config: TrainingConfig, device: torch.device) -> bool:
     """Compile the layers if ``training.compile`` says so: auto is on a GPU that has Triton, where it pays.
 

@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 from jointst.config import Config
 from jointst.data.batch import JointBatch
 from jointst.errors import CollapseError
+from jointst.training.compiling import compile_layers, is_compiled
 from jointst.training.data import JointData
 from jointst.training.module import JointModule
 from jointst.training.pace import alone, phases
@@ -112,6 +113,8 @@ class _Samples:
         self._left = left
         self._device = module.device
         self._model = copy.deepcopy(module.model).train()
+        if is_compiled(module.model):
+            compile_layers(self._model)  # which a copy is not
         self._modules: dict[str, JointModule] = {
             phase: JointModule(self._model, dataclasses.replace(module.config, loss=alone(module.config.loss, phase)))
             for phase, _ in phases(module.config.loss)
