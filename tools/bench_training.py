@@ -38,7 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", default=["tiny"], choices=("tiny", "small", "joist"))
     parser.add_argument("--seconds", nargs="+", type=float, default=list(TEXTS), help="of an utterance")
     parser.add_argument("--bands", nargs="+", type=int, help="labels of a frame; 0 is exact (default: the setting's)")
-    parser.add_argument("--compile", action="store_true", help="training.compile: on")
+    parser.add_argument("--compile", action="store_true", help="training.compile")
     parser.add_argument("--rounds", type=int, default=5)
     add_toy(parser, models=["tiny"], seconds=[0.5], rounds=1)
     return parse(parser)

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Everything that needs a GPU, in about five minutes: kernels against references, benchmarks, 300 updates of jointst train.
-# usage: tools/gpu_check.sh OUT [--parts "kernels fused training train"]      OUT/gpu_check.md has all figures
+# Everything that needs a GPU in about five minutes: kernels against references, benchmarks, 300 updates of jointst train.
+# usage: tools/gpu_check.sh OUT [--parts "training fused train kernels compiled"]; OUT/gpu_check.md has all figures
 # JOINTST_PYTHON names an interpreter that has all packages; otherwise tools/install.sh makes .venv, with the extra cuda.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 fail() { echo "tools/gpu_check.sh: error: $*" >&2; exit 1; }
 
-out="" parts="kernels fused training train"
+out="" parts="training fused train kernels"
 while [ $# -gt 0 ]; do
     case $1 in
         -h|--help) sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}"; exit 0 ;;
@@ -35,7 +35,7 @@ report=$out/gpu_check.md failed=0
 part() {
     local name=$1 seconds=$2 status=0 began=$SECONDS
     shift 2
-    [[ " $parts " == *" ${name%%_*} "* ]] || return 0
+    [[ " $parts " == *" $name "* ]] || return 0
     timeout --kill-after=10 "$seconds" "$@" > "$out/$name.log" 2>&1 || status=$?
     echo "- $name: $([ $status -eq 0 ] && echo passed || echo "FAILED with status $status, see $name.log")," \
         "$((SECONDS - began)) s" | tee -a "$report"
@@ -43,13 +43,13 @@ part() {
     [ $status -eq 0 ] || failed=1
 }
 
-part training_compiled 150 "$python" tools/bench_training.py --out "$out/training_compiled" --device cuda \
-    --models small --seconds 12 --compile
-part fused 90 "$python" tools/bench_fused.py --out "$out/fused" --size 8 400 60 4096 640
-part train 120 "$python" tools/gpu_train.py --out "$out/train" --compile
-part kernels 180 "$python" -m pytest -q -n 4 -p no:cacheprovider --import-mode=importlib test/ops/kernels/triton \
-    -o python_files="check_*.py compiled_*.py"
-part training_eager 60 "$python" tools/bench_training.py --out "$out/training_eager" --device cuda --models small \
+part training 60 "$python" tools/bench_training.py --out "$out/training" --device cuda --models small \
     --seconds 12 --rounds 3
+part fused 90 "$python" tools/bench_fused.py --out "$out/fused" --size 8 400 60 4096 640
+part train 110 "$python" tools/gpu_train.py --out "$out/train"
+part kernels 130 "$python" -m pytest -q -n 4 -p no:cacheprovider --import-mode=importlib test/ops/kernels/triton \
+    -o python_files="check_*.py compiled_*.py"
+TORCH_LOGS=recompiles part compiled 240 "$python" tools/bench_training.py --out "$out/compiled" \
+    --device cuda --models small --seconds 12 --rounds 3 --compile
 cat "$report"
 exit $failed

@@ -36,7 +36,7 @@ def settings(arguments: argparse.Namespace) -> list[str]:
         f"--training.validate_every={arguments.updates}",
         f"--training.speech_batch.max_utterances={arguments.utterances}",
         f"--training.text_batch.max_utterances={arguments.utterances}",
-        "--training.compile=on" if arguments.compile else "--training.compile=off",
+        f"--training.compile={str(arguments.compile).lower()}",
         f"--loss.ctc_only_updates={third}",
         f"--loss.consistency.start_update={2 * third}",
         "--loss.consistency.ramp_updates=10",

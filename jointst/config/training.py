@@ -97,9 +97,8 @@ class TrainingConfig:
     """Largest norm of the gradient."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """Arithmetic; auto is bf16-mixed on a GPU that has it, else 32-true."""
-    compile: Literal["auto", "on", "off"] = "auto"
-    """Compile the layers of the encoders (torch.compile), which takes a minute at the start; auto on a GPU that it
-    makes faster."""
+    compile: bool = False
+    """Compile the layers of the encoders (torch.compile): minutes at the start for fewer and larger kernels."""
     workers: int | None = None
     """Loader processes for each device, of one thread each; null is none for the CPU, and for a GPU its share of the
     CPUs less one, 1 to 8."""

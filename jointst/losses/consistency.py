@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Literal
 
 import torch
@@ -187,18 +186,17 @@ class ConsistencyLoss(nn.Module):
     ) -> list[Tensor]:
         found = self._hard_alignment(speech, text, speech_lengths, text_lengths, options)
         pairs = found.pairs(speech_lengths, text[0].shape[1])
-        losses: list[Tensor] = [speech[0].new_zeros(())] * len(speech)
+        losses: list[Tensor] = []
         for group in _alike(speech):
             # Layers of one width as one batch: a GPU has a launch for all of them.
-            s, t = (torch.cat([side[k] for k in group]) for side in (speech, text))  # (K' B, ...)
+            s, t = (torch.cat(side[group]) for side in (speech, text))  # (K' B, ...)
             valid = pairs.valid[group].flatten(0, 1)
             own = None if found.first is None else pairs.speech[group].flatten(0, 1)
             index = pairs.text[group].flatten(0, 1)
             distance = aligned_distance(s, t, index, own, kind=self.distance, normalised=self.normalised)
             means = torch.where(valid, distance, 0.0).sum(1) / valid.sum(1)
             means = torch.where(found.total[group].flatten().isfinite(), means, torch.nan)
-            for k, loss in zip(group, means.view(len(group), -1).mean(1), strict=True):
-                losses[k] = loss
+            losses += means.view(-1, len(speech_lengths)).mean(1)
         return losses
 
     @torch.no_grad()
@@ -223,8 +221,8 @@ class ConsistencyLoss(nn.Module):
             shape = (len(speech), len(speech_lengths[part]), frames, positions)
             cost = torch.empty(shape, dtype=wide, device=speech[0].device)
             for group in _alike(speech):
-                s, t = (torch.cat([side[k][part] for k in group]) for side in (speech, text))
-                out = cost[group[0] : group[-1] + 1].flatten(0, 1)
+                s, t = (torch.cat([states[part] for states in side[group]]) for side in (speech, text))
+                out = cost[group].flatten(0, 1)
                 pairwise_distance(s, t, self.distance, normalised=self.normalised, out=out)
             try:
                 found.append(self._align(cost, (speech_lengths[part], text_lengths[part]), options))
@@ -254,10 +252,11 @@ class ConsistencyLoss(nn.Module):
         return list(torch.where(found.total.isfinite(), means, torch.nan).mean(1))
 
 
-def _alike(states: Sequence[Tensor]) -> list[list[int]]:
-    """Numbers of the layers that follow each other with the same width."""
-    groups = groupby(range(len(states)), key=lambda k: states[k].shape[-1])
-    return [list(group) for _, group in groups]
+def _alike(states: Sequence[Tensor]) -> list[slice]:
+    """Layers that follow each other with the same width."""
+    widths = [layer.shape[-1] for layer in states]
+    firsts = [k for k, width in enumerate(widths) if k == 0 or width != widths[k - 1]]
+    return [slice(first, end) for first, end in zip(firsts, [*firsts[1:], len(widths)])]
 
 
 def _joined(parts: list[Alignment]) -> Alignment:

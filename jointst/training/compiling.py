@@ -7,13 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
-from jointst.config import TrainingConfig
 from jointst.models.joint import JointModel
 from jointst.nn.conformer import ConformerLayer
-from jointst.ops.kernels.triton import available
-
-WORTH = 500
-"""Updates from which on a minute of compilation pays."""
 
 
 def compile_layers(model: JointModel) -> None:
@@ -30,21 +25,6 @@ def compile_layers(model: JointModel) -> None:
 def is_compiled(model: JointModel) -> bool:
     """Whether :func:`compile_layers` was called for it."""
     return any(isinstance(layer, ConformerLayer) and layer._compiled_call_impl is not None for layer in model.modules())
-
-
-def compile_if_wanted(model: JointModel, config: TrainingConfig, device: torch.device) -> bool:
-    """Compile the layers if ``training.compile`` says so: auto is on a GPU that has Triton, where it pays.
-
-    Args:
-        model: the model.
-        config: the settings.
-        device: that trains it.
-    """
-    pays = device.type == "cuda" and config.max_updates >= WORTH and available()
-    wanted = pays if config.compile == "auto" else config.compile == "on"
-    if wanted:
-        compile_layers(model)
-    return wanted
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch.utils.tensorboard import SummaryWriter
@@ -56,6 +57,13 @@ class Logged(LightningModule):
     @abstractmethod
     def latest(self) -> dict[str, float]:
         """Named losses of the last update."""
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip the norm. Lightning refuses a fused optimiser, which might unscale gradients; ours have no scale."""
+        if gradient_clip_val:
+            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
 
 class Log(Callback):

@@ -16,7 +16,7 @@ from jointst.load_config import to_yaml
 from jointst.stage import Context, Made, settings_of, write_atomically
 from jointst.threads import set_threads
 from jointst.training.checkpoints import Checkpoints, average, last_checkpoint
-from jointst.training.compiling import compile_if_wanted
+from jointst.training.compiling import compile_layers
 from jointst.training.data import JointData
 from jointst.training.feed import Feed
 from jointst.training.fill import KEPT, settle, settled
@@ -119,7 +119,8 @@ def run(context: Context) -> Made:
         if trainer.is_global_zero:  # which has not begun to train, so that the others are not there yet
             (folder / KEPT).unlink(missing_ok=True)
     started = time.monotonic()
-    compile_if_wanted(model, training, trainer.strategy.root_device)
+    if training.compile:
+        compile_layers(model)
     data = JointData(config, context.data, symbols)
     settle(trainer, model, data, folder, hardest(phases(config.loss), training.max_updates))
     data.config = settled(config, folder)
