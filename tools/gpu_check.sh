@@ -16,6 +16,12 @@ while [ $# -gt 0 ]; do
     esac
 done
 [ -n "$out" ] || fail "name a folder for the figures (tools/gpu_check.sh --help)"
+for name in $parts; do
+    case $name in
+        training|fused|train|kernels|compiled) ;;
+        *) fail "unknown part $name (training, fused, train, kernels or compiled)" ;;
+    esac
+done
 nvidia-smi -L || fail "there is no GPU"
 mkdir -p "$out" || fail "$out cannot be made"
 out=$(cd "$out" && pwd)

@@ -49,7 +49,9 @@ def make_data(arguments: argparse.Namespace) -> None:
 
     if (Path(arguments.data) / "tokenizer" / "tokenizer.model").is_file():
         return
-    small = [f"--data.root={arguments.data}", "--corpus.mini.train_utterances=40", "--corpus.mini.test_utterances=4"]
+    count = arguments.per_language
+    small = [f"--data.root={arguments.data}", f"--corpus.mini.train_utterances={count}"]
+    small += [f"--corpus.mini.{name}_utterances={min(4, count)}" for name in ("dev", "test")]
     for stage in ("corpus", "lexicon", "features", "tokenizer"):
         main([stage, "--conf", "conf/train.yaml", "--features.speed_perturbation=[1.0]", *small])
 
@@ -59,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for bench.md and bench.json")
     parser.add_argument("--data", default="data/gpu_check", help="data folder, seen from egs/mini")
+    parser.add_argument("--per-language", type=int, default=40, help="utterances of each language")
     parser.add_argument("--model", default="small")
     parser.add_argument("--updates", type=int, default=300)
     parser.add_argument("--utterances", type=int, default=64)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from jointst.build import load_trained
 from jointst.errors import DataError
@@ -24,8 +26,24 @@ def test_the_packed_model_encodes_as_the_trained_one(toy: Context, packed: Path,
     assert torch.equal(one.streaming, other.streaming)
     assert torch.equal(one.full_context, other.full_context)
     assert not hasattr(loaded.model, "text_encoder")
+    assert trained.model.streaming_decoder.additive is not None, "nothing to leave out"
+    assert loaded.model.streaming_decoder.additive is None
+    assert loaded.config.model.decoder.band == 0
     assert loaded.symbols.tokenizer.encode("door") == trained.symbols.tokenizer.encode("door")
     assert not loaded.model.training
+
+
+def test_a_model_of_the_time_before_the_band_loads(toy: Context) -> None:
+    path = toy.exp / "model.safetensors"
+    with safe_open(path, framework="pt") as stored:
+        about = stored.metadata()
+    weights = {name: part for name, part in load_file(path).items() if ".additive." not in name}
+    save_file(weights, path, about)
+    settings = (toy.exp / "config.yaml").read_text()
+    (toy.exp / "config.yaml").write_text("".join(line for line in settings.splitlines(True) if "band: 8" not in line))
+    trained = load_trained(toy)
+    assert trained.config.model.decoder.band == 0
+    assert trained.model.state_dict().keys() == weights.keys()
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "model.safetensors", "tokenizer.model", "lang/phones.txt"])

@@ -26,6 +26,15 @@ def test_a_phase_alone_is_that_phase_from_its_first_update_on() -> None:
         assert {consistency_weight(own, update) for update in updates} == {0.3 if phase == "consistency" else 0.0}
 
 
+def test_the_exact_lattice_of_the_beginning_is_a_phase() -> None:
+    loss = dataclasses.replace(LOSS, exact_updates=4)
+    assert phases(loss) == [("ctc", 0), ("exact", 2), ("joint", 6), ("consistency", 6), ("joint", 9)]
+    for phase in ("ctc", "exact", "joint"):
+        own = alone(loss, phase)  # type: ignore[arg-type]
+        exact = [own.ctc_only_updates <= n < own.ctc_only_updates + own.exact_updates for n in range(WARM + TIMED)]
+        assert set(exact) == {phase == "exact"}
+
+
 def test_trainings_are_timed_in_turns_and_left_as_they_are(toy: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     config = dataclasses.replace(toy.config, loss=LOSS)
     write_atomically(toy.exp / "config.yaml", to_yaml(config))
