@@ -5,10 +5,11 @@ B batch, T positions, H heads, K features of a head, D = H K features.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import scaled_dot_product_attention
 
 
@@ -19,10 +20,35 @@ def rotary_tables(positions: int, head_dim: int, device: torch.device) -> tuple[
     return angle.cos(), angle.sin()
 
 
-def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn pairs of features of x (B, H, T, K) by the position's angles, so that products see differences only."""
+def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1).to(x.dtype)
+
+
+class _Rotate(torch.autograd.Function):
+    """Backward turns back: as many operations as forward, of which autograd would make three times as many."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        ctx.save_for_backward(cosine, sine)
+        return _turned(x, cosine, sine)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        cosine, sine = ctx.saved_tensors
+        return _turned(gradient, cosine, -sine), None, None
+
+
+def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Turn pairs of features of x (..., T, K) by the position's angles, so that products see differences only.
+
+    Args:
+        x: (..., T, K).
+        cosine, sine: (T, K/2), from :func:`rotary_tables`.
+    """
+    turned: Tensor = _Rotate.apply(x, cosine, sine)  # type: ignore[no-untyped-call]
+    return turned
 
 
 class AttentionState(NamedTuple):
@@ -64,15 +90,14 @@ class SelfAttention(nn.Module):
         Returns:
             (B, T, D).
         """
-        query, key, value = self._project(x)
-        query, key = rotate(query, *rotary), rotate(key, *rotary)
-        return self._merge(scaled_dot_product_attention(query, key, value, attn_mask=mask))
+        projected = self._project(x)
+        query, key = rotate(projected[:2], *rotary)  # both at once: half the operations
+        return self._merge(scaled_dot_product_attention(query, key, projected[2], attn_mask=mask))
 
-    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values of (B, T, D), each (B, H, T, K)."""
-        projected = self.project_in(self.norm(x)).view(*x.shape[:2], 3, self.heads, -1)
-        query, key, value = projected.permute(2, 0, 3, 1, 4)  # (B, T, 3, H, K) -> 3 x (B, H, T, K)
-        return query, key, value
+    def _project(self, x: Tensor) -> Tensor:
+        """Queries, keys and values of (B, T, D), (3, B, H, T, K)."""
+        projected: Tensor = self.project_in(self.norm(x)).view(*x.shape[:2], 3, self.heads, -1)
+        return projected.permute(2, 0, 3, 1, 4)  # (B, T, 3, H, K) -> (3, B, H, T, K)
 
     def _merge(self, attended: Tensor) -> Tensor:
         """(B, H, T, K) to (B, T, D)."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from jointst.config import ModelConfig, TextEncoderConfig
 from jointst.models.joint import JointModel
+from jointst.nn.attention import rotary_tables, rotate
 from jointst.nn.conformer import Chunked, ConformerStack, full_context
 from jointst.nn.subsampling import ConvSubsampling
 from jointst.nn.text_encoder import TextEncoder
@@ -101,3 +102,15 @@ def test_whole_model(right_context: int) -> None:
         return torch.cat([encoded.streaming, encoded.full_context, *encoded.states], dim=-1), encoded.lengths
 
     check(model, speech, torch.randn(3, 60, 20), torch.tensor([60, 31, 4]))
+
+
+def test_turning_features_turns_gradients_back() -> None:
+    torch.manual_seed(0)
+    tables = [table.double() for table in rotary_tables(5, 6, torch.device("cpu"))]
+    x = torch.randn(2, 3, 5, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: rotate(x, *tables), x)
+    torch.testing.assert_close(rotate(x, *tables).norm(), x.norm())
+    x = x.detach()
+    dots = [float(rotate(x, *tables)[0, 0, i] @ rotate(x[:, :, [1] * 5], *tables)[0, 0, i]) for i in range(5)]
+    apart = [float(x[0, 0, i] @ x[0, 0, 1]) for i in range(5)]
+    assert dots == pytest.approx(apart), "no angle between equal positions"
