@@ -22,9 +22,13 @@ from statistics import median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bench_options import add_toy, parse
+
 SIZES = [(8, 400, 60, 4096, 640), (32, 300, 50, 2000, 320), (16, 500, 120, 500, 320)]
 BAND = 8
 MEBI = 2**20
+if "--toy" in sys.argv:
+    os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 
 
@@ -153,13 +157,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--budget", type=int, default=64, help="of a chunk, MiB")
     parser.add_argument("--size", type=int, nargs=5, action="append", metavar=tuple("BTUVJ"), help="instead of ours")
-    arguments = parser.parse_args()
+    add_toy(parser, size=[[1, 5, 3, 20, 16]], rounds=1)
+    arguments = parse(parser)
     import torch
     from bench_report import Report, machine, milliseconds, time_rounds
 
     if DEVICE == "cuda" and not torch.cuda.is_available():
         parser.error("there is no GPU")
-    report = Report(arguments.out, "Fused joiner benchmark", machine(DEVICE, torch.get_num_threads()))
+    report = Report(
+        arguments.out, "Fused joiner benchmark", machine(DEVICE, torch.get_num_threads()), toy=arguments.toy
+    )
     kinds = [(band, hat) for band in (False, True) for hat in (True, False)]
     budget = arguments.budget * MEBI
     sizes = [tuple(size) for size in arguments.size or SIZES]

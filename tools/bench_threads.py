@@ -186,7 +186,7 @@ def main() -> None:
     times = measure(arguments)
     from bench_report import Report, machine, milliseconds
 
-    report = Report(arguments.out, "Threads benchmark", machine("cpu", os.cpu_count() or 1))
+    report = Report(arguments.out, "Threads benchmark", machine("cpu", os.cpu_count() or 1), toy=arguments.toy)
     columns = ["threads", "idle ms", "least", "CPU ms", f"beside {arguments.busy} ms", "least", "CPU ms", "ratio"]
     for part in arguments.parts.split(","):
         rows = []

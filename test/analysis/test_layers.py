@@ -76,7 +76,7 @@ def test_spread_is_the_one_that_training_watches() -> None:
     speech, text, n, m = constructed()
     n = torch.tensor([9, 5, 9, 3, 9, 1])
     summary = measured(speech, text, n, m)
-    assert summary["spread"]["speech"] == pytest.approx(spread(speech, n), rel=1e-5)  # type: ignore[index]
+    assert summary["spread"]["speech"] == pytest.approx(spread(speech, n).item(), rel=1e-5)  # type: ignore[index]
     assert Encoded.__dataclass_fields__.keys() >= {"states", "lengths"}
 
 

@@ -283,7 +283,8 @@ def test_the_alarm_on_ratios_waits_for_more_than_one_look(context: Context, monk
     monkeypatch.setattr("jointst.training.module.WATCH_EVERY", 1)
     monkeypatch.setattr("jointst.training.module.GRACE", 0)
     monkeypatch.setattr(
-        "jointst.training.module.true_to_mismatched", lambda speech, *_: [next(looks)] * len(speech.states)
+        "jointst.training.module.true_to_mismatched",
+        lambda speech, *_: [torch.tensor(next(looks))] * len(speech.states),
     )
     consistency = ConsistencyConfig(start_update=2, ramp_updates=1)
     early = dataclasses.replace(context.config, loss=LossConfig(ctc_only_updates=2, consistency=consistency))
