@@ -265,6 +265,20 @@ def test_what_starts_a_new_training_and_what_does_not(context: Context) -> None:
     assert marked("features", speed_perturbation=(0.9, 1.0)) != now
     assert marked("features", mel_bins=40) != now
     assert marked("tokenizer", text_input="pieces") != now
+    decoder = context.config.model.decoder
+    assert marked("model", decoder=dataclasses.replace(decoder, lattice_bytes=1000)) == now
+    assert marked("model", decoder=dataclasses.replace(decoder, band=0)) != now
+    assert marked("loss", exact_updates=7) != now
+
+
+def test_a_training_from_before_there_was_a_band_goes_on_without_one(context: Context) -> None:
+    model, loss = context.config.model, context.config.loss
+    exact = dataclasses.replace(model, decoder=dataclasses.replace(model.decoder, band=0))
+    marks = [
+        fingerprint(dataclasses.replace(context, config=dataclasses.replace(context.config, model=exact, loss=own)))
+        for own in (loss, dataclasses.replace(loss, additive=0.1, exact_updates=7))
+    ]
+    assert marks[0] == marks[1]
 
 
 def test_a_loss_that_is_not_finite_names_the_utterances(context: Context) -> None:
