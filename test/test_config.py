@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import jointst.config
-from jointst.config import PRESETS, Config, ModelConfig
+from jointst.config import PRESETS, Config, LossConfig, ModelConfig
 from jointst.errors import ConfigError, JointstError
 from jointst.load_config import from_yaml, parse, to_yaml
 
@@ -178,3 +178,10 @@ def test_every_setting_is_frozen_keyword_only_and_explained() -> None:
 
     visit(Config)
     assert len(seen) > 10
+
+
+def test_exact_updates_without_a_band_are_said_to_do_nothing() -> None:
+    config = dataclasses.replace(Config(), loss=LossConfig(exact_updates=10))
+    exact = dataclasses.replace(config.model, decoder=dataclasses.replace(config.model.decoder, band=0))
+    said = ["exact_updates" in " ".join(each.idle()) for each in (config, dataclasses.replace(config, model=exact))]
+    assert said == [False, True]

@@ -291,10 +291,14 @@ def probe_curves(tasks: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 
 GROUPS = ("Training losses", "Development losses", "Consistency loss of each layer", "Spread of states")
+_NO_LOSSES = (
+    *("update", "seconds", "to_go", "rate", "epoch", "loss"),
+    *("padding", "padding_text", "audio_per_hour", "max_seconds"),
+)
 
 
 def _group_of(key: str) -> str:
-    if key in ("update", "seconds", "to_go", "rate", "epoch", "loss"):
+    if key in _NO_LOSSES or key.startswith(("ratio/", "additive/", "outside/")):
         return ""
     if key.startswith("spread"):
         return GROUPS[3]

@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import conv1d
 
 from jointst.ops.kernels.depthwise import convolve, convolve_backward
+from jointst.ops.kernels.dispatch import ONE_AT_A_TIME
 
 
 class _Depthwise(torch.autograd.Function):
@@ -21,7 +22,8 @@ class _Depthwise(torch.autograd.Function):
         x, taps = x.contiguous(), weight[:, 0].t().contiguous()  # (D, 1, K) -> (K, D)
         ctx.save_for_backward(x, taps)
         y = x.new_empty(x.shape[0], x.shape[1] - len(taps) + 1, x.shape[2])
-        convolve(*(part.detach().numpy() for part in (x, taps, bias)), y.numpy())
+        with ONE_AT_A_TIME:
+            convolve(*(part.detach().numpy() for part in (x, taps, bias)), y.numpy())
         return y
 
     @staticmethod
@@ -30,7 +32,8 @@ class _Depthwise(torch.autograd.Function):
         x, taps = ctx.saved_tensors
         grad_y, grad_x = grad_y.contiguous(), torch.zeros_like(x)
         grad_taps = x.new_zeros(len(x), *taps.shape)
-        convolve_backward(*(part.numpy() for part in (x, taps, grad_y, grad_x, grad_taps)))
+        with ONE_AT_A_TIME:
+            convolve_backward(*(part.numpy() for part in (x, taps, grad_y, grad_x, grad_taps)))
         return grad_x, grad_taps.sum(0).t()[:, None], grad_y.sum((0, 1))
 
 

@@ -16,6 +16,7 @@ from torchaudio.functional import rnnt_loss
 
 from jointst.errors import JointstError
 from jointst.ops.band import Band
+from jointst.ops.kernels.dispatch import ONE_AT_A_TIME
 from jointst.ops.kernels.lattice import lattice_losses, set_off
 from jointst.ops.kernels.triton import interpreted, usable
 from jointst.ops.masks import length_mask
@@ -45,16 +46,19 @@ def _by_numba(
     sizes = [part.to(torch.int64).numpy() for part in (starts, logit_lengths, target_lengths)]
     near = [torch.zeros_like(part, dtype=torch.float64) for part in (log_blank, log_label)]
     totals = torch.empty(len(log_blank), dtype=torch.float64)
-    set_off(*scores, *sizes, *(part.numpy() for part in (*near, totals)))
-    lattice_losses(
-        *scores,
-        *(part.exp_().numpy() for part in near),  # here and not there: torch's are vector instructions
-        totals.numpy(),
-        *sizes,
-        losses.numpy(),
-        *(part.numpy() for part in gradients),
-        wanted,
-    )
+    with ONE_AT_A_TIME:
+        set_off(*scores, *sizes, *(part.numpy() for part in (*near, totals)))
+    shares = [part.exp_().numpy() for part in near]  # here and not there: torch's are vector instructions
+    with ONE_AT_A_TIME:
+        lattice_losses(
+            *scores,
+            *shares,
+            totals.numpy(),
+            *sizes,
+            losses.numpy(),
+            *(part.numpy() for part in gradients),
+            wanted,
+        )
     return losses, *gradients
 
 

@@ -52,7 +52,8 @@ class Forecast:
         self._begins = phases(config.loss)
 
     def __call__(self, trainer: Trainer, module: LightningModule) -> Costs | None:
-        """Seconds of an update in each phase that is left, and of a validation; None where little is left.
+        """Seconds of an update in each phase that is left, and of a validation; None where little is left, or where a
+        GPU has no room for a second model beside the one that is trained.
 
         Args:
             trainer: about to begin, with a :class:`~jointst.training.data.JointData`.
@@ -66,11 +67,18 @@ class Forecast:
         data = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(data, JointData)
         device = module.device
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        costs: Costs | None = None
+        with (
+            contextlib.suppress(torch.cuda.OutOfMemoryError),
+            torch.random.fork_rng([device] if device.type == "cuda" else []),
+        ):
             costs = _Samples(trainer, module, left).costs(data, validations_left(done, updates, every))
         if device.type == "cuda":
             gc.collect()
             torch.cuda.empty_cache()
+        if costs is None:
+            print("no forecast: the GPU has no room for a second model, which the training does not need", flush=True)
+            return None
         self._print(costs, done, updates)
         return costs
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from torch.nn import Parameter
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -61,9 +62,14 @@ class Logged(LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip the norm. Lightning refuses a fused optimiser, which might unscale gradients; ours have no scale."""
+        """Clip norms. Lightning refuses a fused optimiser, which might unscale gradients; ours have no scale."""
         if gradient_clip_val:
-            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+            for group in self.clipped_together():
+                torch.nn.utils.clip_grad_norm_(group, gradient_clip_val)
+
+    def clipped_together(self) -> list[list[Parameter]]:
+        """Weights in groups, each of which has the norm of its gradient clipped."""
+        return [list(self.parameters())]
 
 
 class Log(Callback):

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from jointst.config import Config
 from jointst.data.augmentation import spec_augment
@@ -163,6 +164,12 @@ class JointModule(Logged):
                 loss = transducer_loss(decoder, states, encoded.lengths, batch.labels, batch.label_lengths)
                 losses[name] = float(loss) * labels
         return {**losses, "labels": float(labels)}
+
+    def clipped_together(self) -> list[list[Parameter]]:
+        """The additive joiners apart: their gradient may be the largest, and is not to make all others smaller."""
+        apart = [weight for name, weight in self.named_parameters() if ".additive." in name]
+        rest = [weight for name, weight in self.named_parameters() if ".additive." not in name]
+        return [rest, apart]
 
     def configure_optimizers(self) -> Any:
         """See :func:`jointst.training.schedule.optimisation`."""

@@ -41,10 +41,11 @@ def phases(loss: LossConfig) -> list[tuple[Phase, int]]:
     if loss.exact_updates > 0:
         found.append(("exact", loss.ctc_only_updates))
     found.append(("joint", loss.ctc_only_updates + loss.exact_updates))
-    if consistency.weight > 0 and loss.text > 0:
-        found.append(("consistency", max(found[-1][1], consistency.start_update)))
-        if consistency.end_update is not None:
-            found.append(("joint", consistency.end_update))
+    first, end = max(found[-1][1], consistency.start_update), consistency.end_update
+    if consistency.weight > 0 and loss.text > 0 and (end is None or end > first):
+        found.append(("consistency", first))
+        if end is not None:
+            found.append(("joint", end))
     return found
 
 

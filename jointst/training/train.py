@@ -52,6 +52,10 @@ def fingerprint(context: Context) -> str:
         del sections["model"]["text_encoder"]["durations"]
     if not config.training.dynamic_chunks:
         del sections["training"]["dynamic_chunks"]  # trainings from before there was the setting go on
+    sections["model"]["decoder"]["lattice_bytes"] = 64 * 2**20  # its first default: it changes time and memory alone
+    if not config.model.decoder.band:
+        del sections["model"]["decoder"]["band"]  # likewise as before there was one, and what belongs to it
+        del sections["loss"]["additive"], sections["loss"]["exact_updates"]
     sections["text_input"] = {"kind": config.tokenizer.text_input}
     digest = hashlib.sha256(json.dumps(sections, sort_keys=True).encode())
     sets = [context.data / name for name in (*config.data.train, *config.data.pseudo, *config.data.unpaired)]

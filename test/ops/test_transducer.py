@@ -113,6 +113,16 @@ def test_what_is_not_a_number_and_what_cannot_be_comes_out() -> None:
     assert losses[1] == torch.inf
 
 
+def test_no_gradient_is_not_a_number_where_the_loss_is_one() -> None:
+    for which, t, u in [(kind, t, u) for kind in (0, 1) for t in range(3) for u in range(3 - kind)]:
+        leaves = [score.float() for score in random_lattice(1, 3, 2)]
+        leaves[which][0, t, u] = torch.nan
+        leaves = [leaf.requires_grad_() for leaf in leaves]
+        loss = lattice_loss(*leaves, torch.tensor([3]), torch.tensor([2])).sum()
+        loss.backward()
+        assert loss.isnan(), (which, t, u)
+
+
 @pytest.mark.usefixtures("both_ways")
 def test_fastemit_scales_the_label_gradient_alone() -> None:
     blank, label = (part.float() for part in random_lattice(2, 5, 3))

@@ -128,6 +128,18 @@ def test_a_broken_loss_is_for_the_training_to_tell_of(context: Context, monkeypa
     assert "8 updates" in run(context).what
 
 
+def test_a_gpu_without_room_for_a_second_model_trains_all_the_same(
+    context: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(samples: forecast._Samples, phase: str, batch: JointBatch) -> float:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(forecast, "WORTH", 1)
+    monkeypatch.setattr(forecast._Samples, "_update", breaks)
+    assert "8 updates" in run(context).what
+    assert "no forecast" in capsys.readouterr().out
+
+
 def test_the_log_has_the_time_to_go(context: Context) -> None:
     run(context)
     left = {line["update"]: line["to_go"] for line in read_log(context.exp / "log.jsonl") if "to_go" in line}

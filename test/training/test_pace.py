@@ -12,6 +12,7 @@ from jointst.models.objective import consistency_weight
 from jointst.stage import Context, write_atomically
 from jointst.training import pace
 from jointst.training.pace import TIMED, WARM, Phase, alone, measure, phases
+from jointst.training.time_to_go import updates_left
 
 LOSS = LossConfig(
     ctc_only_updates=2, consistency=ConsistencyConfig(start_update=3, ramp_updates=2, weight=0.3, end_update=9)
@@ -33,6 +34,12 @@ def test_the_exact_lattice_of_the_beginning_is_a_phase() -> None:
         own = alone(loss, phase)  # type: ignore[arg-type]
         exact = [own.ctc_only_updates <= n < own.ctc_only_updates + own.exact_updates for n in range(WARM + TIMED)]
         assert set(exact) == {phase == "exact"}
+
+
+def test_a_consistency_loss_that_ends_before_the_transducers_begin_is_no_phase() -> None:
+    begins = phases(dataclasses.replace(LOSS, ctc_only_updates=20))
+    assert begins == [("ctc", 0), ("joint", 20)]
+    assert updates_left(begins, 0, 30) == {"ctc": 20, "joint": 10}
 
 
 def test_trainings_are_timed_in_turns_and_left_as_they_are(toy: Context, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from jointst.build import read_symbols
+from jointst.build import build_model, read_symbols
 from jointst.config import BatchConfig, Config, ConsistencyConfig, LossConfig, SpeechBatchConfig, TrainingConfig
 from jointst.data.directory import DataDirectory
 from jointst.errors import CollapseError, DataError, EnvironmentFault
@@ -254,6 +254,19 @@ def test_a_broken_dev_loss_stops_before_it_becomes_the_checkpoint(context: Conte
     assert last_checkpoint(context.exp / "checkpoints") is None
 
 
+def test_the_gradient_of_the_additive_joiners_is_clipped_apart(context: Context) -> None:
+    model = build_model(context.config, read_symbols(context.config, context.data))
+    module = JointModule(model, context.config)
+    additive = {name for name, _ in module.named_parameters() if ".additive." in name}
+    for name, weight in module.named_parameters():
+        weight.grad = torch.full_like(weight, 1e6 if name in additive else 1e-6)
+    module.configure_gradient_clipping(None, 5.0)
+    others = [weight.grad for name, weight in module.named_parameters() if name not in additive]
+    assert all(torch.equal(part, torch.full_like(part, 1e-6)) for part in others if part is not None)
+    clipped = [weight.grad for name, weight in module.named_parameters() if name in additive]
+    assert sum(float(part.square().sum()) for part in clipped if part is not None) == pytest.approx(25.0, rel=1e-4)
+
+
 def test_what_starts_a_new_training_and_what_does_not(context: Context) -> None:
     def marked(section: str, **changes: object) -> str:
         part = dataclasses.replace(getattr(context.config, section), **changes)
@@ -265,6 +278,20 @@ def test_what_starts_a_new_training_and_what_does_not(context: Context) -> None:
     assert marked("features", speed_perturbation=(0.9, 1.0)) != now
     assert marked("features", mel_bins=40) != now
     assert marked("tokenizer", text_input="pieces") != now
+    decoder = context.config.model.decoder
+    assert marked("model", decoder=dataclasses.replace(decoder, lattice_bytes=1000)) == now
+    assert marked("model", decoder=dataclasses.replace(decoder, band=0)) != now
+    assert marked("loss", exact_updates=7) != now
+
+
+def test_a_training_from_before_there_was_a_band_goes_on_without_one(context: Context) -> None:
+    model, loss = context.config.model, context.config.loss
+    exact = dataclasses.replace(model, decoder=dataclasses.replace(model.decoder, band=0))
+    marks = [
+        fingerprint(dataclasses.replace(context, config=dataclasses.replace(context.config, model=exact, loss=own)))
+        for own in (loss, dataclasses.replace(loss, additive=0.1, exact_updates=7))
+    ]
+    assert marks[0] == marks[1]
 
 
 def test_a_loss_that_is_not_finite_names_the_utterances(context: Context) -> None:

@@ -22,8 +22,9 @@ from torch import Tensor
 
 from jointst.errors import EnvironmentFault, JointstError
 
-# numba's simplest threading layer ends the process when two threads start parallel kernels at the same time.
-_ONE_AT_A_TIME = threading.Lock()
+ONE_AT_A_TIME = threading.Lock()
+"""Held by whoever runs a parallel kernel on the CPU: numba's simplest threading layer ends the process when two threads
+do so at the same time."""
 
 
 def simulated() -> bool:
@@ -97,7 +98,7 @@ def _run(
         _launch(kernel, cost, width, [*arguments, *extra])
         return
     kernel = getattr(importlib.import_module(f"{package}.{module}"), name)
-    with _ONE_AT_A_TIME:
+    with ONE_AT_A_TIME:
         kernel(*(item.numpy() if isinstance(item, Tensor) else item for item in arguments))
 
 

@@ -1,4 +1,4 @@
-"""Hidden layer of an additive joiner: tanh of encoder plus predictor at the places of a lattice or of a band.
+"""Hidden layer of a joiner: tanh of encoder plus predictor at the places of a lattice or of a band.
 
 B batch, T frames, U labels, S width of a band (places kept for each frame; the whole lattice has S = U+1 and no
 starts), J joint features, R rows (b, t, s) of a chunk of frames, in order. Place s of frame t stands for
