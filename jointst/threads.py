@@ -51,11 +51,11 @@ def set_threads(count: int | None) -> int:
     for variable in _VARIABLES:
         os.environ[variable] = str(count)
     sleep_while_waiting()
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(count)
     if "numba" in sys.modules:
         numba = sys.modules["numba"]
         numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
     else:
         os.environ["NUMBA_NUM_THREADS"] = str(count)
+    if "torch" in sys.modules:  # last: numba's pool, when it starts, makes torch's as large as its own
+        sys.modules["torch"].set_num_threads(count)
     return count

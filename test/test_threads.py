@@ -54,3 +54,12 @@ def test_how_threads_wait_is_the_users_if_stated(variables: dict[str, str]) -> N
     script += "('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME') if name in os.environ})"
     assert run(script, **variables) == str(variables)
     assert run(script) == str({"OMP_WAIT_POLICY": "PASSIVE"})
+
+
+@pytest.mark.parametrize("first", ["import torch, numba; torch.get_num_threads(); ", "import torch; ", ""])
+def test_numbas_pool_leaves_torchs_threads_as_they_are(first: str) -> None:
+    """When it starts, it sets those of all OpenMP: a training of one thread had as many as there are CPUs."""
+    script = f"{first}from jointst.threads import set_threads; set_threads(1); import torch;"
+    script += "from jointst.ops.transducer import lattice_loss; scores = torch.zeros(2, 3, 2);"
+    script += "lattice_loss(scores, scores[:, :, :1], *torch.tensor([[3, 3], [1, 1]])); print(torch.get_num_threads())"
+    assert run(script) == "1"

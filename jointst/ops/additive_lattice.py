@@ -9,15 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-_TINY = 1e-37
-"""Sums of exponentials are held above this: both sides' largest labels may be far apart."""
-
 
 def _log_totals(encoder: Tensor, predictor: Tensor) -> Tensor:
     """log of the sum over labels of exp(encoder + predictor), (B, T, X) and (B, U+1, X) to (B, T, U+1)."""
     largest = encoder.detach().amax(-1, keepdim=True), predictor.detach().amax(-1, keepdim=True)
     products = torch.bmm((encoder - largest[0]).exp(), (predictor - largest[1]).exp().transpose(1, 2))
-    return products.clamp_min(_TINY).log() + largest[0] + largest[1].transpose(1, 2)
+    # Where both sides' largest labels are too far apart for exponentials, the total is too small, and has no gradient.
+    return products.clamp_min(torch.finfo(products.dtype).tiny).log() + largest[0] + largest[1].transpose(1, 2)
 
 
 def additive_lattice(encoder: Tensor, predictor: Tensor, labels: Tensor, *, hat: bool) -> tuple[Tensor, Tensor]:
@@ -30,7 +28,8 @@ def additive_lattice(encoder: Tensor, predictor: Tensor, labels: Tensor, *, hat:
         hat: P(blank) = sigmoid (arXiv 2003.07705) instead of one softmax over everything (arXiv 1211.3711).
 
     Returns:
-        (B, T, U+1) and (B, T, U), float32 (float64 for float64 inputs).
+        (B, T, U+1) and (B, T, U), float32 (float64 for float64 inputs). Where the labels that each side likes best are
+        more than 85 (float64: 700) nats apart, scores of labels are too high: nothing that finds a band comes near.
     """
     with torch.autocast(encoder.device.type, enabled=False):
         if encoder.dtype != torch.float64:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from jointst.ops.kernels.triton import interpreted
 from jointst.ops.kernels.triton.lattice import lattice_losses
+from jointst.ops.transducer import lattice_loss
 
 DEVICE = "cpu" if interpreted() else "cuda"
 
@@ -128,3 +129,14 @@ def test_many_labels(labels: int) -> None:
         assert got[0][b].item() == pytest.approx(expected.item(), rel=1e-6)
         assert got[1] is not None
         assert torch.allclose(got[1][b, :t].sum(1).cpu(), torch.full((t,), -1.0), atol=1e-4)  # one blank a frame
+
+
+def test_no_gradient_is_not_a_number_where_the_loss_is_one() -> None:
+    for which, t, u in [(0, 2, 0), (0, 2, 2), (0, 0, 2), (1, 2, 0), (1, 0, 1)]:
+        leaves = [torch.full((1, 3, places), -1.0, device=DEVICE) for places in (3, 2)]
+        leaves[which][0, t, u] = torch.nan
+        leaves = [leaf.requires_grad_() for leaf in leaves]
+        sizes = (torch.tensor([size], device=DEVICE) for size in (3, 2))
+        loss = lattice_loss(*leaves, *sizes).sum()
+        loss.backward()
+        assert loss.isnan(), (which, t, u)
