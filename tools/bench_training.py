@@ -90,9 +90,11 @@ def measure(report, options, size: str, seconds: float, band: int | None) -> Non
     report.table(title + (", compiled" if options.compile else ""), columns, rows)
     for system, most in MOST[device].items():
         if width and near >= 5:
-            report.hold(f"{system} over its encoders, {size}, {seconds:g} s", ratios[system], most=most)
+            report.hold(f"{system} over its encoders, {size}, {seconds:g} s, band {width}", ratios[system], most=most)
     if width and near >= 5:
-        report.hold(f"best over joist, {size}, {seconds:g} s", ratios["best"] / ratios["joist"], most=1.05)
+        report.hold(
+            f"best over joist, {size}, {seconds:g} s, band {width}", ratios["best"] / ratios["joist"], most=1.05
+        )
 
 
 def main() -> None:

@@ -38,14 +38,12 @@ class JointLoss:
             ``outside/speech_streaming`` (the share of its paths that the band leaves out), ...
         speech: states of the speech branch, if it ran; for the collapse alarm.
         transcripts: states of the text branch on the first paired utterances, if it ran.
-        consistency_weight: of the consistency loss at this update.
     """
 
     total: Tensor
     parts: dict[str, Tensor] = field(default_factory=dict)
     speech: Encoded | None = None
     transcripts: Encoded | None = None
-    consistency_weight: float = 0.0
 
 
 def consistency_weight(config: LossConfig, update: int) -> float:
@@ -107,7 +105,7 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
         if weight > 0:
             parts.update(_consistency(encoded[0], encoded[1], batch.transcripts, config))
             total = total + weight * parts["consistency"]
-        return JointLoss(total=total, parts=parts, speech=encoded[0], transcripts=encoded[1], consistency_weight=weight)
+        return JointLoss(total=total, parts=parts, speech=encoded[0], transcripts=encoded[1])
     return JointLoss(total=total, parts=parts, speech=encoded[0])
 
 
