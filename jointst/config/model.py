@@ -53,7 +53,7 @@ class DecoderConfig:
     """Width of label embeddings."""
     joint_dim: int = 128
     """Width of the joiner."""
-    band: int = 8
+    band: int = 6
     """Labels of each frame at which the joiner is computed in training, chosen by an additive joiner (arXiv
     2206.13236); more where an utterance would have no path; 0 for the exact lattice."""
     lattice_bytes: int | None = None
