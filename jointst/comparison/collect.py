@@ -53,6 +53,7 @@ class CellScores:
         rtfx: test set and decoder to seconds of audio for each second of decoding.
         updates: of the training.
         seconds: of the training.
+        dev_losses: at the last update, a label, by decoder: ``streaming``, ``full_context``.
         versions: ``versions.json``.
     """
 
@@ -60,6 +61,7 @@ class CellScores:
     rtfx: dict[tuple[str, str], float]
     updates: int
     seconds: Seconds
+    dev_losses: dict[str, float]
     versions: dict[str, Any]
 
 
@@ -87,11 +89,14 @@ def read_cell(cell: Cell) -> CellScores:
         path, command = folder / "versions.json", "train"
         versions = json.loads(path.read_text(encoding="utf-8"))
         path = folder / "log.jsonl"
-        end = read_log(path)[-1]
-        updates, seconds = int(end["update"]), float(end["seconds"])
-    except (OSError, ValueError, LookupError) as error:
+        log = read_log(path)
+        updates, seconds = int(log[-1]["update"]), float(log[-1]["seconds"])
+        dev_losses = _dev_losses(log)
+    except (OSError, ValueError, LookupError, StopIteration) as error:
         raise _damaged(path, error, cell, command) from None
-    return CellScores(lines=lines, rtfx=rtfx, updates=updates, seconds=seconds, versions=versions)
+    return CellScores(
+        lines=lines, rtfx=rtfx, updates=updates, seconds=seconds, dev_losses=dev_losses, versions=versions
+    )
 
 
 def read_json(path: Path, cell: Cell, command: str) -> Any:
@@ -109,6 +114,13 @@ def read_json(path: Path, cell: Cell, command: str) -> Any:
 def _damaged(path: Path, error: Exception, cell: Cell, command: str) -> DataError:
     fix = f"make it again: jointst {command} --force {' '.join(cell.arguments)}"
     return DataError(f"is missing or damaged: {error!r}", path=path, fix=fix)
+
+
+def _dev_losses(log: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Of the last validation in a log, by decoder."""
+    last = next(line for line in reversed(log) if "dev_loss" in line)
+    prefix = "dev_"
+    return {key.removeprefix(prefix): last[key] for key in last if key.startswith(prefix) and key != "dev_loss"}
 
 
 def _line(record: dict[str, Any]) -> Line:

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from jointst.analysis.page import Section, figure, html_table, page, paragraph
 from jointst.analysis.plots import MUTED, SERIES, inline, styled, svg_of
 from jointst.comparison.tables import (
+    DEV_LEGEND,
+    DEV_LOSSES,
     LAYER_COLUMNS,
     LAYER_LEGEND,
     PACE_COLUMNS,
@@ -21,6 +23,8 @@ from jointst.comparison.tables import (
     TITLES,
     columns,
     command_of,
+    dev_columns,
+    dev_rows,
     failures,
     language_rows,
     languages_of,
@@ -98,6 +102,11 @@ def _control(control: str, found: Mapping[str, Any], baseline: str) -> Section:
         if not own["part"] and len(languages_of(own)) > 1:
             rows = [[str(cell) for cell in row] for row in language_rows(own)]
             body.append(html_table(["system", *languages_of(own)], rows))
+    if found.get("dev_losses"):
+        losses = found["dev_losses"]
+        rows = [[str(cell) for cell in row] for row in dev_rows(losses, baseline)]
+        body += [f"<h3>{escape(DEV_LOSSES)}</h3>", html_table(dev_columns(losses, baseline), rows)]
+        body.append(paragraph(DEV_LEGEND, "muted"))
     if found["layers"]:
         body.append("<h3>Shared layers</h3>")
         caption = "How far speech is from its own text, relative to another utterance's; dotted: before training."

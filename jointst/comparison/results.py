@@ -12,6 +12,8 @@ from jointst.comparison.claims import CLAIMS, Claim
 from jointst.comparison.evidence import FLOOR, LEVEL, MARGIN, SEEDS, Finding
 from jointst.comparison.summary import KIND
 from jointst.comparison.tables import (
+    DEV_LEGEND,
+    DEV_LOSSES,
     LAYER_COLUMNS,
     LAYER_LEGEND,
     PACE_COLUMNS,
@@ -21,6 +23,8 @@ from jointst.comparison.tables import (
     TITLES,
     columns,
     command_of,
+    dev_columns,
+    dev_rows,
     failures,
     language_rows,
     languages_of,
@@ -115,6 +119,10 @@ def _comparison(summary: Mapping[str, Any]) -> str:
             parts.append(f"{title_of(own)}:\n\n{_table(columns(baseline), rows_of(own, baseline))}")
             if not own["part"] and len(languages_of(own)) > 1:
                 parts.append(_table(["system", *languages_of(own)], language_rows(own)))
+        if found.get("dev_losses"):
+            losses = found["dev_losses"]
+            parts.append(f"{DEV_LOSSES}:\n\n{_table(dev_columns(losses, baseline), dev_rows(losses, baseline))}")
+            parts.append(f"{DEV_LEGEND}\n\n")
         if found["layers"]:
             parts.append(f"Shared layers:\n\n{_table(LAYER_COLUMNS, layer_rows(found['layers']))}{LAYER_LEGEND}\n\n")
         if found.get("probes"):

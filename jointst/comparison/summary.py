@@ -82,6 +82,9 @@ def summarise(
                 "budget": budgets[control],
                 "cells": [_cell(cell, outcomes[cell.key], scores.get(cell.key)) for cell in own],
                 "tables": _tables(grid, _by_system(grid, own, scores)),
+                "dev_losses": {
+                    name: [seed.dev_losses for seed in seeds] for name, seeds in _by_system(grid, own, scores).items()
+                },
                 "layers": _layers(own) if grid.align else {},
                 "probes": _probes(own) if grid.probe else {},
             }

@@ -128,6 +128,33 @@ def command_of(summary: Mapping[str, Any]) -> str:
     return shlex.join(words + (["--", *grid["overrides"]] if grid["overrides"] else []))
 
 
+DEV_LOSSES = "Dev losses at the last update"
+DEV_LEGEND = (
+    "Exact transducer loss a label (nats), means over seeds; change: of the mean over decoders, relative to the "
+    "baseline with the same seed, mean (and seed by seed)."
+)
+
+
+def dev_columns(losses: Mapping[str, Sequence[Mapping[str, float]]], baseline: str) -> list[str]:
+    """Headings of :func:`dev_rows`."""
+    decoders = [key.replace("_", "-") for key in next(iter(losses.values()))[0]]
+    return ["system", "seeds", *decoders, f"change from {baseline}, %"]
+
+
+def dev_rows(losses: Mapping[str, Sequence[Mapping[str, float]]], baseline: str) -> list[list[Cell]]:
+    """A row for each system: dev losses, and the change from the baseline where the same seeds are finished."""
+    rows: list[list[Cell]] = []
+    for name, seeds in losses.items():
+        own = [mean(seed.values()) for seed in seeds]
+        other = [mean(seed.values()) for seed in losses.get(baseline, ())]
+        change = "-"
+        if name != baseline and len(own) == len(other):
+            changes = [ours / theirs - 1 for ours, theirs in zip(own, other, strict=True)]
+            change = f"{percent(mean(changes), sign=True)} ({', '.join(percent(one, sign=True) for one in changes)})"
+        rows.append([name, len(seeds), *(f"{mean(seed[key] for seed in seeds):.4f}" for key in seeds[0]), change])
+    return rows
+
+
 LAYER_COLUMNS = (
     ["system", "layer", "best", "frame-wise", "random", "mismatched"]
     + ["best / mismatched", "before", "spread", "off by, ms"]
@@ -220,6 +247,10 @@ def text_of(summary: Mapping[str, Any]) -> str:
             parts.append(table(columns(baseline), rows_of(own, baseline), title=title_of(own)))
             if not own["part"] and len(languages_of(own)) > 1:
                 parts.append(table(["system", *languages_of(own)], language_rows(own)))
+        if found.get("dev_losses"):
+            losses = found["dev_losses"]
+            parts.append(table(dev_columns(losses, baseline), dev_rows(losses, baseline), title=DEV_LOSSES))
+            parts.append(f"{DEV_LEGEND}\n")
         if found["layers"]:
             parts.append(table(LAYER_COLUMNS, layer_rows(found["layers"]), title="Shared layers"))
             parts.append(f"{LAYER_LEGEND}\n")

@@ -24,6 +24,7 @@ from jointst.comparison.summary import dev_sets
 from jointst.comparison.tables import text_of
 from jointst.errors import DataError
 from jointst.stage import Context
+from jointst.training.log import read_log
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = ["--name", "toy", "--systems", "paired", "joist", "--seeds", "0", "1", "--systems-folder", str(SYSTEMS)]
@@ -87,6 +88,11 @@ def test_a_grid_survives_a_killed_cell_is_interrupted_and_continued(
     assert text_of(summary) in shown
     check_tables(summary)
     assert summary["dev_sets"] == []
+    last = read_log(EXP / "joist_seed1/log.jsonl")
+    losses = summary["controls"]["updates"]["dev_losses"]["joist"][1]
+    expected = next(line for line in reversed(last) if "dev_loss" in line)
+    assert losses == pytest.approx({key: expected[f"dev_{key}"] for key in ("streaming", "full_context")}, rel=1e-4)
+    assert "Dev losses" in shown
     toy = Grid(**Grid.read("toy"))
     assert dev_sets(replace(toy, overrides=(*toy.overrides, "--data.test", "[t_dev]"))) == ["t_dev"]
     check_layers_and_probes()

@@ -24,7 +24,7 @@ from jointst.comparison.evidence import (
 )
 from jointst.comparison.page import html_of
 from jointst.comparison.results import document
-from jointst.comparison.tables import probe_columns, text_of
+from jointst.comparison.tables import dev_columns, dev_rows, probe_columns, text_of
 
 BOTH = ("updates", "time")
 
@@ -168,6 +168,10 @@ def _summary(recipe: str = "mini", *, failed: bool = True) -> dict[str, Any]:
         "budget": "2500 updates",
         "cells": cells,
         "tables": tables,
+        "dev_losses": {
+            "paired": [{"streaming": 0.5, "full_context": 0.3}] * 3,
+            "joist": [{"streaming": 0.25 + 0.01 * seed, "full_context": 0.15} for seed in range(3)],
+        },
         "layers": layers,
         "probes": probes,
     }
@@ -306,3 +310,13 @@ def test_the_command_writes_the_file(tmp_path: Path, capsys: pytest.CaptureFixtu
     stored.write_text("{")
     assert main(["results", str(stored), "--out", str(out)]) == 1
     assert "first.json: cannot be read" in capsys.readouterr().err
+
+
+def test_dev_losses_are_laid_beside_those_of_the_baseline_seed_by_seed() -> None:
+    losses = _summary()["controls"]["updates"]["dev_losses"]
+    assert dev_columns(losses, "paired") == ["system", "seeds", "streaming", "full-context", "change from paired, %"]
+    assert dev_rows(losses, "paired") == [
+        ["paired", 3, "0.5000", "0.3000", "-"],
+        ["joist", 3, "0.2600", "0.1500", "-48.8 (-50.0, -48.8, -47.5)"],
+    ]
+    assert dev_rows({**losses, "joist": losses["joist"][:2]}, "paired")[1][-1] == "-", "other seeds"
