@@ -29,19 +29,27 @@ class BatchConfig:
 class SpeechBatchConfig(BatchConfig):
     """Bounds on a batch of speech."""
 
-    max_seconds: Seconds | Literal["auto"] | None = None
-    """Seconds of audio in a padded batch at most, in place of max_positions; auto tries before the first update how
-    many the GPU can hold, within max_utterances and max_lattice; null or 0 leaves it to max_positions."""
+    max_seconds: Seconds | Literal["auto"] | None = 60.0
+    """Seconds of audio in a padded batch at most (an utterance that is longer, within max_positions, is a batch of its
+    own); auto tries before the first update how many the GPU can hold, within max_utterances and max_lattice; null or 0
+    leaves it to max_positions."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.max_seconds != "auto" and self.max_seconds is not None:
             require(self.max_seconds >= 0, "max_seconds", f"is {self.max_seconds}", "auto, or at least 0")
 
-    def in_frames(self, hop: Milliseconds) -> BatchConfig:
-        """The same bounds with that on seconds counted in frames of ``hop`` milliseconds."""
+    def in_frames(self, hop: Milliseconds, longest: int) -> BatchConfig:
+        """The same bounds with that on seconds counted in frames of ``hop`` milliseconds.
+
+        Args:
+            hop: of the features.
+            longest: frames of the longest utterance.
+        """
         assert self.max_seconds != "auto", "which the training finds out"
         frames = frames_within(self.max_seconds, hop) if self.max_seconds else self.max_positions
+        if frames < longest <= self.max_positions:
+            frames = longest
         return BatchConfig(max_utterances=self.max_utterances, max_positions=frames, max_lattice=self.max_lattice)
 
 

@@ -99,18 +99,19 @@ def joint_set(
         DataError: an empty set, or an utterance larger than a whole batch.
     """
     training, hop = config.training, config.features.hop
-    longest = frames_to_seconds(max(paired.frames, default=0), hop)
-    if training.speech_batch.max_seconds and longest > float(training.speech_batch.max_seconds):
+    longest = max(paired.frames, default=0)
+    bounds = training.speech_batch.in_frames(hop, longest)
+    if longest > bounds.max_positions:
         raise DataError(
-            f"is {longest:g} s long, a whole batch {training.speech_batch.max_seconds:g} s",
+            f"is {frames_to_seconds(longest, hop):g} s long, {longest} frames",
             utterance=paired.utterances[int(np.argmax(paired.frames))],
-            fix="segment or drop it, or raise training.speech_batch.max_seconds",
+            fix=f"segment or drop it, or raise training.speech_batch.max_positions to {longest}",
         )
     sampler = functools.partial(BucketSampler, rank=rank, world=world, temperature=training.sampling_temperature)
     paired_sampler = sampler(
         paired.utterances,
         paired.paired_sizes(config.model.subsampling),
-        training.speech_batch.in_frames(hop),
+        bounds,
         seed=training.seed,
         languages=paired.languages,
     )

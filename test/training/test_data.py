@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import IterableDataset
 
 from jointst.build import read_symbols
-from jointst.config import SpeechBatchConfig
+from jointst.config import Config, SpeechBatchConfig
 from jointst.errors import DataError
 from jointst.stage import Context
 from jointst.training import data
@@ -49,8 +49,21 @@ def test_a_loader_process_uses_one_thread(toy: Context, monkeypatch: pytest.Monk
     assert joint._loader(Threads(), 1).pin_memory
 
 
-def test_an_utterance_longer_than_a_batch_is_refused_in_seconds(toy: Context) -> None:
-    bounds = SpeechBatchConfig(max_seconds=0.5)
-    training = dataclasses.replace(toy.config.training, speech_batch=bounds)
-    with pytest.raises(DataError, match=r"utterance \S+: is \d\.\d+ s long, a whole batch 0\.5 s .*max_seconds"):
-        training_set(dataclasses.replace(toy.config, training=training), toy.data, read_symbols(toy.config, toy.data))
+def bounded(toy: Context, bounds: SpeechBatchConfig) -> Config:
+    return dataclasses.replace(toy.config, training=dataclasses.replace(toy.config.training, speech_batch=bounds))
+
+
+def test_an_utterance_longer_than_any_batch_is_refused(toy: Context) -> None:
+    config = bounded(toy, SpeechBatchConfig(max_seconds=0.5, max_positions=60))
+    with pytest.raises(DataError, match=r"utterance \S+: is \d\.\d+ s long, \d+ frames .*max_positions to \d+"):
+        training_set(config, toy.data, read_symbols(toy.config, toy.data))
+
+
+def test_an_utterance_of_more_seconds_than_a_batch_is_one_of_its_own(toy: Context) -> None:
+    symbols = read_symbols(toy.config, toy.data)
+    paired = training_set(toy.config, toy.data, symbols)[1]
+    longest = max(paired.frames)
+    batches = training_set(bounded(toy, SpeechBatchConfig(max_seconds=0.5)), toy.data, symbols)[0]
+    sizes = [batches.batch(step).paired.feature_lengths for step in range(len(paired.frames))]
+    assert {len(own) for own in sizes if own.max() == longest} == {1}
+    assert max(len(own) * int(own.max()) for own in sizes) <= longest

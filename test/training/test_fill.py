@@ -159,7 +159,7 @@ def changed(context: Context, speech_batch: SpeechBatchConfig) -> Context:
 
 
 def test_seconds_bound_batches_and_start_a_training_anew(context: Context) -> None:
-    bounded = changed(context, SpeechBatchConfig(max_seconds=2.0, max_positions=1))
+    bounded = changed(context, SpeechBatchConfig(max_seconds=2.0, max_positions=1))  # which no longer holds
     data = JointData(bounded.config, context.data, read_symbols(context.config, context.data))
     batches = joint_set(bounded.config, *data.sets)
     sizes = [frames(batches.batch(step)) for step in range(20)]
