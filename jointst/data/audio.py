@@ -118,9 +118,9 @@ def _read_file(path: str, segment: Segment | None) -> Blocks:
     if segment is None:
         yield from sound.blocks()
         return
-    samples, rate = sound.measured()
-    for block in take(sound, *_bounds(segment, samples, rate)):
-        yield rate, block
+    whole = sound.measured()
+    for block in take(sound, *_bounds(segment, whole.samples, whole.rate)):
+        yield whole.rate, block
 
 
 def _read_ark(entry: str) -> tuple[Hertz, NDArray[np.float32]]:

@@ -67,8 +67,8 @@ def test_faults_name_file_and_utterance(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan]), RATE, "FLOAT")
     soundfile.write(tmp_path / "short.wav", tone(1.0), RATE)
     cases = [
-        ("none.wav", None, "no such audio file"),
-        ("bad.wav", None, "cannot be read as audio"),
+        ("none.wav", None, "there is no such file"),
+        ("bad.wav", None, "is no sound but text"),
         ("empty.wav", None, "holds no samples"),
         ("nan.wav", None, "not finite"),
         ("short.wav", Segment("short", 2.0, 3.0), "outside the recording of 1.00 s"),

@@ -123,6 +123,8 @@ def _frames(container: Any, layout: Layout) -> Iterator[tuple[Hertz, NDArray[np.
     if is_mpeg and last is not None:
         whole = mpeg.frame_bytes(bytes(last)[:4])
         fault = "ends within its last frame" if last.size < whole else fault
+    if not done:
+        raise DataError("is cut off before its first sample, or holds none", fix="copy it again")
     if fault:
         raise cut_off(f"{fault}, {seconds_of(done, rate) if rate else 0:.2f} s from its start")
     if gaps > max(3, GAPS * packets):
