@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 TOLERANCE: Seconds = 0.1
 """Audio may be so much shorter than its header states: decoders differ in the padding that they leave off."""
+LOWEST_RATE: Hertz = 1000
+HIGHEST_RATE: Hertz = 768_000
+"""Of audio that comes in."""
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
@@ -64,6 +67,8 @@ class Sound:
                 if rate and now != rate:
                     problem = f"changes its rate from {rate:g} to {now:g} Hz at {seconds_of(samples, rate):.2f} s"
                     raise DataError(problem, fix="bring its parts to one rate before they are joined")
+                if not LOWEST_RATE <= now <= HIGHEST_RATE:
+                    raise DataError(f"states a rate of {now:g} Hz, at which nobody records", fix="make it again")
                 rate = now
                 samples += len(block)
                 yield rate, block
