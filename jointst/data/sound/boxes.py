@@ -12,17 +12,6 @@ _BOX = re.compile(rb"[\x20-\x7e\xa9]{4}")
 _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
 
 
-def find_all(file: BinaryIO, wanted: bytes) -> list[int]:
-    """Every place of some bytes in a file that is not empty."""
-    places = []
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        at = content.find(wanted)
-        while at >= 0:
-            places.append(at)
-            at = content.find(wanted, at + 1)
-    return places
-
-
 def mp4(file: BinaryIO, size: int, start: int) -> Layout:
     """Boxes of ISO media: each states its size; ``moov``, often the last, says where the samples are."""
     at, seen = start, set()

@@ -11,14 +11,13 @@ import struct
 from collections.abc import Callable
 from typing import BinaryIO
 
-from jointst.data.sound import boxes, chunks, mpeg, ogg
+from jointst.data.sound import boxes, chunks, flac, mpeg, ogg
 from jointst.data.sound.layout import SLACK, UNKNOWN_SIZE, Layout, cut_off, protected
 from jointst.errors import DataError
 
 SPH2PIPE = "sph2pipe -f wav IN OUT.wav, which LDC offers"
 _ASF_SIZE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_PROTECTED = bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e")
-_STREAMINFO = b"fLaC\x00\x00\x00\x22"
 
 
 def _au(file: BinaryIO, size: int, start: int) -> Layout:
@@ -51,19 +50,6 @@ def _sphere(file: BinaryIO, size: int, start: int) -> Layout:
     return Layout(decoder="libsndfile")
 
 
-def _flac(file: BinaryIO, size: int, start: int) -> Layout:
-    """The samples stand in STREAMINFO, 0 if unknown; libFLAC stops where a second file was joined on."""
-    places = boxes.find_all(file, _STREAMINFO)
-    least, known = 0.0, True
-    for place in places:
-        file.seek(place + 18)
-        fields = int.from_bytes(file.read(8), "big")  # rate 20 bits, channels 3, bits of a sample 5, samples 36
-        rate, samples = fields >> 44, fields & (1 << 36) - 1
-        known &= samples > 0
-        least += samples / rate if rate else 0.0
-    return Layout(decoder="libsndfile" if known and len(places) == 1 else "libav", least=least)
-
-
 def _asf(file: BinaryIO, size: int, start: int) -> Layout:
     """WMA: the file's size stands in its header."""
     head = file.read(1 << 16)
@@ -86,7 +72,7 @@ CHECKS: dict[str, Check] = {
     "CAF": chunks.caf,
     "AU": _au,
     "SPHERE": _sphere,
-    "FLAC": _flac,
+    "FLAC": flac.check,
     "OGG": ogg.check,
     "MP3": mpeg.check,
     "MP4": boxes.mp4,

@@ -34,6 +34,8 @@ SOUNDS: tuple[tuple[str, int, bytes], ...] = (
     ("RIFF", 0, b"RIFF"),
     ("IFF", 0, b"FORM"),
 )
+_SHARED = ("RIFF", "MP4")
+"""Containers that hold other things too."""
 OTHERS: tuple[tuple[str, int, bytes], ...] = (
     ("a picture (PNG)", 0, b"\x89PNG"),
     ("a picture (JPEG)", 0, b"\xff\xd8\xff"),
@@ -91,12 +93,14 @@ def kind_of(file: BinaryIO, size: int) -> tuple[str, int]:
         head = file.read(HEAD)
     if start and not head:
         raise DataError("is cut off: it ends within its ID3 tag", fix="copy it again")
+    kind = next((name for name, at, begin in SOUNDS if head.startswith(begin, at)), "")
+    if kind and kind not in _SHARED:
+        return kind, start
     for name, at, begin in OTHERS:
         if head.startswith(begin, at):
             raise _other(name)
-    for name, at, begin in SOUNDS:
-        if head.startswith(begin, at):
-            return name, start
+    if kind:
+        return kind, start
     frame = mpeg.frame_bytes(head)
     if frame and (mpeg.frame_bytes(head[frame:]) or len(head) < frame + 4):
         return "MP3", start

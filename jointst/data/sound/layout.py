@@ -12,6 +12,8 @@ Decoder: TypeAlias = Literal["libsndfile", "libav"]
 Range: TypeAlias = tuple[int, int]
 """First byte and the one after the last."""
 
+BLOCK: Seconds = 10.0
+"""Audio decoded at a time, so that an hour takes no more memory than a minute."""
 SLACK = 128
 """Bytes that may be missing: headers that count themselves, padding; a few samples at most."""
 UNKNOWN_SIZE = 0x7FFFF000
