@@ -110,8 +110,9 @@ def _read(text: str, rules: Rules) -> str:
             text = compiled(pattern).sub(words, text)
     text = read_abbreviations(text, rules)
     if digits:
-        joins = compiled(rf"(?:(?<=[^\W\d_]')|(?<!\w)(?<=[{rules.prefixes or "'"}]))(?=[\d$€£])")
-        text = joins.sub(JOIN, text)
+        text = _ONE_WITH_NUMBER.sub(JOIN, text)
+        if rules.prefixes:
+            text = compiled(rf"(?<=\b[{rules.prefixes}])(?=[\d$€£])").sub(JOIN, text)
         for reader in _READERS:
             text = reader(text, rules)
         text = _JOINED.sub("", text)
@@ -121,6 +122,7 @@ def _read(text: str, rules: Rules) -> str:
     return pattern_of_symbols.sub(lambda match: f" {names[match.group()]} ", text)
 
 
+_ONE_WITH_NUMBER = re.compile(r"(?<=[^\W\d_]')(?=\d)")
 _JOINED = re.compile(rf"\s*{JOIN}\s*")
 _LETTER_O, _LETTER_A = (re.compile(rf"(?<=[^\W\d_])\.?{sign}") for sign in (SIGN_O, SIGN_A))  # Mª, D.ª
 

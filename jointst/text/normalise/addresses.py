@@ -64,12 +64,16 @@ def _abbreviations(code: str) -> tuple[tuple[re.Pattern[str], dict[str, str]], .
     rules = RULES[code]
     found = []
     # the words before a capital are abbreviations as they are written, the others also at the beginning of a sentence
-    for table, after, flags in (
-        (rules.before_capital, r"(?=\s*[A-ZÀ-ÞА-ЯЁ])", re.RegexFlag(0)),
-        (rules.abbreviations, "", re.IGNORECASE),
+    counted = {*rules.units, *(sign for signs in rules.currencies for sign in signs.split())}
+    nouns = {key: words for key, words in rules.abbreviations.items() if key in counted}
+    others = {key: words for key, words in rules.abbreviations.items() if key not in counted}
+    for before, table, after, flags in (
+        ("", rules.before_capital, r"(?=\s*[A-ZÀ-ÞА-ЯЁ])", re.RegexFlag(0)),
+        ("", others, "", re.IGNORECASE),
+        (r"(?<!\d)(?<!\d\s)", nouns, "", re.IGNORECASE),  # after a number it is counted
     ):
         if table:
-            pattern = re.compile(rf"{_one_of(list(table))}{after}", flags)
+            pattern = re.compile(rf"{before}{_one_of(list(table))}{after}", flags)
             found.append((pattern, {_key(key): words for key, words in table.items()}))
     return tuple(found)
 

@@ -18,13 +18,13 @@ SIGN_O, SIGN_A, NUMERO = "\ue011", "\ue012", "\ue013"
 JOIN = "\ue014"
 """Stands between a word and digits that are one with it, as in all'1 and و20: no space is written there."""
 
-_APOSTROPHES = "’‘ʼʹ`´＇‛ʻʽꞌ՚"
+_APOSTROPHES = "’‘ʼʹ`´＇‛ʻʽ՚"
 _NOTHING = "™®©℠℗\u00ad\u034f\u115f\u1160\u3164\uffa0"
 _SPACED = (range(0x2100, 0x2150), range(0x2460, 0x2500), range(0x3200, 0x3400), range(0xFDF0, 0xFDFE),
            range(0x1F100, 0x1F200))  # fmt: skip
 """Blocks of characters that stand for several, or for one in a circle: they are words of their own."""
 _FRACTIONS = {0xBC, 0xBD, 0xBE, *range(0x2150, 0x215F), 0x2189}
-_SUBSCRIPTS = range(0x2080, 0x208A)
+_SUBSCRIPTS, _DINGBATS = range(0x2080, 0x208A), range(0x2776, 0x2794)
 
 
 class _Incoming(dict[int, str]):
@@ -42,8 +42,8 @@ class _Incoming(dict[int, str]):
             found = " "
         elif code in _FRACTIONS:
             found = f" {unicodedata.normalize('NFKC', character)} "
-        elif code in _SUBSCRIPTS:
-            found = f" {unicodedata.digit(character)} "
+        elif code in _SUBSCRIPTS or code in _DINGBATS:
+            found = f" {unicodedata.numeric(character):.0f} "
         elif parts and parts[0].startswith("<") and any(code in block for block in _SPACED):
             found = f" {''.join(chr(int(part, 16)) for part in parts[1:])} "
         else:

@@ -81,7 +81,8 @@ def _currencies(
     single = _any_of([name for name in signs if len(name) == 1])
     return (
         signs,
-        re.compile(rf"(?<![A-Za-z]){sign}\s?{number}{magnitude}"),
+        # in 100 € 5 it belongs to the first number, in 2008 $5 to the second
+        re.compile(rf"(?<![A-Za-z])(?:(?<!\d)(?<!\d\s)|(?=(?:{_any_of(signs)})\d)){sign}\s?{number}{magnitude}"),
         re.compile(rf"{number}{magnitude}\s?{sign}{_end(code)}"),
         re.compile(rf"(?<=[^\W\d_] )(?P<sign>{single})(?![^\s.,;:!?)])"),
     )

@@ -138,7 +138,7 @@ def read_powers(text: str, rules: Rules) -> str:
     """10², x³: powers of numbers and of single letters; other superscripts are marks of footnotes, and gone."""
 
     def read(match: re.Match[str]) -> str:
-        base = read_digits(match["base"], rules.code) if match["base"].isdigit() else match["base"]
+        base = read_digits(match["base"], rules.code) if match["base"].isdecimal() else match["base"]
         exponent = match["exponent"]
         if exponent in rules.powers:
             return f" {base} {rules.powers[exponent]} "

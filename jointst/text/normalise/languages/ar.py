@@ -29,11 +29,17 @@ _PARTS = {15: "والربع", 20: "والثلث", 30: "والنصف"}
 
 def _cardinal(number: int) -> str:
     words = words_of(number, "ar").replace(" و ", " و")
-    return re.sub(r"مئتا(?= و|$)", "مئتان", words)
+    return re.sub(r"(مئتا|ألفا)(?= و|$)", r"\1ن", words)
 
 
 def _counted(words: str, gender: str) -> str:
+    words = re.sub("(مئتا|ألفا)ن$", r"\1", words)
     return _FEMININE.get(words, words) if gender == "f" else words
+
+
+def _before_word(words: str, following: str) -> str:
+    """200 and 2000 lose their last letter before what they count."""
+    return words if following.startswith("و") or len(following) < 3 else _counted(words, "m")
 
 
 def _plural(whole: int, has_decimals: bool) -> int:
@@ -74,6 +80,7 @@ RULES = Rules(
     folded={"أ": "ا", "إ": "ا", "آ": "ا"},
     cardinal=_cardinal,
     counted=_counted,
+    before_word=_before_word,
     plural=_plural,
     decimal=".",
     comma_decimals=True,
