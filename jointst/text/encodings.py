@@ -54,7 +54,7 @@ def _part(raw: bytes) -> bytes:
 def _utf_16(raw: bytes) -> str:
     """UTF-16 without its mark: spaces and line feeds have their zero bytes all on one side."""
     even, odd = raw[::2].count(0), raw[1::2].count(0)
-    text = len(raw) % 2 + min(even, odd) * 20 < max(even, odd)
+    text = min(even, odd) * 20 < max(even, odd) > len(raw) / 200
     return ("utf_16_le" if odd > even else "utf_16_be") if text else ""
 
 

@@ -10,7 +10,8 @@ rows are in jointst/text/normalise/languages, the readers beside this module: ch
 
 Simple rules where a reading cannot be known: endings of case only where the words beside say them (German am 3. Mai,
 Russian в 1999 году); 1 and 2 agree with the ending of the word that follows; a dash between numbers is a range where
-the second is larger; dates in the language's order, 5/6/2024 not at all in English; Roman numerals are letters.
+the second is larger; dates in the language's order, 5/6/2024 not at all in English; Roman numbers are letters, except
+beside the word for century.
 
 Scoring folds, on both sides, what careful writers spell both ways: see :func:`for_scoring`.
 """
@@ -33,6 +34,7 @@ from jointst.text.normalise.measures import read_money, read_units
 from jointst.text.normalise.numbers import (
     LARGEST_NUMBER_DIGITS,
     compiled,
+    read_centuries,
     read_fractions,
     read_numbers,
     read_ordinals,
@@ -108,7 +110,7 @@ def _read(text: str, rules: Rules) -> str:
     if digits:
         for pattern, words in rules.special:
             text = compiled(pattern).sub(words, text)
-    text = read_abbreviations(text, rules)
+    text = read_abbreviations(read_centuries(text, rules), rules)
     if digits:
         text = _ONE_WITH_NUMBER.sub(JOIN, text)
         if rules.prefixes:

@@ -52,7 +52,7 @@ def read_abbreviations(text: str, rules: Rules) -> str:
     if rules.before_number:
         pattern, words = _before_number(rules.code)
         text = pattern.sub(lambda match: f"{words[_key(match.group())]} ", text)
-    if "." not in text:
+    if "." not in text and not rules.without_dots:
         return text
     for pattern, words in _abbreviations(rules.code):
         text = pattern.sub(lambda match: f"{words[_key(match.group())]} ", text)  # noqa: B023
@@ -68,9 +68,9 @@ def _abbreviations(code: str) -> tuple[tuple[re.Pattern[str], dict[str, str]], .
     nouns = {key: words for key, words in rules.abbreviations.items() if key in counted}
     others = {key: words for key, words in rules.abbreviations.items() if key not in counted}
     for before, table, after, flags in (
-        ("", rules.before_capital, r"(?=\s*[A-ZÀ-ÞА-ЯЁ])", re.RegexFlag(0)),
+        ("", {**rules.before_capital, **rules.without_dots}, r"(?=\s*[A-ZÀ-ÞА-ЯЁ])", re.RegexFlag(0)),
         ("", others, "", re.IGNORECASE),
-        (r"(?<!\d)(?<!\d\s)", nouns, "", re.IGNORECASE),  # after a number it is counted
+        (r"(?<!\d)(?<!\d\s)", nouns, r"(?!\s?\d)", re.IGNORECASE),  # beside a number it is counted
     ):
         if table:
             pattern = re.compile(rf"{before}{_one_of(list(table))}{after}", flags)

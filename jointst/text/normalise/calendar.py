@@ -12,7 +12,9 @@ from jointst.text.normalise.rules import HOUR, MINUTE, Rules
 _ISO = re.compile(
     r"(?<![\d./-])(?P<y>\d{4})(?P<sep>[-/.])(?P<m>0?[1-9]|1[0-2])(?P=sep)(?P<d>0?[1-9]|[12]\d|3[01])(?!\d|[-/.]\d)"
 )
-_PARTS = re.compile(r"(?<![\d./-])(?P<a>\d{1,2})(?P<sep>[-/.])(?P<b>\d{1,2})(?P=sep)(?P<y>\d{4}|\d{2})(?!\d|[-/.]\d)")
+_PARTS = re.compile(
+    r"(?<![\d./-])(?P<a>\d{1,2})(?P<sep>[-/]|\.\s?)(?P<b>\d{1,2})(?P=sep)(?P<y>\d{4}|\d{2})(?!\d|[-/.]\d)"
+)
 _SHORT = re.compile(r"(?<![\d./-])(?P<d>0?[1-9]|[12]\d|3[01])\.(?P<m>0?[1-9]|1[0-2])\.(?![^\s),;])")
 _BEFORE = re.compile(r"(\w+)[\s,]*$")
 

@@ -113,7 +113,7 @@ def read_fractions(text: str, rules: Rules) -> str:
             return f" {rules.half} "
         if known:
             one, _, many = rules.fractions[d].partition("|")
-            counted = rules.counted(rules.cardinal(n), "f" if rules.code == "ru" else "m")
+            counted = rules.counted(rules.cardinal(n), "f" if rules.code == "ru" else "n")
             fraction = one if n == 1 else (many if "{}" not in many else many.format(counted))
         else:
             fraction = rules.fraction.format(n=rules.cardinal(n), d=rules.cardinal(d))
@@ -149,10 +149,11 @@ def read_powers(text: str, rules: Rules) -> str:
 
 
 _RANGE = re.compile(
-    r"(?<![\d.,/:–—~〜-])(?<!\d )(?P<first>[$€£¥₹]?(?P<a>\d[\d.,]*)\s?[%°‰€$£¥₹₽]?)(?P<dash>\s?[–—~〜]\s?|-)"
+    r"(?<![\d.,/:–—~〜-])(?<!\d )(?P<first>[$€£¥₹]?(?P<a>\d[\d.,]*)\s?[%°‰€$£¥₹₽万萬亿億]?)(?P<dash>\s?[–—~〜]\s?|-)"
     r"(?P<second>[$€£¥₹]?(?P<b>\d[\d.,]*))(?![\d/:–—~〜-]| \d)"
 )
-_TELEPHONE = re.compile(r"(?<![\w-])\d{3}-\d{4}(?![\w-])")
+_TELEPHONE = r"(?<![\w/-])(?:\d{3}-\d{4}|(?=(?:\d[/-]?){9})0\d{1,4}(?:[/-]\d{2,8}){1,3})(?![\w/-])"
+"""555-1234, 030/123456, 090-1234-5678."""
 
 
 def read_ranges(text: str, rules: Rules) -> str:
@@ -165,8 +166,9 @@ def read_ranges(text: str, rules: Rules) -> str:
             return f"{match['first']} {match['second']}"
         return f"{match['first']} {rules.between} {match['second']}"
 
-    spelled = _TELEPHONE.sub(lambda match: " ".join(match.group().replace("-", "")), text)
-    return _RANGE.sub(read, spelled)
+    telephone = f"{_TELEPHONE}|{rules.telephone}" if rules.telephone else _TELEPHONE
+    text = compiled(telephone).sub(lambda match: f" {_spelled(match.group(), rules)} ", text)
+    return _RANGE.sub(read, text)
 
 
 _MINUS = re.compile(r"(?<![^\s([{«\"'])[-−–](?=[$€£¥₹]?\d)|(?<=\d )−(?= ?\d)|(?<=[^\W\d_])−(?=\d)")
@@ -191,6 +193,21 @@ def read_years(text: str, rules: Rules) -> str:
     if rules.year:
         text = compiled(rules.year).sub(lambda match: f" {rules.year_words(int(match.group()))} ", text)
     return text
+
+
+_ROMAN = {"I": 1, "V": 5, "X": 10}
+
+
+def read_centuries(text: str, rules: Rules) -> str:
+    """Roman numbers, where the word for century stands beside them; elsewhere they may be letters."""
+
+    def read(match: re.Match[str]) -> str:
+        digits = [_ROMAN[letter] for letter in match["roman"]]
+        smaller = (digit < following for digit, following in zip(digits, [*digits[1:], 0]))
+        number = sum(-digit if less else digit for digit, less in zip(digits, smaller))
+        return f"{rules.century_words(number, match['rest'] or '')} "
+
+    return compiled(rules.century).sub(read, text) if rules.century else text
 
 
 _BEFORE = re.compile(r"(\w+)\W*$")

@@ -61,6 +61,7 @@ def _clock(hour: int, minute: int, suffix: str) -> str:
 RULES = Rules(
     code="de",
     apostrophes=True,
+    respelled={"str.": "straße"},
     cardinal=_cardinal,
     counted=_counted,
     before_word=_before_word,
@@ -72,7 +73,7 @@ RULES = Rules(
     ratio="zu",
     ampersand="und",
     # before a month with the space after it, otherwise without: only dates stand without an article
-    ordinal=rf"(?<![\w.,])(?P<number>\d{{1,3}})(?P<ending>\.\s(?=\s*{_MONTH})|\.(?=\s+[A-ZÄÖÜ]))",
+    ordinal=rf"(?<![\w.,])(?P<number>\d{{1,3}})(?P<ending>\.\s(?=\s*(?:(?:bis|und|oder|[–-])\s?\d{{1,2}}\.\s*)?{_MONTH})|\.(?=\s+[A-ZÄÖÜ]))",
     ordinal_words=_ordinal,
     year=rf"(?:{after(_BEFORE_YEARS)}"
     rf"\d{{4}}|(?<![\d.,'{GROUP}])(?:1[1-9]\d\d)(?!\s[A-ZÄÖÜ]))(?![\d{GROUP}]|[.,']\d)",
@@ -242,6 +243,9 @@ RULES = Rules(
     at="at",
     slash="slash",
     special=(
+        (r"(?<=\d)\s?%(?=ig)", " prozent"),
+        (r"(?<![\d.,])1\sMio\.?", "1 Million"),
+        (r"(?<![\d.,])1\sMrd\.?", "1 Milliarde"),
         (rf"(\d)\.(?={_MONTH})", r"\1. "),
         (r"(?<=\d)\s?(?:Mio|Mill)\.?(?=\s?[€$£]|\s)", " Millionen"),
         (r"(?<=\d)\s?(?:Mrd)\.?(?=\s?[€$£]|\s)", " Milliarden"),

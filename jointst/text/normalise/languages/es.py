@@ -69,6 +69,8 @@ RULES = Rules(
     ordinal=rf"(?<![\w.,])(?P<number>\d{{1,4}})\.?(?P<ending>[{SIGN_O}{SIGN_A}]|(?:er|ro|do|to|ra|da|ta|[oa])(?![^\W_]))",
     ordinal_words=_ordinal,
     year_words=_cardinal,
+    century=r"(?:(?<=\b[Ss]iglo\s)|(?<=\b[Ss]iglos\s))(?P<roman>[IVX]+)\b(?P<rest>)",
+    century_words=lambda number, rest: _cardinal(number) if number > 10 else _ordinal(number, "", ""),
     months=tuple(_MONTHS),
     date=_date,
     clocks=(
@@ -184,6 +186,7 @@ RULES = Rules(
         "Gral.": "general",
         "depto.": "departamento",
     },
+    without_dots={f"D{SIGN_A}": "doña"},
     before_capital={"D.": "don", f"D.{SIGN_A}": "doña", "Av.": "avenida", "Pte.": "presidente"},
     before_number={
         "n.º": "número",

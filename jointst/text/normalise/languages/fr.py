@@ -55,6 +55,8 @@ RULES = Rules(
     ordinal=r"(?<![\w.,])(?P<number>\d{1,4})(?P<ending>ers?|res?|ères?|[eè]mes?|nde?s?|de|es?)(?![^\W_])",
     ordinal_words=_ordinal,
     year_words=_cardinal,
+    century=r"\b(?P<roman>[IVX]+)(?P<rest>er|e|ème)(?=\s(?:siècle|s\.))",
+    century_words=lambda number, rest: _ordinal(number, rest, ""),
     months=tuple(_MONTHS),
     date=_date,
     clocks=(rf"{HOUR}\s?(?P<suffix>[hH])(?:\s?{MINUTE})?(?:\s?min)?(?![^\W_])",),
@@ -141,6 +143,7 @@ RULES = Rules(
     powers={"2": "au carré", "3": "au cube", "": "puissance {}"},
     operators={"+": "plus", "=": "égale", "×": "fois", "÷": "divisé par", "±": "plus ou moins"},
     abbreviations={
+        "M. le": "monsieur le",
         "MM.": "messieurs",
         "Dr.": "docteur",
         "Pr.": "professeur",
@@ -170,6 +173,15 @@ RULES = Rules(
         "chap.": "chapitre",
     },
     before_capital={"M.": "monsieur"},
+    without_dots={
+        "Mme": "madame",
+        "Mmes": "mesdames",
+        "Mlle": "mademoiselle",
+        "Mlles": "mesdemoiselles",
+        "MM": "messieurs",
+        "Dr": "docteur",
+        "Pr": "professeur",
+    },
     before_number={
         "n.º": "numéro",
         "№": "numéro",
@@ -184,8 +196,5 @@ RULES = Rules(
     },
     at="arobase",
     slash="slash",
-    special=(
-        (rf"(?<![\w.,/])1(?=\s{_MONTH})", "1er"),
-        (r"(?<![^\W\d_])Mmes\b\.?", "mesdames"),
-    ),
+    special=((rf"(?<![\w.,/])1(?=\s{_MONTH})", "1er"),),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from jointst.text.normalise.cardinals import words_of
-from jointst.text.normalise.characters import SIGN_A, SIGN_O
+from jointst.text.normalise.characters import JOIN, SIGN_A, SIGN_O
 from jointst.text.normalise.rules import HOUR, MINUTE, Rules, after
 
 _MONTHS = "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre".split()
@@ -34,7 +34,7 @@ def _before_word(words: str, following: str) -> str:
     if words != "uno" or word in _NO_NOUNS:
         return words
     if word.endswith("a") and not word.endswith("ma"):
-        return "una"
+        return f"un'{JOIN}" if word[0] in "aeiouàèéìòù" else "una"
     return "uno" if re.match("s[^aeiouh]|z|gn|ps|x|y", word) else "un"
 
 
@@ -70,6 +70,9 @@ RULES = Rules(
     ordinal=rf"(?<![\w.,])(?P<number>\d{{1,4}})\.?(?P<ending>[{SIGN_O}{SIGN_A}]|°(?!\s?[CF]\b)|[oa](?![^\W_]))",
     ordinal_words=_ordinal,
     year_words=_cardinal,
+    century=r"\b(?P<roman>[IVX]+)\b(?P<rest>)(?:(?<=\b[Ss]ecolo\s\w)|(?<=\b[Ss]ecolo\s\w\w)|(?<=\b[Ss]ecolo\s\w{3})|"
+    r"(?<=\b[Ss]ecolo\s\w{4})|(?<=\b[Ss]ecolo\s\w{5})|(?=\s[Ss]ecolo))",
+    century_words=lambda number, rest: _ordinal(number, "", ""),
     months=tuple(_MONTHS),
     date=_date,
     clocks=(
@@ -103,7 +106,7 @@ RULES = Rules(
         "kg": "chilogrammo|chilogrammi",
         "t": "tonnellata|tonnellate, f",
         "s": "secondo|secondi",
-        "h": "ora|ore, f",
+        "h": "!un'ora|ore, f",
         "min": "minuto|minuti",
         "km/h": "chilometro all'ora|chilometri all'ora",
         "m/s": "metro al secondo|metri al secondo",

@@ -9,6 +9,8 @@ from jointst.text.normalise.rules import HOUR, MINUTE, Rules, after
 
 _MONTHS = "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split()
 _MONTH = rf"(?i:{'|'.join(_MONTHS)})\b"
+_OF_CENTURIES = {"век": "й", "века": "го", "веке": "м", "веку": "му", "веком": "ым", "веков": "х"}
+_NO_NOUNS = {"по", "до", "на", "за", "для", "но", "или", "это", "было", "из-за", "не", "же", "уже", "мы", "вы", "ни"}
 _MASCULINE_IN_A = {"мужчина", "папа", "дедушка", "судья", "юноша", "слуга", "коллега"}
 _CASES: dict[str, dict[str, str | bool]] = {
     "й": {"gender": "m"},
@@ -39,9 +41,11 @@ def _counted(words: str, gender: str) -> str:
 def _before_word(words: str, following: str) -> str:
     """1 книга and 2 книги are feminine, 1 окно is neuter: so their endings say."""
     word = following.lower()
+    if word in _NO_NOUNS or len(word) < 3:
+        return words
     if re.search(r"\bодин$", words) and word not in _MASCULINE_IN_A:
         return _counted(words, "f" if word[-1:] in ("а", "я") else "n" if word[-1:] in ("о", "е", "ё") else "m")
-    if re.search(r"\bдва$", words) and len(word) > 2 and word[-1] in ("ы", "и"):
+    if re.search(r"\bдва$", words) and word[-1] in ("ы", "и"):
         return _counted(words, "f")
     return words
 
@@ -93,6 +97,8 @@ RULES = Rules(
     r"[ыи]?ми)(?![^\W_])",
     ordinal_words=_ordinal,
     year_words=_year,
+    century=rf"\b(?P<roman>[IVX]+)\s(?P<rest>{'|'.join(_OF_CENTURIES)})\b",
+    century_words=lambda number, rest: f"{_ordinal(number, _OF_CENTURIES[rest], '')} {rest}",
     months=tuple(_MONTHS),
     date=_date,
     clocks=(rf"{after('в до с к около В До С К')}{HOUR}\.{MINUTE}(?!\s?%)",),
@@ -252,6 +258,7 @@ RULES = Rules(
     # a year is an ordinal, in the case of the word for year
     special=(
         (r"(\d{1,2}\.\d{1,2}\.\d{4})\s?(?:г\.|года\b)", r"\1"),
+        (rf"\b([Сс])\s(\d{{1,2}})\sпо\s(\d{{1,2}})(?=\s{_MONTH})", r"\1 \2-го по \3-е"),
         (rf"(?<![\w.,/–—-])(\d{{1,2}})(?=\s{_MONTH})", r"\1-го"),
         (r"\b([Вв]о?)\s([12]\d{3})\s?г\.", r"\1 \2 году"),
         (r"(?<!\d)([12]\d{3})\s?г\.", r"\1 года"),

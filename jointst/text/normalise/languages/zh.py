@@ -39,6 +39,7 @@ RULES = Rules(
     ampersand="和",
     year=r"(?<![\d.,])[12]\d{3}(?=\s?年(?!前|来|來|以|间|間|历史|歷史)|\s*[到至]\s*\d{4}\s?年)",
     year_words=lambda year: chinese_digits(str(year)),
+    telephone=r"(?<![\d.,])1[3-9]\d{9}(?!\d)",
     date_order="ymd",
     date=_date,
     clocks=(rf"{HOUR}[:]{MINUTE}(?P<suffix>)(?=\s?分)",),
