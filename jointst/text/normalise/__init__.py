@@ -86,8 +86,8 @@ def normalise(text: str, lang: str) -> str:
     if rules.transliterated and not text.isascii():
         text = letters_only(_transliterate(text), rules.apostrophes)
     if not language(lang).has_spaces:
-        text = _SPACE_BESIDE_CJK.sub("", text)
-    return unicodedata.normalize("NFKC", text)
+        text = unicodedata.normalize("NFKC", _SPACE_BESIDE_CJK.sub("", text))
+    return text
 
 
 def for_scoring(text: str, lang: str) -> str:

@@ -59,6 +59,11 @@ _INCOMING = _Incoming(
     | {0x2103: "°C ", 0x2109: "°F ", 0x2116: f" {NUMERO} ", 0xBA: SIGN_O, 0xAA: SIGN_A, 0xFDFC: " ريال "}
     | {0x66A: "%", 0x66B: ".", 0x66C: ",", 0x2215: "⁄", 0x130: "I"}
 )
+_UNUSUAL = re.compile(
+    "[^ -_a-~«»¡¿À-ňŊ-ɏ\u0400-\u045f–—“”„…’،؛؟ء-غف-\u0652\u0901-\u0965\u3001-\u3006\u3008-\u3011"
+    "\u3041-\u3096\u30a1-\u30fe\u4e00-\u9fff！，：；？]"
+)
+"""Whether a text has more than the letters and marks of plain sentences."""
 _KEYCAP = re.compile("[0-9#*]\ufe0f?\u20e3")
 _SUPERSCRIPT = re.compile("⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _PRIME = re.compile(r"(?<=[^\W\d_])′(?=[^\W\d_])")
@@ -80,6 +85,8 @@ def unify(text: str) -> str:
         text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
     if text.isascii():
         return text.replace("`", "'")
+    if not _UNUSUAL.search(text):
+        return unicodedata.normalize("NFKC", text.replace("’", "'"))
     text = _SUPERSCRIPT.sub(_as_power, _PRIME.sub("'", _KEYCAP.sub(" ", text)))
     text = unicodedata.normalize("NFKC", text.translate(_INCOMING)).translate(_APOSTROPHE)
     return _NO_GROUP.sub(" ", text) if GROUP in text else text
@@ -108,13 +115,13 @@ _LONELY_APOSTROPHE = re.compile(r"(?<!\S)'+|'+(?!\S)|'(?=')")
 
 
 @cache
-def _lonely_mark() -> re.Pattern[str]:
-    """Marks that stand on no letter, in text of letters, marks, apostrophes and spaces."""
+def _lonely_mark() -> tuple[frozenset[str], re.Pattern[str]]:
+    """All marks, and those that stand on no letter, in text of letters, marks, apostrophes and spaces."""
     codes = [code for code in range(0x300, 0x1F000) if unicodedata.category(chr(code)).startswith("M")]
     runs = [code for code in codes if unicodedata.category(chr(code - 1))[0] != "M"]
     ends = [code for code in codes if unicodedata.category(chr(code + 1))[0] != "M"]
     marks = "".join(f"{chr(first)}-{chr(last)}" for first, last in zip(runs, ends))
-    return re.compile(f"(?<![^ '])[{marks}]+")
+    return frozenset(map(chr, codes)), re.compile(f"(?<![^ '])[{marks}]+")
 
 
 def letters_only(text: str, apostrophes: bool) -> str:
@@ -122,7 +129,10 @@ def letters_only(text: str, apostrophes: bool) -> str:
     text = text.translate(_OUTGOING[apostrophes]).lower()
     if not text.isascii():
         # İ in lower case is i with a dot of its own
-        text = _lonely_mark().sub("", unicodedata.normalize("NFKC", text).replace("i\u0307", "i"))
+        text = unicodedata.normalize("NFKC", text).replace("i\u0307", "i")
+        marks, lonely = _lonely_mark()
+        if "'" in text or any(word[0] in marks for word in text.split()):
+            text = lonely.sub("", text)
     if "'" in text:
         text = _LONELY_APOSTROPHE.sub("", text)
     return " ".join(text.split())

@@ -207,7 +207,9 @@ def read_centuries(text: str, rules: Rules) -> str:
         number = sum(-digit if less else digit for digit, less in zip(digits, smaller))
         return f"{rules.century_words(number, match['rest'] or '')} "
 
-    return compiled(rules.century).sub(read, text) if rules.century else text
+    if not rules.century or not ("I" in text or "V" in text or "X" in text):
+        return text
+    return compiled(rules.century).sub(read, text)
 
 
 _BEFORE = re.compile(r"(\w+)\W*$")
