@@ -120,8 +120,10 @@ def _read(text: str, rules: Rules) -> str:
         text = _JOINED.sub("", text)
     if SIGN_O in text or SIGN_A in text:
         text = _LETTER_O.sub("o", _LETTER_A.sub("a", text))
-    pattern_of_symbols, names = _symbols(rules.code)
-    return pattern_of_symbols.sub(lambda match: f" {names[match.group()]} ", text)
+    for sign, words in _symbols(rules.code):
+        if sign in text:
+            text = text.replace(sign, f" {words} ")
+    return text
 
 
 _ONE_WITH_NUMBER = re.compile(r"(?<=[^\W\d_]')(?=\d)")
@@ -130,9 +132,8 @@ _LETTER_O, _LETTER_A = (re.compile(rf"(?<=[^\W\d_])\.?{sign}") for sign in (SIGN
 
 
 @cache
-def _symbols(code: str) -> tuple[re.Pattern[str], dict[str, str]]:
-    words = {"&": RULES[code].ampersand, **RULES[code].symbols}
-    return re.compile("|".join(map(re.escape, words))), words
+def _symbols(code: str) -> tuple[tuple[str, str], ...]:
+    return ("&", RULES[code].ampersand), *RULES[code].symbols.items()
 
 
 def _rules(lang: str) -> Rules:

@@ -130,9 +130,12 @@ def letters_only(text: str, apostrophes: bool) -> str:
     if not text.isascii():
         # İ in lower case is i with a dot of its own
         text = unicodedata.normalize("NFKC", text).replace("i\u0307", "i")
+    words = text.split()
+    if not text.isascii():
         marks, lonely = _lonely_mark()
-        if "'" in text or any(word[0] in marks for word in text.split()):
+        if "'" in text or any(word[0] in marks for word in words):
             text = lonely.sub("", text)
+            words = text.split()
     if "'" in text:
-        text = _LONELY_APOSTROPHE.sub("", text)
-    return " ".join(text.split())
+        words = _LONELY_APOSTROPHE.sub("", text).split()
+    return " ".join(words)
