@@ -53,7 +53,7 @@ VERSION = "3"
 SCORING = f"jointst-scoring-1 over jointst-text-{VERSION}"
 """Name and version of what :func:`for_scoring` does, printed with every result."""
 
-_DIGIT = re.compile(r"\d")
+_DIGIT = re.compile(r"[\d○◯]")
 _READERS = (
     read_ordinals, read_dates, read_clocks, read_ranges, read_signs, read_money, read_units, read_fractions,
     read_powers, read_years, read_numbers,

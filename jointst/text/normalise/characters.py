@@ -45,7 +45,8 @@ class _Incoming(dict[int, str]):
         elif code in _SUBSCRIPTS or code in _DINGBATS:
             found = f" {unicodedata.numeric(character):.0f} "
         elif parts and parts[0].startswith("<") and any(code in block for block in _SPACED):
-            found = f" {''.join(chr(int(part, 16)) for part in parts[1:])} "
+            whole = "".join(chr(int(part, 16)) for part in parts[1:])
+            found = f" {_SUPERSCRIPT.sub(_as_power, whole)} "
         else:
             found = character
         self[code] = found

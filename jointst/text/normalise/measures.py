@@ -33,7 +33,7 @@ def _units(code: str) -> tuple[dict[str, Named], re.Pattern[str], re.Pattern[str
     powers = "|".join(re.escape(name) for name in sorted(rows, key=len, reverse=True) if "^" in name)
     return (
         units,
-        re.compile(rf"(?P<number>{number_pattern(code)})\s?{symbol}"),
+        re.compile(rf"(?P<number>{number_pattern(code)})\s{{0,2}}{symbol}"),
         re.compile(rf"(?P<fraction>\d[⁄/]\d{{1,2}})\s?{symbol}"),
         re.compile(rf"(?<![^\W_])(?P<unit>{powers}){_end(code)}"),
     )

@@ -123,6 +123,7 @@ RULES = Rules(
         "h": "Stunde|Stunden, f",
         "Std.": "Stunde|Stunden, f",
         "km/h": "Kilometer pro Stunde",
+        "m/s^2": "Meter pro Quadratsekunde",
         "m/s": "Meter pro Sekunde",
         "W": "Watt",
         "kW": "Kilowatt",

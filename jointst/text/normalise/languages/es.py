@@ -105,6 +105,7 @@ RULES = Rules(
         "s": "segundo|segundos",
         "min": "minuto|minutos",
         "km/h": "kilómetro por hora|kilómetros por hora",
+        "m/s^2": "metro por segundo al cuadrado|metros por segundo al cuadrado",
         "m/s": "metro por segundo|metros por segundo",
         "W": "vatio|vatios",
         "kW": "kilovatio|kilovatios",

@@ -89,6 +89,7 @@ RULES = Rules(
         "min": "minute|minutes, f",
         "mn": "minute|minutes, f",
         "km/h": "kilomètre à l'heure|kilomètres à l'heure",
+        "m/s^2": "mètre par seconde carrée|mètres par seconde carrée",
         "m/s": "mètre par seconde|mètres par seconde",
         "W": "watt|watts",
         "kW": "kilowatt|kilowatts",

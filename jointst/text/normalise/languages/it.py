@@ -109,6 +109,7 @@ RULES = Rules(
         "h": "!un'ora|ore, f",
         "min": "minuto|minuti",
         "km/h": "chilometro all'ora|chilometri all'ora",
+        "m/s^2": "metro al secondo quadrato|metri al secondo quadrato",
         "m/s": "metro al secondo|metri al secondo",
         "W": "watt",
         "kW": "chilowatt",

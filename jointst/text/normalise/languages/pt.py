@@ -101,6 +101,7 @@ RULES = Rules(
         "s": "segundo|segundos",
         "min": "minuto|minutos",
         "km/h": "quilômetro por hora|quilômetros por hora",
+        "m/s^2": "metro por segundo ao quadrado|metros por segundo ao quadrado",
         "m/s": "metro por segundo|metros por segundo",
         "W": "watt|watts",
         "kW": "quilowatt|quilowatts",
