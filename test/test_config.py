@@ -50,6 +50,8 @@ def test_unknown_keys_and_wrong_types_are_refused(tmp_path: Path, text: str, nam
     [
         ("corpus.mini.test_utterances", "0"),
         ("corpus.languages", "[en, xx]"),
+        ("corpus.transcriber_marks", "['[']"),
+        ("corpus.transcriber_marks", "['x*']"),
         ("data.train", "[]"),
         ("data.train", "[mini_dev]"),
         ("features.hop", "30"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from jointst.config.check import require
@@ -127,6 +128,14 @@ class VoxpopuliConfig:
     """Years whose sessions are downloaded."""
 
 
+def _finds_text(pattern: str) -> bool:
+    """Whether it is a regular expression that does not find the empty string everywhere."""
+    try:
+        return not re.compile(pattern).fullmatch("")
+    except re.error:
+        return False
+
+
 @dataclass(frozen=True, kw_only=True)
 class CorpusConfig:
     """Which corpora stage 1 prepares."""
@@ -149,6 +158,8 @@ class CorpusConfig:
     a path without it needs a single language; * and ** match many files."""
     longest_sentence: int = 300
     """Sentences of text_files with more characters are left out."""
+    transcriber_marks: tuple[str, ...] = ()
+    """Marks of transcribers beside those of jointst/text/marks.py, as regular expressions: left out of transcripts."""
     mini: MiniConfig = field(default_factory=MiniConfig)
     """Settings of the ``mini`` corpus."""
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
@@ -183,5 +194,7 @@ class CorpusConfig:
                 f"{path!r} does not say its language",
                 "put {lang} into the path, or name one language in languages",
             )
+        for pattern in self.transcriber_marks:
+            require(_finds_text(pattern), "transcriber_marks", f"{pattern!r} finds no text", "a regular expression")
         for code in self.languages:
             require(code in LANGUAGES, "languages", f"{code!r} is unknown", f"known: {' '.join(sorted(LANGUAGES))}")
