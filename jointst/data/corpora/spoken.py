@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -118,8 +119,10 @@ def read_lines(path: Path) -> list[str]:
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise DataError(f"is not gzip: {error}", path=path, fix="compress it again, or name it without .gz") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            f"cannot be read: {error}", path=path, fix="make it again; if it is no gzip, name it without .gz"
+        ) from None
     lines = []
     for number, line in enumerate(content.splitlines(), start=1):
         try:
