@@ -16,33 +16,35 @@ from functools import lru_cache
 from typing import NamedTuple
 
 SOUNDS: dict[str, str] = {
-    "any": "unk unknown pad cls sep mask sil spn nsn gbg lau laugh fil fill filler eps hes hesitation sonant ens nps pii "
-    "ns bg bn fp int non nontrans other garbage noise noises vocalized vocalised spoken_noise vocalized_noise "
-    "no_speech nospeech speech_in_noise no_response blank_audio",
+    "any": "unk unknown pad cls sep mask sil spn nsn gbg lau laugh fil fill filler eps hes hesitation sonant ens "
+    "nps pii ns bg bn fp int non nontrans other garbage noise noises vocalized vocalised spoken_noise "
+    "vocalized_noise no_speech nospeech speech_in_noise no_response blank_audio",
     "ar": "ضحك ضحكة ضحكات يضحك تضحك تصفيق موسيقى موسيقي ضوضاء ضجيج سعال تنهد صمت تنفس همهمة هتاف",
     "de": "lachen lacht lachend gelächter applaus beifall musik geräusch geräusche rauschen husten hustet räuspern "
-    "räuspert seufzen seufzt seufzer stille schweigen pause atmen atmet unverständlich unhörbar niesen flüstert "
-    "jubel",
-    "en": "laughter laughs laughing laugh chuckle chuckles chuckling giggle giggles giggling applause applauds clapping "
-    "claps cheering cheers music noise noises cough coughs coughing sneeze sneezes sneezing sniff sniffs sniffing "
-    "sigh sighs sighing breath breaths breathing breathes breathe inhale inhales exhale exhales lipsmack lip- "
-    "smack smack throat-clearing clears_throat yawn yawns gasp gasps sob sobs sobbing silence pause inaudible "
-    "unintelligible unclear indiscernible indistinct crosstalk cross-talk beep beeps whispers whispering mumbles "
-    "mumbling chatter hesitation background_noise background_music no_audio phone_ringing redacted bleep "
-    "mispronounced",
-    "es": "risa risas ríe ríen aplauso aplausos música ruido ruidos tos tose suspiro suspira silencio pausa respiración "
-    "inaudible ininteligible incomprensible carraspeo estornudo abucheos",
+    "räuspert seufzen seufzt seufzer stille schweigen pause atmen atmet unverständlich unhörbar niesen "
+    "flüstert jubel",
+    "en": "laughter laughs laughing laugh chuckle chuckles chuckling giggle giggles giggling applause applauds "
+    "clapping claps cheering cheers music noise noises cough coughs coughing sneeze sneezes sneezing sniff "
+    "sniffs sniffing sigh sighs sighing breath breaths breathing breathes breathe inhale inhales exhale "
+    "exhales lipsmack lip-smack smack throat-clearing clears_throat yawn yawns gasp gasps sob sobs sobbing "
+    "silence pause inaudible unintelligible unclear indiscernible indistinct crosstalk cross-talk beep beeps "
+    "whispers whispering mumbles mumbling chatter hesitation background_noise background_music no_audio "
+    "phone_ringing redacted bleep mispronounced",
+    "es": "risa risas ríe ríen aplauso aplausos música ruido ruidos tos tose suspiro suspira silencio pausa "
+    "respiración inaudible ininteligible incomprensible carraspeo estornudo abucheos",
     "fr": "rire rires applaudissements musique bruit bruits toux tousse soupir soupire silence pause respiration "
     "inaudible incompréhensible inintelligible raclement éternuement huées",
     "hi": "हँसी हंसी हँसते हंसते ठहाका ठहाके तालियाँ तालियां संगीत शोर खाँसी खांसी चुप्पी अस्पष्ट",
-    "it": "risa risate risata ridono applauso applausi musica rumore rumori tosse tossisce sospiro sospira silenzio "
-    "pausa respiro inudibile incomprensibile starnuto fischi",
-    "ja": "笑 笑い 笑い声 笑う 拍手 音楽 雑音 ノイズ 咳 せき 咳払い くしゃみ ため息 溜息 沈黙 無音 聞き取れない 聞き取り不能 歓声 泣 爆笑 苦笑 失笑",
-    "pt": "risos riso risadas risada aplausos aplauso música ruído ruídos barulho tosse tosses suspiro suspira silêncio "
-    "pausa respiração inaudível ininteligível incompreensível espirro vaias",
+    "it": "risa risate risata ridono applauso applausi musica rumore rumori tosse tossisce sospiro sospira "
+    "silenzio pausa respiro inudibile incomprensibile starnuto fischi",
+    "ja": "笑 笑い 笑い声 笑う 拍手 音楽 雑音 ノイズ 咳 せき 咳払い くしゃみ ため息 溜息 沈黙 無音 聞き取れない "
+    "聞き取り不能 歓声 泣 爆笑 苦笑 失笑",
+    "pt": "risos riso risadas risada aplausos aplauso música ruído ruídos barulho tosse tosses suspiro suspira "
+    "silêncio pausa respiração inaudível ininteligível incompreensível espirro vaias",
     "ru": "смех смеётся смеется смеются хохот аплодисменты музыка шум шумы кашель кашляет вздох вздыхает тишина "
     "молчание пауза дыхание неразборчиво неразборчивое нрзб чихает чихание помехи",
-    "zh": "笑 笑声 笑聲 大笑 掌声 掌聲 鼓掌 音乐 音樂 噪音 噪声 噪聲 杂音 雜音 咳嗽 咳嗽声 叹气 嘆氣 叹息 沉默 静音 靜音 停顿 停頓 呼吸声 听不清 聽不清 喷嚏 欢呼 歡呼",
+    "zh": "笑 笑声 笑聲 大笑 掌声 掌聲 鼓掌 音乐 音樂 噪音 噪声 噪聲 杂音 雜音 咳嗽 咳嗽声 叹气 嘆氣 叹息 沉默 "
+    "静音 靜音 停顿 停頓 呼吸声 听不清 聽不清 喷嚏 欢呼 歡呼",
 }
 """Words for what is heard and is no speech, compared without regard to case; ``any`` are those of tools, which stand in
 square brackets or braces only. A word that people also say as an aside (Italian ride, English static) has no place."""
