@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     defaults = SegmentationConfig()
     parser = _Parser(
         prog="jointst transcribe",
-        description="Recognise sound files of any format and rate that soundfile reads, or, with --stream, a pipe (-), "
+        description="Recognise sound files of any container and rate, films too, or, with --stream, a pipe (-), "
         "the microphone or one file as if it came in live.",
         epilog="A word's time stamps are when its labels were emitted, which tends to be late; its confidence is the "
         "smallest probability among its labels. With --stream, text goes out when a segment ends, and partial text is "
