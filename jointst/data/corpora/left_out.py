@@ -17,6 +17,8 @@ from jointst.stage import write_atomically
 REASONS = {
     "audio-missing": "unpack the corpus again, or restore the files",
     "audio-unreadable": "fetch these files again: a download that broke off leaves empty files, halves and web pages",
+    "audio-silent": "listen to them: a microphone was dead, or the channels cancel each other",
+    "audio-scale": "divide the samples by full scale: sox --norm=-1 IN OUT.wav",
     "audio-path": "rename these files",
     "fields": "look at these lines: one line for each recording, as many fields as the heading",
     "encoding": "the file is damaged or not UTF-8: unpack it again, or save it as UTF-8",

@@ -204,7 +204,9 @@ def _convert(part: Part, transcripts: Transcripts, losses: Losses, nj: int, know
         utterance = name if name.startswith(f"{speaker}-") else f"{speaker}-{name}"
         audio = str(item.audio)
         reason, problem = "", ""
-        if not text:
+        if damage := transcripts.damage(item.text):
+            reason, problem = "encoding", damage
+        elif not text:
             reason, problem = "words", f"{item.text!r} holds no words"
         elif utterance in made.text:
             reason, problem = "twice", f"is on line {places[utterance][1]} of {places[utterance][0]} already"

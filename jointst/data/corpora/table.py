@@ -110,6 +110,8 @@ def _add(
         fix = "any name; recordings of one person have the same"
         raise _unusable("speaker", record, "speaker", "is empty", fix)
     text = record.fields["text"]
+    if damage := transcripts.damage(text):
+        raise _unusable("encoding", record, "text", damage, "make the table again from its source, as UTF-8")
     if config.table.normalise:
         sentence = transcripts.clean(text, lang)
     else:

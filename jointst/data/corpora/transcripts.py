@@ -6,6 +6,8 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
+from jointst.data.rules.transcripts import DAMAGED
+
 
 class Transcripts:
     """Cleans transcripts and counts the marks that it finds: ``[laughter]``, ``<unk>`` and the like are no words.
@@ -33,6 +35,14 @@ class Transcripts:
         from jointst.text.normalise import normalise
 
         return normalise(" ".join(self.without_marks(text).split()), lang)
+
+    def damage(self, text: str) -> str:
+        """What is wrong with a text that was read in the wrong encoding, as it is written; an empty string if nothing.
+
+        Normalised text no longer shows it.
+        """
+        found = DAMAGED.search(text)
+        return f"{found[0]!r} in {text[:60]!r} looks like text read in the wrong encoding" if found else ""
 
     def report(self) -> None:
         """Say which marks were taken out of how many places."""

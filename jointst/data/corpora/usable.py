@@ -1,22 +1,36 @@
-"""Which audio of a new data directory can be used: every corpus asks here, and stage 2 need not read it again."""
+"""Which utterances of a new data directory can be used: every corpus asks here; stage 2 need not read audio again."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import os
+from array import array
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from jointst.config import CorpusConfig
+from jointst.config import Config, CorpusConfig
 from jointst.data.audio import OVERSHOOT
 from jointst.data.corpora.left_out import LeftOut, Losses
-from jointst.data.directory import DataDirectory, Segment
+from jointst.data.directory import DataDirectory, Segment, Table
 from jointst.data.recordings import VERSION, Recording, examine
+from jointst.data.rules import RULES, Everything, Set
 from jointst.data.rules.segments import TOLERANCE
 from jointst.errors import DataError
 from jointst.stage import write_atomically
+
+RULES_OF_ONE = {
+    "audio-missing": "audio-missing",
+    "audio-unreadable": "audio-unreadable",
+    "audio-empty": "audio-unreadable",
+    "audio-not-finite": "audio-unreadable",
+    "audio-silent": "audio-silent",
+    "audio-scale": "audio-scale",
+    "segment-outside": "times",
+    "no-letters": "words",
+    "control-character": "words",
+    "damaged-character": "words",
+}
+"""Rules of stage 2 about one utterance, whose errors would refuse the whole corpus there, and the reason to give."""
 
 
 def remembered(data: Path, name: str) -> Path:
@@ -31,13 +45,6 @@ def join_remembered(parts: Iterable[Path], into: Path) -> None:
         if part.is_file():
             files.update(json.loads(part.read_bytes())["files"])
     write_atomically(into, json.dumps({"version": VERSION, "files": files}, ensure_ascii=False) + "\n")
-
-
-def unusable(recording: Recording) -> str:
-    """What is wrong with a recording as a whole, or an empty string."""
-    if recording.fault:
-        return recording.problem
-    return "" if math.isfinite(recording.peak) else "holds samples that are not finite numbers"
 
 
 def is_plain(path: str) -> bool:
@@ -62,27 +69,39 @@ def drop_unusable(
         known: file that keeps what is found of the audio.
     """
     found = examine(made.wav_scp, nj, known, f"audio of {losses.part}")
-    for utterance in list(made.text):
-        key = made.recording(utterance)
-        recording, entry = found[key], made.wav_scp[key]
-        reason, problem, segment = "", unusable(recording), made.segments.get(utterance)
-        if problem:
-            # A folder that may not be entered, and a name that is too long, are missing files to most.
-            missing = recording.fault == "audio-missing" or not os.path.exists(entry)
-            reason, problem = "audio-missing" if missing else "audio-unreadable", f"{entry}: {problem}"
-        elif segment and (segment.start >= recording.seconds or segment.end > recording.seconds + OVERSHOOT):
-            reason = "times"
-            problem = f"{segment} lies outside its recording of {recording.seconds:.2f} s: {entry}"
-        elif segment and segment.end > recording.seconds + TOLERANCE:
-            made.segments[utterance] = dataclasses.replace(segment, end=recording.seconds)
-        if reason:
-            path, line = places.get(utterance, (losses.source, 0))
-            losses.add(reason, DataError(problem, path=path, line=line or None, utterance=utterance))
-            drop(made, utterance)
+    for utterance, segment in made.segments.items():
+        seconds = found[segment.recording].seconds
+        if segment.start < seconds and seconds + TOLERANCE < segment.end <= seconds + OVERSHOOT:
+            made.segments[utterance] = dataclasses.replace(segment, end=seconds)
+    for utterance, (reason, problem, fix) in _faults(made, found).items():
+        path, line = places.get(utterance, (losses.source, 0))
+        losses.add(reason, DataError(problem, path=path, line=line or None, utterance=utterance, fix=fix))
+        drop(made, utterance)
     if made.segments or not made.text:
         used = {segment.recording for segment in made.segments.values()}
         for key in [key for key in made.wav_scp if key not in used]:
             del made.wav_scp[key]
+
+
+def _faults(made: DataDirectory, found: dict[str, Recording]) -> dict[str, tuple[str, str, str]]:
+    """Utterances that stage 2 would refuse: one of the reasons of :mod:`.left_out`, what is wrong, and the fix."""
+    files = {"text": made.text, "wav.scp": made.wav_scp}
+    if made.segments:
+        files["segments"] = {key: str(segment) for key, segment in made.segments.items()}
+    tables = {file: Table(table, array("Q", bytes(8 * len(table))), [], True) for file, table in files.items()}
+    item = Set(path=made.path, parts=("train",), tables=tables, recordings=found)
+    spoken: dict[str, list[str]] = {}
+    for utterance in made.text:
+        spoken.setdefault(made.recording(utterance), []).append(utterance)
+    faults: dict[str, tuple[str, str, str]] = {}
+    for name, reason in RULES_OF_ONE.items():
+        for finding in RULES[name].check(Everything(settings=Config(), sets=(item,))):
+            key, problem = finding.utterance, finding.message
+            if finding.path.name == "wav.scp" and made.wav_scp[key] not in problem:
+                problem = f"{made.wav_scp[key]}: {problem}"
+            for utterance in spoken[key] if finding.path.name == "wav.scp" else [key]:
+                faults.setdefault(utterance, (reason, problem, finding.fix))
+    return faults
 
 
 def keep_usable(

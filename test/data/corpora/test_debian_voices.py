@@ -22,7 +22,7 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def touch(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, np.zeros(1600), 16000)
+    soundfile.write(path, np.full(1600, 0.1), 16000)
 
 
 def merged(made: list[Path]) -> dict[str, str]:

@@ -35,7 +35,7 @@ def test_sets_share_no_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for number in range(100):
         name = f"ru_{number:04d}"
         lines.append(f'( {name} "слово {letters[number // 10]} {letters[number % 10 // 2]}" )')  # each sentence twice
-        soundfile.write(voice / "wav" / f"{name}.wav", np.zeros(8000 * 10), 8000)
+        soundfile.write(voice / "wav" / f"{name}.wav", np.full(8000 * 10, 0.1), 8000)
         (voice / "lab" / f"{name}.lab").write_text("separator ;\n#\n0.10 125 pau\n0.25 125 s\n0.40 125 l\n")
     (voice / "etc" / "txt.done.data").write_text("\n".join(lines) + "\n")
     made = festvox_ru.prepare(CorpusConfig(languages=("ru",)), Path("data"), nj=1)
@@ -64,7 +64,7 @@ def test_sentences_are_cut_and_training_says_nothing_of_the_test(
     (voice / "etc" / "txt.done.data").write_text("".join(f'( {k} "{v}" )\n' for k, v in sentences.items()))
     labels = {"ru_0001": "d oo m a pau n ee t", "ru_0002": "s aa m pau d oo m a", "ru_0003": "p uu s t a pau c"}
     for name, phones in labels.items():
-        soundfile.write(voice / "wav" / f"{name}.wav", np.zeros(8000 * 10), 8000)
+        soundfile.write(voice / "wav" / f"{name}.wav", np.full(8000 * 10, 0.1), 8000)
         lines = [f"{place + 1}.0 125 {phone}\n" for place, phone in enumerate(phones.split())]
         (voice / "lab" / f"{name}.lab").write_text("#\n" + "".join(lines))
     parts = {"дома нет": "train", "сам дома": "test", "пусто ц": "dev"}

@@ -195,7 +195,16 @@ def half(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-BAD = [gone, empty, zeros, head, half, web_page, folder, no_permission, not_finite, no_samples]
+def silent(path: Path) -> None:
+    soundfile.write(path, np.zeros(16000), 16000, format="WAV")
+
+
+def in_integers(path: Path) -> None:
+    samples = 20000 * np.sin(np.arange(16000, dtype=np.float32))
+    soundfile.write(path, samples, 16000, format="WAV", subtype="FLOAT")
+
+
+BAD = [silent, in_integers, gone, empty, zeros, head, half, web_page, folder, no_permission, not_finite, no_samples]
 """What a download, a disk or a script can leave of a recording."""
 
 
@@ -216,7 +225,8 @@ def test_a_bad_recording_is_left_out(
     said = capsys.readouterr().err
     assert f"1 of {COUNT} transcripts of" in said
     assert tree.recordings[2].name in said
-    assert tree.left_out() == ["audio-missing" if spoil in (gone, folder) else "audio-unreadable"]
+    reasons = {gone: "missing", folder: "missing", silent: "silent", in_integers: "scale"}
+    assert tree.left_out() == [f"audio-{reasons.get(spoil, 'unreadable')}"]
 
 
 @pytest.mark.parametrize("make", TREES)
@@ -254,6 +264,8 @@ LINES: list[tuple[str, Callable[[str], str], str]] = [
     ("common_voice", lambda line: line.replace("train2", "train1"), "twice"),
     ("common_voice", lambda line: line.replace(".mp3", ".mp3|"), "audio-path"),
     ("fleurs", lambda line: line.replace("three", ""), "words"),
+    ("fleurs", lambda line: line.replace("three", "stra\u00c3\u0178e"), "encoding"),
+    ("table", lambda line: line.replace("three", "stra\u00c3\u0178e"), "encoding"),
     ("fleurs", lambda line: line.replace("\t4800", ""), "fields"),
     ("librispeech", lambda line: line.partition(" ")[0], "words"),
     ("librispeech", lambda line: line.replace("-", "_"), "fields"),
