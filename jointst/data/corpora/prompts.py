@@ -12,7 +12,6 @@ corpus measures new sentences, not new voices. To hold her out, leave out en and
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
 from pathlib import Path
@@ -23,6 +22,7 @@ from jointst.data.corpora import split_of
 from jointst.data.corpora.debian import fetch
 from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.prompts_repairs import repair_marks, repair_words
+from jointst.data.corpora.rows import read_bytes
 from jointst.data.corpora.usable import drop, keep_usable
 from jointst.data.directory import DataDirectory
 from jointst.errors import ConfigError, DataError
@@ -132,10 +132,10 @@ def read_prompts(path: Path, lang: str) -> list[Prompt]:
     """
     from jointst.text.normalise import normalise
 
+    fix = "remove the package's folder, run this again"
     try:
-        lines = gzip.decompress(path.read_bytes()).decode("utf-8-sig").splitlines()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        fix = "remove the package's folder, run this again"
+        lines = read_bytes(path, fix).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
         raise DataError(f"the transcripts cannot be read: {error}", path=path, fix=fix) from None
     prompts: dict[str, Prompt] = {}
     for line in lines:
