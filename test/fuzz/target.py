@@ -33,7 +33,8 @@ HARD = (
     b"\0", b"\n", b"\r", b"\r\n", b"\t", b" ", b"  ", b'"', b'""', b"'", b"\\", b"/", b"..", b"|", b",", b";", b":",
     b"-", b"\xff", b"\xfe\xff", b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xc3", b"\xe2\x80\xa8", b"\xc2\x85",
     b"\x1c", b"\x1a", b"\x7f", b"\xe2\x80\xae", b"\xf0\x9f\x98\x80", b"nan", b"inf", b"-1", b"0", b"1e999", b"-0.0",
-    b"1_0", b"9" * 30, b"9" * 5000, b"[" * 2000, b"{" * 2000, b"(" * 500, b"a" * 300, b"x " * 500, b"\n" * 50, b"<unk>", b"%s",
+    b"1_0", b"9" * 30, b"9" * 5000, b"[" * 2000, b"{" * 2000, b"(" * 500, b"a" * 300, b"x " * 500, b"\n" * 50,
+    b"<unk>", b"%s",
     "\u0663".encode(), "\u00b2".encode(), "\u0130".encode(), "e\u0301".encode(),
 )  # fmt: skip
 """Pieces that readers of text stumble over."""
