@@ -102,7 +102,7 @@ class LeftOut:
         if kept and lost <= self.most * listed:
             named = [f"  {loss.fault}" for loss in losses.lost[:NAMED]]
             more = [f"  and {lost - NAMED} more"] if lost > NAMED else []
-            head = f"corpus {self.corpus}: {said}: left out, listed in {self.path}"
+            head = f"corpus {self.corpus}: {said}: left out, listed in {self.path} (once they are mended: --force)"
             print("\n".join([head, *named, *more]), file=sys.stderr)
             return
         shown = [str(loss.fault) for loss in losses.lost[:SHOWN]]

@@ -8,6 +8,7 @@ Tables are read here and not by lhotse's recipes, which give up a whole corpus f
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import tarfile
@@ -108,9 +109,10 @@ def find_root(corpus: str, stated: str | None, config: CorpusConfig, tree: str) 
     """
     if stated is None:
         return Path(config.downloads) / corpus, True
-    if not Path(stated).is_dir():
-        raise DataError(f"corpus.{corpus}.root: there is no such folder", path=stated, fix=f"expected:\n{tree}")
-    return Path(stated), False
+    root = Path(stated if os.path.isdir(stated) else os.path.expanduser(stated))
+    if not root.is_dir():
+        raise DataError(f"corpus.{corpus}.root: there is no such folder", path=root, fix=f"expected:\n{tree}")
+    return root, False
 
 
 def missing_part(path: Path, tree: str) -> DataError:

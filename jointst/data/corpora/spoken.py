@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Iterable
@@ -76,7 +77,12 @@ def read_pools(config: CorpusConfig, wanted: int, nj: int) -> dict[str, list[Spo
 def sentence_files(config: CorpusConfig) -> list[Path]:
     """The user's own files of sentences."""
     named = [source for source in config.synthetic.sentences if source not in (GRAMMAR, LIBREOFFICE)]
-    return [Path(source.replace("{lang}", lang)) for source in named for lang in config.languages]
+    return [_path(source, lang) for source in named for lang in config.languages]
+
+
+def _path(source: str, lang: str) -> Path:
+    written = source.replace("{lang}", lang)
+    return Path(written if os.path.exists(written) else os.path.expanduser(written))
 
 
 def _check_path(key: str, source: str, languages: Iterable[str]) -> None:
@@ -84,9 +90,9 @@ def _check_path(key: str, source: str, languages: Iterable[str]) -> None:
     if len(languages) > 1 and "{lang}" not in source:
         raise ConfigError(key, f"{source!r} would be read for {' '.join(languages)}", "put {lang} into the path")
     for lang in languages:
-        path = source.replace("{lang}", lang)
-        if not Path(path).is_file():
-            raise ConfigError(key, f"there is no file {path!r}", f"or {GRAMMAR}, or {LIBREOFFICE}")
+        path = _path(source, lang)
+        if not path.is_file():
+            raise ConfigError(key, f"there is no file {str(path)!r}", f"or {GRAMMAR}, or {LIBREOFFICE}")
 
 
 def _read(task: _Task) -> list[str]:
@@ -99,7 +105,7 @@ def _read(task: _Task) -> list[str]:
             raw: Iterable[str] = sorted(read_sentences(task.lang, task.downloads), key=hash_of)
             raw = (sentence for sentence in raw if is_readable(sentence, task.lang))
         else:
-            raw = sorted(set(read_lines(Path(source.replace("{lang}", task.lang)))), key=hash_of)
+            raw = sorted(set(read_lines(_path(source, task.lang))), key=hash_of)
         for sentence in raw:
             if len(found) == task.wanted:
                 break

@@ -305,3 +305,9 @@ def test_download_is_resumed_and_unpacked(monkeypatch: pytest.MonkeyPatch) -> No
         assert not part.exists()
         assert len(mls.prepare(config, Path("data"), nj=1)) == 3
         assert len(asked) == 1
+
+
+def test_a_root_may_begin_with_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Path("cv").mkdir()
+    assert manifests.find_root("common_voice", "~/cv", CorpusConfig(), "") == (tmp_path / "cv", False)
