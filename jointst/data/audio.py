@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from jointst.data.sound import Level, MissingSound, open_sound
+from jointst.data.sound import Level, MissingSound, chunks, open_sound
 from jointst.data.sound.parts import take
 from jointst.errors import DataError
 from jointst.units import Hertz
@@ -118,9 +118,9 @@ def _read_file(path: str, segment: Segment | None) -> Blocks:
     if segment is None:
         yield from sound.blocks()
         return
-    samples, rate = sound.measured()
-    for block in take(sound, *_bounds(segment, samples, rate)):
-        yield rate, block
+    whole = sound.measured()
+    for block in take(sound, *_bounds(segment, whole.samples, whole.rate)):
+        yield whole.rate, block
 
 
 def _read_ark(entry: str) -> tuple[Hertz, NDArray[np.float32]]:
@@ -128,9 +128,13 @@ def _read_ark(entry: str) -> tuple[Hertz, NDArray[np.float32]]:
     import kaldiio
     import numpy as np
 
-    ark = Path(entry.rpartition(":")[0])
-    if not ark.is_file():
+    name, _, offset = entry.rpartition(":")
+    if not Path(name).is_file():
         raise MissingSound("there is no such ark", fix="correct wav.scp, or restore the file")
+    with open(name, "rb") as ark:
+        ark.seek(int(offset))
+        if ark.read(4) == b"RIFF":  # kaldiio reads what is left of WAV that is cut off
+            chunks.wav(ark, os.stat(name).st_size, int(offset))
     try:
         loaded = kaldiio.load_mat(entry)
     except (ValueError, RuntimeError, OSError, EOFError, AssertionError, struct.error) as error:

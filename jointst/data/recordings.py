@@ -105,10 +105,11 @@ def _stamp(entry: str) -> list[int] | None:
 
 
 def _examine_all(entries: Sequence[str]) -> list[Recording]:
-    return [_examine(entry) for entry in entries]
+    return [facts_of(entry) for entry in entries]
 
 
-def _examine(entry: str) -> Recording:
+def facts_of(entry: str) -> Recording:
+    """What an entry of ``wav.scp`` holds, by reading all of it."""
     level, rate = Level(), 0.0
     try:
         for found, block in read_entry(entry):

@@ -15,6 +15,7 @@ from jointst.config import Decoder
 from jointst.data.audio import Samples
 from jointst.data.online import OnlineFeatures, OnlineResampler
 from jointst.data.sound.level import checked_samples
+from jointst.data.sound.reader import HIGHEST_RATE, LOWEST_RATE
 from jointst.decoding.greedy import greedy_search
 from jointst.decoding.hypothesis import Hypothesis
 from jointst.decoding.segmentation import Piece, SegmentationConfig, Segmenter
@@ -24,10 +25,6 @@ from jointst.models.joint import JointModel
 from jointst.nn.decoder import TransducerDecoder
 from jointst.nn.predictor import BLANK
 from jointst.units import Hertz, Seconds, frames_to_seconds, samples_in, seconds_of
-
-LOWEST_RATE: Hertz = 1000
-HIGHEST_RATE: Hertz = 768_000
-"""Of audio that comes in."""
 
 
 def check_rate(rate: Hertz) -> None:

@@ -13,8 +13,8 @@ from typing import NoReturn, TextIO
 
 from jointst.config import Decoder
 from jointst.data.audio import Samples
+from jointst.data.sound.reader import HIGHEST_RATE, LOWEST_RATE
 from jointst.decoding.segmentation import SegmentationConfig
-from jointst.decoding.streaming import HIGHEST_RATE, LOWEST_RATE
 from jointst.decoding.transcript import Transcript
 from jointst.errors import JointstError
 from jointst.progress import progress

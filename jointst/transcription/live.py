@@ -27,7 +27,20 @@ PIECE: Seconds = 0.04
 """Audio taken at a time at most."""
 UNKNOWN_SIZE = 0x7FFFF000
 """Programs that write WAV to a pipe cannot know its size and claim 0, or this much or more."""
-OTHER_KINDS = {b"fLaC": "FLAC", b"OggS": "OGG", b"RF64": "RF64", b"RIFX": "RIFX", b"FORM": "AIFF", b"caff": "CAF"}
+OTHER_KINDS = {
+    b"fLaC": "FLAC",
+    b"OggS": "OGG",
+    b"RF64": "RF64",
+    b"RIFX": "RIFX",
+    b"FORM": "AIFF",
+    b"caff": "CAF",
+    b"riff": "Wave64",
+    b".snd": "AU",
+    b"NIST": "SPHERE",
+    b"#!AM": "AMR",
+    b"\x1a\x45\xdf\xa3": "WebM or Matroska",
+    b"\x30\x26\xb2\x75": "WMA",
+}
 """How files begin that would be noise if they were taken for raw samples."""
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 

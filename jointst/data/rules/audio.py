@@ -25,7 +25,8 @@ def _unusable(everything: Everything, fault: str, fix: str) -> Iterator[Finding]
     for item in everything.sets:
         for key, found in item.recordings.items():
             if found.fault == fault:
-                yield item.at("wav.scp", key, f"{item.entries('wav.scp')[key]}: {found.problem}", found.fix or fix)
+                mend = f"{found.fix}, or remove the utterance" if found.fix else fix
+                yield item.at("wav.scp", key, f"{item.entries('wav.scp')[key]}: {found.problem}", mend)
 
 
 def _usable(everything: Everything) -> Iterator[tuple[Set, str, Recording]]:

@@ -11,6 +11,8 @@ from jointst.data.sound.layout import SLACK, UNKNOWN_SIZE, Layout, Range, cut_of
 _SNDFILE_CODECS = {1, 2, 3, 6, 7, 0x11, 0x31, 0xFFFE}
 """Codings of WAV that libsndfile decodes as they are: PCM, ADPCM, floats, A-law, mu-law, GSM, and the extensible."""
 _CHUNK = re.compile(rb"[A-Za-z0-9_ ]{4}")
+_MOST_CHUNKS = 10_000
+"""Of zero bytes a chunk would be found at every eighth."""
 _TAGS = (b"TAG", b"ID3", b"APET")
 _BIG = (b"RIFX", b"FORM")
 
@@ -38,7 +40,7 @@ def _one(file: BinaryIO, size: int, start: int, wanted: bytes) -> tuple[Layout, 
     form = file.read(12)[:4]
     header = struct.Struct(">4sI" if form in _BIG else "<4sI")
     at, codec, wide = start + 12, 1, None
-    while True:
+    for _ in range(_MOST_CHUNKS):
         file.seek(at)
         raw = file.read(8)
         if len(raw) < 8:
@@ -51,7 +53,11 @@ def _one(file: BinaryIO, size: int, start: int, wanted: bytes) -> tuple[Layout, 
             codec = struct.unpack(">H" if form in _BIG else "<H", file.read(2).ljust(2, b"\0"))[0]
         elif name == b"ds64":  # 64-bit sizes: of the file, of the samples
             wide = int.from_bytes(file.read(16)[8:], "little")
-        at += stated + stated % 2
+        at += stated
+        if stated % 2 and not _CHUNK.fullmatch(_at(file, at)[:4]):  # most programs pad to even sizes
+            at += 1
+    else:
+        return _layout(codec), None  # whatever it is, libsndfile may know
     if wide is not None and stated == 0xFFFFFFFF:
         stated = wide
     elif stated >= UNKNOWN_SIZE and at + stated > size:

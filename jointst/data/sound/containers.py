@@ -1,6 +1,6 @@
 """A check for each kind of file: whether it is whole, as its headers and its size tell, and who decodes it.
 
-What no header tells cannot be known before: MP3 without a Xing frame, raw AAC, AC-3, AMR and G.722, MPEG transport
+What no header tells cannot be known before: MP3 without a Xing frame, raw AAC, AC-3, AMR and G.722, FLV, MPEG transport
 streams, and Matroska of unstated size. Where such a file is cut off between two of its frames, it is read as it is;
 within a frame, libav.py finds it.
 """

@@ -36,7 +36,9 @@ def blocks(path: str, layout: Layout) -> Iterator[tuple[Hertz, NDArray[np.float3
 
     try:
         with ExitStack() as files:
-            container = files.enter_context(av.open(_address(path, files), options=dict(layout.options)))
+            options = dict(layout.options)
+            address = _address(path, files)
+            container = files.enter_context(av.open(address, options=options, metadata_errors="replace"))
             yield from _gathered(_frames(container, layout))
     except av.FFmpegError as error:
         problem = f"cannot be read as audio: {error.strerror or error}"
@@ -80,6 +82,8 @@ def _frames(container: Any, layout: Layout) -> Iterator[tuple[Hertz, NDArray[np.
         kinds = sorted({stream.type for stream in container.streams})
         said = f"holds no sound track{', only ' + ' and '.join(kinds) if kinds else ''}"
         raise DataError(said, fix="get the file that has one")
+    if track.codec_context is None:
+        raise DataError("is in a coding that is not known", fix="convert it to WAV or FLAC where it was made")
     if str(track.codec_context.codec_tag) in _PROTECTED:
         raise protected()
     is_mpeg = track.codec_context.name in _MPEG
@@ -123,6 +127,8 @@ def _frames(container: Any, layout: Layout) -> Iterator[tuple[Hertz, NDArray[np.
     if is_mpeg and last is not None:
         whole = mpeg.frame_bytes(bytes(last)[:4])
         fault = "ends within its last frame" if last.size < whole else fault
+    if not done:
+        raise DataError("is cut off before its first sample, or holds none", fix="copy it again")
     if fault:
         raise cut_off(f"{fault}, {seconds_of(done, rate) if rate else 0:.2f} s from its start")
     if gaps > max(3, GAPS * packets):
@@ -165,5 +171,6 @@ def _samples(frame: Any) -> NDArray[np.float32]:
         scale = 128.0
     else:
         scale = -float(np.iinfo(values.dtype).min) if np.issubdtype(values.dtype, np.integer) else 1.0
-    samples: NDArray[np.float32] = values.astype(np.float32) / np.float32(scale)
+    with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is found to be not finite
+        samples: NDArray[np.float32] = values.astype(np.float32) / np.float32(scale)
     return samples

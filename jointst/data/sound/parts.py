@@ -53,7 +53,7 @@ _open: list[_Cursor] = []
 
 def take(sound: Sound, start: int, stop: int) -> Iterator[NDArray[np.float32]]:
     """Samples (T, C) of a recording from one up to another, in pieces."""
-    if sound.can_seek:
+    if sound.measured().can_seek:
         for _, block in sound.blocks(start, stop):
             yield block
         return

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 TOLERANCE: Seconds = 0.1
 """Audio may be so much shorter than its header states: decoders differ in the padding that they leave off."""
+LOWEST_RATE: Hertz = 1000
+HIGHEST_RATE: Hertz = 768_000
+"""Of audio that comes in."""
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
@@ -49,16 +52,11 @@ class Sound:
     layout: Layout
     stamp: tuple[int, int]
 
-    @property
-    def can_seek(self) -> bool:
-        """Whether reading may begin at any sample, exactly; what libav and joined files give is read from the start."""
-        return self.layout.decoder == "libsndfile" and not self.layout.parts
-
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[Hertz, NDArray[np.float32]]]:
         """The rate and the samples (T, C), piece by piece, until a read gives nothing; the same rate each time.
 
         Args:
-            start, stop: first sample and the one after the last; given only for a file that can seek.
+            start, stop: first sample and the one after the last; given only where it can seek, see :class:`Measured`.
 
         Raises:
             DataError: the file is damaged or cut off, or cannot be decoded; names it.
@@ -69,6 +67,8 @@ class Sound:
                 if rate and now != rate:
                     problem = f"changes its rate from {rate:g} to {now:g} Hz at {seconds_of(samples, rate):.2f} s"
                     raise DataError(problem, fix="bring its parts to one rate before they are joined")
+                if not LOWEST_RATE <= now <= HIGHEST_RATE:
+                    raise DataError(f"states a rate of {now:g} Hz, at which nobody records", fix="make it again")
                 rate = now
                 samples += len(block)
                 yield rate, block
@@ -111,8 +111,8 @@ class Sound:
             )
             raise DataError(problem, fix="copy it again, or convert what is left to a new file")
 
-    def measured(self) -> tuple[int, Hertz]:
-        """Samples and rate, by reading to the end once, or to what must be the end of a file that can seek.
+    def measured(self) -> Measured:
+        """Its length, by reading to the end once, or to what must be the end of a file that can seek.
 
         Raises:
             DataError: as :meth:`blocks`.
@@ -120,22 +120,32 @@ class Sound:
         return _measured(self)
 
 
-@lru_cache(maxsize=32)
-def _measured(sound: Sound) -> tuple[int, Hertz]:
-    import soundfile
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What is known of a sound file once it was read, or once its end was.
 
-    if sound.can_seek:
-        try:
-            with sndfile.open_whole(sound.path) as file:
-                samples, rate = int(file.frames), float(file.samplerate)
-        except (soundfile.SoundFileError, RuntimeError, OSError):
-            samples, rate = 0, 0.0  # libav's, or damaged
-        if samples and (not sound.layout.least or sum(len(block) for _, block in sound.blocks(samples - 1)) == 1):
-            return samples, rate
+    Attributes:
+        samples: of each channel.
+        rate: samples a second.
+        can_seek: whether reading may begin at any sample, exactly; what libav decodes and joined files hold is read
+            from the start.
+    """
+
+    samples: int
+    rate: Hertz
+    can_seek: bool = False
+
+
+@lru_cache(maxsize=32)
+def _measured(sound: Sound) -> Measured:
+    if sound.layout.decoder == "libsndfile" and not sound.layout.parts:
+        found = sndfile.length_of(sound.path)
+        if found and (not sound.layout.least or sum(len(block) for _, block in sound.blocks(found[0] - 1)) == 1):
+            return Measured(samples=found[0], rate=found[1], can_seek=True)
     samples, rate = 0, 1.0
-    for found, block in sound.blocks():
-        samples, rate = samples + len(block), found
-    return samples, rate
+    for now, block in sound.blocks():
+        samples, rate = samples + len(block), now
+    return Measured(samples=samples, rate=rate)
 
 
 def open_sound(path: str) -> Sound:

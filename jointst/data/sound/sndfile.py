@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # T samples, C channels
 
-BLOCK = 1 << 20
+BLOCK = 1 << 17
 """Samples read at a time, so that an hour of audio takes no more memory than a minute."""
 
 
@@ -35,7 +35,7 @@ def blocks(
         soundfile.SoundFileError, RuntimeError: it cannot be read, or not to its end.
     """
     if not layout.parts:
-        with open_whole(path) as sound:
+        with _open(path) as sound:
             if start:
                 sound.seek(start)
             yield from _read(sound, None if stop is None else stop - start)
@@ -48,7 +48,18 @@ def blocks(
                 yield from _read(sound)
 
 
-def open_whole(path: str) -> SoundFile:
+def length_of(path: str) -> tuple[int, Hertz] | None:
+    """Samples and rate of a file that can seek; None for others, and for what cannot be opened."""
+    import soundfile
+
+    try:
+        with _open(path) as sound:
+            return (int(sound.frames), float(sound.samplerate)) if sound.seekable() and sound.frames else None
+    except (soundfile.SoundFileError, RuntimeError, OSError):
+        return None
+
+
+def _open(path: str) -> SoundFile:
     """The file, opened; soundfile cannot encode a name whose bytes are no UTF-8."""
     import soundfile
 
