@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 PACKAGES = (
     "av",
+    "charset-normalizer",
     "espeakng-loader",
-    "espnet_tts_frontend",
     "indic-numtowords",
     "jiwer",
     "jsonargparse",
@@ -38,6 +38,7 @@ PACKAGES = (
     "torch",
     "torchaudio",
     "tqdm",
+    "unidecode",
 )
 """Distributions that every recipe needs."""
 

@@ -103,7 +103,8 @@ def fix(context: Context, *, max_dropped: float = MAX_DROPPED, dry_run: bool = F
 
 def make_drafts(everything: Everything) -> list[Draft]:
     """Every set that has a readable text, mended in memory."""
-    drafts = {item.path: Draft.of(item) for item in everything.sets if "text" in item.tables}
+    marks = everything.settings.corpus.transcriber_marks
+    drafts = {item.path: Draft.of(item, marks) for item in everything.sets if "text" in item.tables}
     for draft in drafts.values():
         for mend in IN_SET:
             mend(draft)

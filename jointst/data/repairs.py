@@ -18,8 +18,9 @@ from jointst.data.directory import BOM, Segment, invert, sort_keys
 from jointst.data.rules import Everything, Set
 from jointst.data.rules.leaks import Leak, repeated_sentences, shared_sentences, shared_utterances
 from jointst.data.rules.segments import TOLERANCE, past_end
-from jointst.data.rules.transcripts import CONTROL, LETTER, SPACES
+from jointst.data.rules.transcripts import CONTROL, LETTER, SPACES, normalised
 from jointst.errors import DataError
+from jointst.text.marks import strip_marks
 
 
 class Change(NamedTuple):
@@ -41,6 +42,7 @@ class Draft:
         tables: value of each key, by file.
         kept: lines that only a person can mend, by file.
         changes: what was done so far.
+        marks: marks of transcribers of the corpus's own.
         dropped: utterances that are no longer in it, also those that only some of its files had.
     """
 
@@ -48,12 +50,13 @@ class Draft:
     tables: dict[str, dict[str, str]] = field(default_factory=dict)
     kept: dict[str, list[bytes]] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
+    marks: tuple[str, ...] = ()
     dropped: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, item: Set) -> Draft:
+    def of(cls, item: Set, marks: tuple[str, ...] = ()) -> Draft:
         """The draft of a set; lines that are not as they must be are mended, dropped or kept."""
-        draft = cls(item)
+        draft = cls(item, marks=marks)
         for file in item.tables:
             draft.tables[file] = dict(item.entries(file))
             draft.kept[file] = []
@@ -138,14 +141,21 @@ def mend_order(draft: Draft) -> None:
 
 
 def mend_text(draft: Draft) -> None:
-    """Write plain single spaces for control characters and other spaces; drop what cannot be pronounced."""
+    """Write transcripts as the normaliser does, without marks and invisible characters; drop what has no letters."""
+    languages = draft.tables.get("utt2lang", {})
     for key, value in list(draft.tables["text"].items()):
+        said, marks = strip_marks(value, draft.marks)
+        if marks:
+            draft.set_text("transcriber-mark", key, value := said)
         visible = CONTROL.sub(" ", value)
         if visible != value:
             draft.set_text("control-character", key, " ".join(visible.split()))
         elif SPACES.search(value):
             draft.set_text("spaces", key, " ".join(value.split()))
         value = draft.tables["text"][key]
+        wanted = normalised(value, languages.get(key, ""))
+        if wanted != value:
+            draft.set_text("not-normalised", key, value := wanted)
         if not value:
             draft.remove("empty-transcript", key)
         elif not LETTER.search(value):

@@ -382,6 +382,47 @@ BREAKS = {
     "UTF-8 as Latin-1": Break(
         lambda: line(TRAIN / "text", 3, "anna-train-03 cafÃ©\n".encode()), "damaged-character", TRAIN / "text", 3, THIRD
     ),
+    "UTF-8 as Windows text": Break(
+        lambda: line(TRAIN / "text", 3, "anna-train-03 straÃŸe\n".encode()), "mojibake", TRAIN / "text", 3, THIRD
+    ),
+    "marks of transcribers": Break(
+        lambda: line(TRAIN / "text", 3, b"anna-train-03 [laughter] one <unk> two\n"),
+        "transcriber-mark",
+        TRAIN / "text",
+        3,
+        THIRD,
+    ),
+    "digits and a capital": Break(
+        lambda: line(TRAIN / "text", 3, b"anna-train-03 One and 20.\n"), "not-normalised", TRAIN / "text", 3, THIRD
+    ),
+    "soft hyphen": Break(
+        lambda: line(UNPAIRED / "text", 3, "en-03 co\u00adoperate\n".encode()),
+        "not-normalised",
+        UNPAIRED / "text",
+        3,
+        "en-03",
+    ),
+    "direction mark": Break(
+        lambda: line(UNPAIRED / "text", 3, "en-03 text\u202e with\n".encode()),
+        "not-normalised",
+        UNPAIRED / "text",
+        3,
+        "en-03",
+    ),
+    "training in capitals": Break(
+        lambda: (
+            (TRAIN / "text").write_text(
+                "".join(f"{key} {value.upper()}\n" for key, value in read_table(TRAIN / "text").items())
+            )
+            and (LONG / "text").write_text(
+                "".join(f"{key} {value.upper()}\n" for key, value in read_table(LONG / "text").items())
+            )
+        ),
+        "two-alphabets",
+        UNPAIRED / "text",
+        1,
+        "en-01",
+    ),
     "two spaces": Break(
         lambda: line(TRAIN / "text", 3, b"anna-train-03 one  two\n"), "spaces", TRAIN / "text", 3, THIRD
     ),

@@ -24,7 +24,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).uniform(-0.3, 0.3, 32000)
     for name in ("train", "dev", "test", "unpaired"):
         keys = [f"{name}-{number}" for number in range(1, 5)]
-        text = {key: f"words of {key}" for key in keys}
+        text = {key: f"words of {name} {word}" for key, word in zip(keys, ("one", "two", "three", "four"))}
         audio = {}
         if name != "unpaired":
             audio = {key: f"{key}.wav" for key in keys}
@@ -73,13 +73,15 @@ def test_a_set_that_would_lose_much_is_left(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_the_backup_restores_what_was_there_and_names_every_line() -> None:
-    (TRAIN / "text").write_text("train-4 words of train-4\n\ntrain-1 words of test-1\ntrain-2 a\x07b\ntrain-3 so\n")
+    (TRAIN / "text").write_text(
+        "train-4 words of train four\n\ntrain-1 words of test one\ntrain-2 a\x07b\ntrain-3 so\n"
+    )
     before = files()
     assert fix("--max-dropped", "0.25") == 0
-    assert read_table(TRAIN / "text") == {"train-2": "a b", "train-3": "so", "train-4": "words of train-4"}
+    assert read_table(TRAIN / "text") == {"train-2": "a b", "train-3": "so", "train-4": "words of train four"}
     (backup,) = Path("data/backup").iterdir()
     rows = [line.split("\t") for line in (backup / "changes.tsv").read_text().splitlines()[1:]]
-    assert ["sentence-overlap", "data/x_train/text", "train-1", "dropped", "words of test-1"] in rows
+    assert ["sentence-overlap", "data/x_train/text", "train-1", "dropped", "words of test one"] in rows
     assert ["control-character", "data/x_train/text", "train-2", "changed", "a\x07b"] in rows
     assert {row[0] for row in rows} == {"sentence-overlap", "control-character", "blank-line", "sorting", "spk2utt"}
     for path in backup.glob("x_train/*"):
@@ -99,7 +101,7 @@ def test_lines_for_a_person_are_kept_in_order() -> None:
 def test_a_transcript_file_that_was_cut_short_takes_nothing_with_it(
     left: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (TRAIN / "text").write_text("train-1 words of train-1\n" * left)
+    (TRAIN / "text").write_text("train-1 words of train one\n" * left)
     before = files()
     assert fix() == 1
     assert files() == before

@@ -33,7 +33,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         keys = [f"{name}-1", f"{name}-2"]
         for key in keys:
             soundfile.write(f"audio/{key}.wav", NOISE[:16000], 16000)
-        text = {key: f"sentence {key[-1]} of {name}" for key in keys}
+        text = {key: f"sentence {word} of {name[2:]}" for key, word in zip(keys, ("one", "two"))}
         DataDirectory(
             Path(name),
             text,
@@ -68,7 +68,7 @@ def test_warnings_do_not_stop() -> None:
     (TRAIN / "spk2utt").write_text("x_ x_train-1\nx_train x_train-2\n")
     replace(TEST / "utt2spk", "x_test-1 x_test", "x_test-1 x_")
     (TEST / "spk2utt").write_text("x_ x_test-1\nx_test x_test-2\n")
-    replace(Path("data/x_test/text"), "sentence 1 of x_test", "sentence 1 of x_dev")
+    replace(Path("data/x_test/text"), "sentence one of test", "sentence one of dev")
     soundfile.write("audio/x_test-2.wav", NOISE[:9600], 16000)  # 20 characters, 15 positions
     validate.run(CONTEXT)
     assert found() == [
@@ -79,7 +79,7 @@ def test_warnings_do_not_stop() -> None:
 
 
 def test_same_sentence_in_another_language_is_no_leak() -> None:
-    (TRAIN / "text").write_text("x_train-1 sentence 2 of x_test\nx_train-2 sentence of others\n")
+    (TRAIN / "text").write_text("x_train-1 sentence two of test\nx_train-2 sentence of others\n")
     (TRAIN / "utt2lang").write_text("x_train-1 de\nx_train-2 en\n")
     validate.run(CONTEXT)
     assert found() == []

@@ -19,9 +19,10 @@ from jointst.languages import LANGUAGES, language
 from jointst.parallel import run_jobs
 from jointst.stage import write_atomically
 
-REASONS = ("script", "length", "english", "held_out", "duplicate", "surplus")
+REASONS = ("script", "length", "english", "held_out", "duplicate", "surplus", "encoding")
 """Why a sentence is left out: another script, or signs that are not read as they stand; too short or too long; left
-in English; in a development or test set; already there; over ``corpus.unpaired_sentences``."""
+in English; in a development or test set; already there; over ``corpus.unpaired_sentences``; read in a wrong encoding
+once."""
 WORDS = range(3, 26)
 CHARACTERS = range(5, 46)
 ALPHABETS = {
@@ -50,11 +51,13 @@ class Selection:
         lang: ISO 639-1 code.
         sentences: normalised sentences that are kept.
         left_out: counts by reason.
+        marks: marks of transcribers that were left out of sentences.
     """
 
     lang: str
     sentences: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    marks: int = 0
 
     @property
     def found(self) -> int:
@@ -65,12 +68,15 @@ class Selection:
         """Take in another part of the same language."""
         self.sentences += other.sentences
         self.left_out += other.left_out
+        self.marks += other.marks
 
     def line(self) -> str:
         """The counts in words."""
         reasons = ", ".join(f"{reason} {self.left_out[reason]}" for reason in REASONS if self.left_out[reason])
-        return f"{self.lang}: {len(self.sentences)} of {self.found} sentences" + (
-            f"; left out: {reasons}" * bool(reasons)
+        return (
+            f"{self.lang}: {len(self.sentences)} of {self.found} sentences"
+            + f"; left out: {reasons}" * bool(reasons)
+            + f"; {self.marks} marks of transcribers left out of them" * bool(self.marks)
         )
 
 
@@ -182,13 +188,13 @@ def write_set(
     english = set(selections["en"].sentences) if "en" in selections else set()
     text: dict[str, str] = {}
     utt2lang: dict[str, str] = {}
-    report = ["\t".join(("language", "found", "kept", *REASONS)) + "\n"]
+    report = ["\t".join(("language", "found", "kept", *REASONS, "marks")) + "\n"]
     for lang in sorted(languages):
         chosen = _distinct(
             selections[lang], (("english", english if lang != "en" else set()), ("held_out", held)), most
         )
         print(f"{name}: {chosen.line()}", flush=True)
-        counts = [chosen.found, len(chosen.sentences), *(chosen.left_out[reason] for reason in REASONS)]
+        counts = [chosen.found, len(chosen.sentences), *(chosen.left_out[reason] for reason in REASONS), chosen.marks]
         report.append("\t".join((lang, *map(str, counts))) + "\n")
         digits = max(6, len(str(len(chosen.sentences))))
         for number, sentence in enumerate(chosen.sentences):
@@ -212,7 +218,7 @@ def _distinct(found: Selection, unwanted: Iterable[tuple[str, Collection[str]]],
             left_out[reason] += 1
         else:
             kept[sentence] = None
-    return Selection(found.lang, list(kept), left_out)
+    return Selection(found.lang, list(kept), left_out, found.marks)
 
 
 def hash_of(sentence: str) -> bytes:

@@ -3,11 +3,14 @@
 ``data/text_files_unpaired`` from the files of ``corpus.text_files``, for example ``news/{lang}.txt.gz`` or
 ``/text/{lang}/*.txt``. Numbers, punctuation and case may stand as they were written: sentences are normalised.
 
+A file that is not UTF-8 is refused, with its likely encoding and the command that converts it. Marks of transcribers
+(jointst/text/marks.py, ``corpus.transcriber_marks``) are left out of sentences, and counted as ``marks``.
+
 Left out, and counted by reason in ``left_out.tsv``: what is not in the language's script (``script``; Latin names
-among other writing are kept), empty lines and those longer than ``corpus.longest_sentence`` (``length``), what equals
-an English sentence where English is among the languages, what occurs in a development or test set, duplicates, and
-what is over ``corpus.unpaired_sentences``. Lines longer than ``corpus.longest_phrase`` are cut at their punctuation
-first, and counted as the parts that they give.
+among other writing are kept), UTF-8 that somebody read as another encoding (``encoding``), empty lines and those longer
+than ``corpus.longest_sentence`` (``length``), what equals an English sentence where English is among the languages,
+what occurs in a development or test set, duplicates, and what is over ``corpus.unpaired_sentences``. Lines longer than
+``corpus.longest_phrase`` are cut at their punctuation first, and counted as the parts that they give.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from jointst.config import CorpusConfig
 from jointst.data.corpora.sentences import Selection, held_out_sentences, phrases_of, write_set
 from jointst.errors import ConfigError, DataError
 from jointst.parallel import run_jobs
+from jointst.text.encodings import how_to_convert
 
 JOB_BYTES = 4 * 2**20
 """Text that one job normalises, uncompressed."""
@@ -42,6 +46,7 @@ class _Job(NamedTuple):
     longest: int
     longest_phrase: int | None
     held: frozenset[str]
+    marks: tuple[str, ...]
 
 
 def input_files(config: CorpusConfig) -> list[Path]:
@@ -88,7 +93,7 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
     """
     held = frozenset(held_out_sentences(data) if config.longest_phrase else ())
     jobs = [
-        _Job(lang, path, first, config.longest_sentence, config.longest_phrase, held)
+        _Job(lang, path, first, config.longest_sentence, config.longest_phrase, held, config.transcriber_marks)
         for lang in sorted(config.languages)
         for path in files_of(config, lang)
         for first in range(0, _size(path), JOB_BYTES)
@@ -99,7 +104,10 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
     for lang, selection in selections.items():
         if not selection.sentences:
             path = files_of(config, lang)[0]
-            raise DataError(f"no sentence is usable ({selection.line()})", path=path, fix="look at its language")
+            wrong = selection.left_out["encoding"] > selection.found / 2
+            fix = "it was UTF-8, and read as another encoding: take it from its source again" if wrong else ""
+            problem = f"no sentence is usable ({selection.line()})"
+            raise DataError(problem, path=path, fix=fix or "look at its language")
     return [write_set("text_files", selections, data, config.languages, config.unpaired_sentences)]
 
 
@@ -121,11 +129,18 @@ def _size(path: Path) -> int:
 
 
 def _select(job: _Job) -> Selection:
+    from jointst.text.encodings import read_wrongly
+    from jointst.text.marks import strip_marks
     from jointst.text.normalise import normalise
     from jointst.text.scripts import is_written_in
 
     chosen = Selection(job.lang)
-    for line in phrases_of(_lines(job), job.longest_phrase, job.held, chosen):
+    for written in phrases_of(_lines(job), job.longest_phrase, job.held, chosen):
+        line, marks = strip_marks(written, job.marks)
+        chosen.marks += len(marks)
+        if read_wrongly(line):
+            chosen.left_out["encoding"] += 1
+            continue
         sentence = normalise(line, job.lang)
         if not 0 < len(sentence) <= job.longest:
             chosen.left_out["length"] += 1
@@ -154,11 +169,14 @@ def _lines(job: _Job) -> Iterator[str]:
                 yield "\n"  # counted among those of a wrong length, as an empty line is
                 continue
             try:
-                yield raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+                line = raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+                problem = "holds a zero byte" if "\0" in line else ""
             except UnicodeDecodeError as error:
-                fix = f"iconv -c -f UTF-8 -t UTF-8 {job.path} drops such bytes"
                 problem = f"is not UTF-8 at byte {error.start}"
-                raise DataError(problem, path=job.path, line=_line_number(job.path, place), fix=fix) from None
+            if problem:
+                fix = how_to_convert(job.path, job.lang)
+                raise DataError(problem, path=job.path, line=_line_number(job.path, place), fix=fix)
+            yield line
             place += len(raw)
 
 

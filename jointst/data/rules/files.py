@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
-from jointst.data.rules.frame import Everything, Finding, rule
+from jointst.data.rules.frame import Everything, Finding, Set, rule
+from jointst.text.encodings import how_to_convert
 
 
 @rule("missing-folder", "ERROR")
@@ -46,14 +50,26 @@ def empty_set(everything: Everything) -> Iterator[Finding]:
 def encoding(everything: Everything) -> Iterator[Finding]:
     """Every line is UTF-8."""
     for item in everything.sets:
-        yield from item.faults("encoding")
+        yield from _with_conversion(item, "encoding")
 
 
 @rule("zero-byte", "ERROR")
 def zero_byte(everything: Everything) -> Iterator[Finding]:
     """No line holds a zero byte, which is what a disk leaves of a file it did not finish."""
     for item in everything.sets:
-        yield from item.faults("zero-byte")
+        yield from _with_conversion(item, "zero-byte")
+
+
+def _with_conversion(item: Set, name: str) -> Iterator[Finding]:
+    """Findings, each with the likely encoding of its file and the command that converts it."""
+    advice: dict[Path, str] = {}
+    languages = Counter(item.entries("utt2lang").values())
+    lang = languages.most_common(1)[0][0] if languages else ""
+    for finding in item.faults(name):
+        path = finding.path
+        if path not in advice:
+            advice[path] = how_to_convert(path, lang if path.name == "text" else "")
+        yield dataclasses.replace(finding, fix=advice[path])
 
 
 @rule("byte-order-mark", "ERROR", mends="removes it")

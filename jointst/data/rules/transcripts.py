@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from jointst.data.rules.frame import Everything, Finding, Set, rule
 from jointst.languages import LANGUAGES
+from jointst.text.encodings import read_wrongly
+from jointst.text.marks import strip_marks
+from jointst.text.normalise import normalise
+from jointst.text.scripts import is_written_in
 from jointst.units import frames_in, positions_in, samples_in
 
 CONTROL = re.compile("[\x01-\x08\x0a-\x1f\x7f-\x9f\u200b\u2028\u2029\ufeff]")
@@ -15,6 +21,15 @@ DAMAGED = re.compile("[\ufffd\ufffe\uffff\ue000-\uf8ff]|Ã[\x80-¿]|â€")
 """What is left of text that was read in the wrong encoding: replacement and private characters, UTF-8 as Latin-1."""
 SPACES = re.compile("  |[\t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 """Spaces that are no single plain ones."""
+UNWRITTEN = {
+    "capital letters": re.compile("[A-ZÀ-ÖØ-ÞА-ЯЁ]"),
+    "digits": re.compile(r"\d"),
+    "punctuation": re.compile(r"[^\w\s'\u0300-\u036f\u0900-\u0963\u064b-\u0652\u00ad\u200b-\u200f\u202a-\u202e]"),
+    "invisible characters": re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"),
+}
+"""What the normaliser changes, by the name under which it is counted."""
+SHOWN = 60
+"""Characters of a transcript that a finding shows."""
 LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -55,6 +70,88 @@ def damaged_character(everything: Everything) -> Iterator[Finding]:
             if found:
                 message = f"{found[0]!r} looks like text read in the wrong encoding"
                 yield item.at("text", key, message, "make the file again from its source, as UTF-8")
+
+
+@rule("mojibake", "WARNING")
+def mojibake(everything: Everything) -> Iterator[Finding]:
+    """No transcript is UTF-8 that was read as another encoding (straÃŸe)."""
+    for item in everything.sets:
+        for key, value in item.entries("text").items():
+            mended = "" if DAMAGED.search(value) else read_wrongly(value)
+            if mended:
+                message = f"{value[:SHOWN]!r} looks like {mended[:SHOWN]!r}, read in the wrong encoding"
+                yield item.at("text", key, message, "make the file again from its source, as UTF-8")
+
+
+@rule("transcriber-mark", "WARNING", mends="removes them")
+def transcriber_mark(everything: Everything) -> Iterator[Finding]:
+    """No transcript holds marks of transcribers; they are counted by set, and the first one is named."""
+    own = everything.settings.corpus.transcriber_marks
+    for item in everything.sets:
+        marked = {key: marks for key, value in item.entries("text").items() if (marks := strip_marks(value, own)[1])}
+        if marked:
+            kinds = Counter(mark for marks in marked.values() for mark in marks)
+            often = ", ".join(f"{mark} {count}" for mark, count in kinds.most_common(5))
+            message = f"{kinds.total()} marks of transcribers in {len(marked)} transcripts ({often})"
+            yield item.at("text", next(iter(marked)), message, "jointst fix removes them, or remove them yourself")
+
+
+@rule("not-normalised", "WARNING", mends="writes it as the normaliser does")
+def not_normalised(everything: Everything) -> Iterator[Finding]:
+    """Every transcript is written as the normaliser writes it; others are counted by set, and the first is shown."""
+    for item in everything.sets:
+        first, count, kinds = "", 0, Counter[str]()
+        for key, value in item.entries("text").items():
+            wanted = normalised(value, item.lang(key))
+            if wanted != value:
+                first, count = first or key, count + 1
+                kinds.update(name for name, pattern in UNWRITTEN.items() if pattern.search(value))
+                kinds["decomposed letters"] += unicodedata.normalize("NFC", value) != value
+        if count:
+            why = ", ".join(f"{name} {number}" for name, number in kinds.items() if number)
+            value = item.entries("text")[first]
+            message = (
+                f"{count} of {len(item.entries('text'))} transcripts are not as the normaliser writes them"
+                f"{f' ({why})' if why else ''}: {value[:SHOWN]!r} would be "
+                f"{normalised(value, item.lang(first))[:SHOWN]!r}"
+            )
+            yield item.at(
+                "text", first, message, "jointst fix writes them so; look at validate.tsv and the example first"
+            )
+
+
+@rule("two-alphabets", "WARNING", mends="writes both as the normaliser does")
+def two_alphabets(everything: Everything) -> Iterator[Finding]:
+    """Transcripts of training and other text of a language are in the same case: otherwise they share few letters."""
+    training = _letters(everything.of("train"))
+    for item in everything.of("dev", "test", "unpaired"):
+        for lang, (letters, first) in _letters([item]).items():
+            wanted = training.get(lang, (set(), ""))[0]
+            few, folded = min(len(letters), len(wanted)), {letter.lower() for letter in letters}
+            shared = len(folded & {letter.lower() for letter in wanted})
+            if len(letters & wanted) < few / 2 <= shared:
+                message = (
+                    f"{len(letters & wanted)} of its {len(letters)} letters are in the training transcripts of {lang}, "
+                    f"{shared} if small and capital ones were the same: two alphabets in one model"
+                )
+                yield item.at("text", first, message, "jointst fix writes both as the normaliser does")
+
+
+def _letters(sets: Iterable[Set]) -> dict[str, tuple[set[str], str]]:
+    """Letters of each language, and its first utterance."""
+    found: dict[str, tuple[set[str], str]] = {}
+    for item in sets:
+        for key, value in item.entries("text").items():
+            found.setdefault(item.lang(key), (set(), key))[0].update(value)
+    return {lang: ({letter for letter in letters if letter.isalpha()}, key) for lang, (letters, key) in found.items()}
+
+
+def normalised(value: str, lang: str) -> str:
+    """A transcript as the normaliser writes it; as it is, if it is damaged or not in its language's letters."""
+    letters = "".join(filter(str.isalpha, unicodedata.normalize("NFKC", value)))
+    if lang not in LANGUAGES or not is_written_in(letters, lang) or DAMAGED.search(value) or read_wrongly(value):
+        return value
+    return normalise(value, lang)
 
 
 @rule("spaces", "WARNING", mends="writes single plain spaces")

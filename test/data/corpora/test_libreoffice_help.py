@@ -73,7 +73,7 @@ def test_prepare_leaves_out_english_duplicates_and_held_out_sentences(
     assert directory.languages == ["de"]
     assert not directory.has_audio
     report = [line.split("\t") for line in (made / "left_out.tsv").read_text().splitlines()]
-    assert report[0] == ["language", "found", "kept", *REASONS]
+    assert report[0] == ["language", "found", "kept", *REASONS, "marks"]
     assert dict(zip(report[0], report[1], strict=True)) == {
         "language": "de", "found": "5", "kept": "2", "script": "0", "length": "0", "english": "1", "held_out": "1",
         "duplicate": "1", "surplus": "0",

@@ -39,8 +39,8 @@ def test_plain_and_gzip_files_are_normalised_and_filtered() -> None:
     assert sorted(made.text.values()) == ["ich habe zwei katzen", "the same words", "zwei türen"]
     assert made.languages == ["de", "en"]
     rows = [line.split("\t") for line in (made.path / "left_out.tsv").read_text().splitlines()]
-    assert rows[1] == ["de", "8", "2", "1", "2", "1", "1", "1", "0"]
-    assert rows[2] == ["en", "1", "1", "0", "0", "0", "0", "0", "0"]
+    assert rows[1] == ["de", "8", "2", "1", "2", "1", "1", "1", "0", "0", "0"]
+    assert rows[2] == ["en", "1", "1", "0", "0", "0", "0", "0", "0", "0", "0"]
 
 
 @pytest.mark.parametrize("size", [1, 7, 20, 64])
