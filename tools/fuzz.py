@@ -31,7 +31,7 @@ TURN = 30.0
 """Seconds of a turn."""
 GRACE = 300.0
 """Seconds after the end of a turn until it counts as a hang: a failure may have to be made small."""
-BATCH = 100
+BATCH = 20
 """Inputs between two looks at the clock."""
 ROW = 120
 """Longer inputs are named by their file in a row."""

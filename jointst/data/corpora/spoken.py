@@ -16,6 +16,7 @@ from jointst.data.corpora.libreoffice_help import fetch_packages, read_sentences
 from jointst.data.corpora.sentences import ALPHABETS, has_right_length, hash_of, is_readable
 from jointst.errors import ConfigError, DataError
 from jointst.parallel import run_jobs
+from jointst.text.encodings import how_to_convert
 
 KEY = "corpus.synthetic.sentences"
 GRAMMAR = "grammar"
@@ -134,7 +135,8 @@ def read_lines(path: Path) -> list[str]:
         try:
             lines.append(line.decode("utf-8"))
         except UnicodeDecodeError as error:
-            raise DataError(f"is not UTF-8: {error}", path=path, line=number, fix="save it as UTF-8") from None
+            fix = how_to_convert(path)
+            raise DataError(f"is not UTF-8: {error}", path=path, line=number, fix=fix) from None
     return lines
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.rows import quoted_rows, read_bytes
 from jointst.errors import ConfigError, DataError
+from jointst.text.encodings import how_to_convert
 
 COLUMNS = ("path", "text", "speaker", "language")
 OPTIONAL = ("split",)
@@ -88,13 +89,15 @@ def _decode(path: Path, content: bytes) -> str:
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8-sig")
     if encoding == "utf-8-sig" and b"\0" in content:
         line = content[: content.index(b"\0")].count(b"\n") + 1
-        raise DataError("holds zero bytes: it is in UTF-16, or no text", path=path, line=line, fix=SAVE)
+        problem = "holds zero bytes: it is in UTF-16, or no text"
+        raise DataError(problem, path=path, line=line, fix=f"{SAVE}; {how_to_convert(path)}")
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         written = "UTF-8" if encoding == "utf-8-sig" else encoding.upper()
-        raise DataError(f"is not {written}: {error.reason}", path=path, line=line, fix="save it as UTF-8") from None
+        fix = how_to_convert(path)
+        raise DataError(f"is not {written}: {error.reason}", path=path, line=line, fix=fix) from None
 
 
 def _delimited(path: Path, content: str, delimiters: str, losses: Losses) -> Iterator[Record]:

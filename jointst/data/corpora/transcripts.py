@@ -6,7 +6,8 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from jointst.data.rules.transcripts import DAMAGED
+from jointst.data.rules.transcripts import DAMAGED, SHOWN
+from jointst.text.encodings import read_wrongly
 
 
 class Transcripts:
@@ -42,7 +43,10 @@ class Transcripts:
         Normalised text no longer shows it.
         """
         found = DAMAGED.search(text)
-        return f"{found[0]!r} in {text[:60]!r} looks like text read in the wrong encoding" if found else ""
+        if found:
+            return f"{found[0]!r} in {text[:SHOWN]!r} looks like text read in the wrong encoding"
+        mended = read_wrongly(text)
+        return f"{text[:SHOWN]!r} looks like {mended[:SHOWN]!r}, read in the wrong encoding" if mended else ""
 
     def report(self) -> None:
         """Say which marks were taken out of how many places."""

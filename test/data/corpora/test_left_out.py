@@ -266,6 +266,7 @@ LINES: list[tuple[str, Callable[[str], str], str]] = [
     ("fleurs", lambda line: line.replace("three", ""), "words"),
     ("fleurs", lambda line: line.replace("three", "caf\u00c3\u00a9"), "encoding"),
     ("table", lambda line: line.replace("three", "caf\u00c3\u00a9"), "encoding"),
+    ("table", lambda line: line.replace("three", "stra\u00c3\u0178e"), "encoding"),
     ("fleurs", lambda line: line.replace("\t4800", ""), "fields"),
     ("librispeech", lambda line: line.partition(" ")[0], "words"),
     ("librispeech", lambda line: line.replace("-", "_"), "fields"),
