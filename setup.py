@@ -56,6 +56,7 @@ setup(
             "lhotse>=1.30",
             "urllib3>=2",
             "py-nanotts>=0.1.1",
+            "hypothesis>=6.100",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

@@ -40,6 +40,8 @@ def check_conf(path: Path, settings: type[Any]) -> bool:
         raise DataError(f"is not YAML: {problem}", path=path, line=line, fix="look there and above") from None
     except yaml.YAMLError as error:
         raise DataError(f"is not YAML: {error}", path=path, fix="write it again") from None
+    except RecursionError:
+        raise DataError("is not YAML: brackets within brackets without end", path=path, fix="write it again") from None
     if root is None or root.tag == "tag:yaml.org,2002:null":  # no document, or one that holds comments alone
         return False
     _check_keys(root, settings, "", path)

@@ -147,6 +147,9 @@ class CorpusConfig:
     """ISO 639-1 codes of the languages to prepare."""
     downloads: str = "downloads"
     """Folder for downloaded archives."""
+    most_left_out: float = 0.2
+    """Share of a part of a corpus (a split, a table) that may be left out because its audio or its line cannot be used;
+    more is an error, since a download or a table is then most likely broken."""
     unpaired_sentences: int = 5000
     """At most this many unpaired sentences per language from a text source."""
     longest_phrase: int | None = None
@@ -179,6 +182,7 @@ class CorpusConfig:
 
     def __post_init__(self) -> None:
         require(bool(self.languages), "languages", "is empty", "name at least one language")
+        require(0 <= self.most_left_out < 1, "most_left_out", f"is {self.most_left_out}", "at least 0, less than 1")
         require(self.unpaired_sentences > 0, "unpaired_sentences", f"is {self.unpaired_sentences}", "at least 1")
         require(
             self.longest_phrase is None or self.longest_phrase > 0,

@@ -57,8 +57,12 @@ class PhoneTable:
         fix = "run stage 3, lexicon"
         if not path.is_file():
             raise DataError("there is no phone table", path=path, fix=fix)
+        try:
+            content = path.read_bytes().decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"is not UTF-8 at byte {error.start}", path=path, fix=fix) from None
         symbols: list[str] = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(content.removesuffix("\n").split("\n"), start=1):
             fields = line.split(" ")
             if len(fields) != 2 or fields[1] != str(number - 1):
                 raise DataError(f"expected '<symbol> {number - 1}', found {line!r}", path=path, line=number, fix=fix)

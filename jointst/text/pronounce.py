@@ -116,10 +116,11 @@ def _digest(config: LexiconConfig, user: Lexicon) -> str:
 def _read_made(folder: Path) -> dict[str, dict[str, str]]:
     """With which settings each lexicon was made, and a hash of its content; nothing if that is not known."""
     try:
-        made: dict[str, dict[str, str]] = json.loads((folder / "made.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        made = json.loads((folder / "made.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
-    return made
+    known = isinstance(made, dict) and all(isinstance(entry, dict) for entry in made.values())
+    return made if known else {}
 
 
 def _read_earlier(path: Path, made: Mapping[str, str] | None, settings: str) -> Lexicon:

@@ -13,17 +13,17 @@ Most releases can only be had from Mozilla's own site, after a login: unpack the
 
 from __future__ import annotations
 
-import csv
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 from jointst.config import CorpusConfig
-from jointst.data.corpora.manifests import Part, download, find_root, make_sets, missing_part
+from jointst.data.corpora.left_out import Losses
+from jointst.data.corpora.manifests import UNPACK, Listed, Part, download, find_root, make_sets, missing_part
+from jointst.data.corpora.rows import read_bytes, split_lines
 from jointst.errors import DataError
 
-VERSION = 1
+VERSION = 2
 NAMES = {"zh": "zh-CN"}
 """What the corpus calls a language, where that is not its ISO 639-1 code."""
 SPLITS = ("train", "dev", "test")
@@ -50,8 +50,8 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
             what = f"Common Voice {name} of {release}"
             hint = f"  {release}/{name} from https://commonvoice.mozilla.org, with\n{TREE}"
             download(what, root, partial(_download, root, name, release), hint)
-        parts += [_part(folder, name, lang, split, nj) for split in SPLITS]
-    return make_sets("common_voice", parts, data)
+        parts += [_part(folder, name, lang, split) for split in SPLITS]
+    return make_sets("common_voice", parts, config, data, nj)
 
 
 def _download(root: Path, name: str, release: str) -> None:
@@ -60,54 +60,40 @@ def _download(root: Path, name: str, release: str) -> None:
     download_commonvoice(root, languages=[name], release=release)
 
 
-def _part(folder: Path, name: str, lang: str, split: str, nj: int) -> Part:
+def _part(folder: Path, name: str, lang: str, split: str) -> Part:
     table = folder / name / f"{split}.tsv"
     if not table.is_file():
         raise missing_part(table, TREE)
-    rows = read_rows(table)
+    clips = folder / name / "clips"
     return Part(
         name=f"{lang}/{split}",
         set=split,
         lang=lang,
         source=table,
-        expected=len(rows),
-        read=lambda output: _read(folder / name / "clips", rows, nj),
+        tables=[table],
+        read=lambda losses: read_rows(table, clips, losses),
     )
 
 
-def read_rows(table: Path) -> list[dict[str, str]]:
-    """The fields of each clip; quotes are part of the text.
+def read_rows(table: Path, clips: Path, losses: Losses) -> Iterator[Listed]:
+    """The clips that a table lists; quotes are part of the text.
 
     Raises:
-        DataError: the file is not UTF-8, or lacks a column.
+        DataError: the file cannot be read, or lacks a column.
     """
-    try:
-        with open(table, encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
-            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-            if missing:
-                raise DataError(f"no column {' '.join(missing)}", path=table, line=1, fix="unpack the corpus again")
-            return [{column: row[column] or "" for column in COLUMNS} for row in reader]
-    except UnicodeDecodeError as error:
-        raise DataError(f"is not UTF-8: {error.reason}", path=table, fix="unpack the corpus again") from None
-
-
-def _read(clips: Path, rows: list[dict[str, str]], nj: int) -> tuple[Any, Any]:
-    """lhotse's recordings; its own reading of the tables knows the columns of some releases only."""
-    from lhotse import Recording, RecordingSet, SupervisionSegment, SupervisionSet
-
-    there = [row for row in rows if (clips / row["path"]).is_file()]
-    with ThreadPoolExecutor(nj) as pool:
-        recordings = list(pool.map(Recording.from_file, [clips / row["path"] for row in there]))
-    supervisions = [
-        SupervisionSegment(
-            id=recording.id,
-            recording_id=recording.id,
-            start=0.0,
-            duration=recording.duration,
-            text=row["sentence"],
-            speaker=row["client_id"],
-        )
-        for row, recording in zip(there, recordings, strict=True)
-    ]
-    return RecordingSet.from_recordings(recordings), SupervisionSet.from_segments(supervisions)
+    lines = split_lines(read_bytes(table, UNPACK), table, losses)
+    heading = next(lines, (1, ""))[1].split("\t")
+    missing = [column for column in COLUMNS if column not in heading]
+    if missing:
+        raise DataError(f"no column {' '.join(missing)}", path=table, line=1, fix=UNPACK)
+    speaker, clip, sentence = (heading.index(column) for column in COLUMNS)
+    for number, line in lines:
+        row = line.split("\t")
+        # What stands behind the last column that is needed may be missing; a tab too many shifts everything.
+        if not max(speaker, clip, sentence) < len(row) <= len(heading) or not row[clip]:
+            problem = f"{len(row)} fields, the heading has {len(heading)}"
+            problem = "no clip is named" if len(row) == len(heading) else problem
+            losses.add("fields", DataError(problem, path=table, line=number))
+            continue
+        name = PurePosixPath(row[clip]).stem
+        yield Listed(table, number, name, row[speaker], row[sentence], clips / row[clip])

@@ -21,7 +21,9 @@ from pathlib import Path
 from jointst.config import CorpusConfig
 from jointst.data.corpora import split_of
 from jointst.data.corpora.debian import fetch
+from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.phrases import Phrase, Sounds, cut_at_pauses
+from jointst.data.corpora.usable import keep_usable
 from jointst.data.directory import DataDirectory, Segment
 from jointst.data.phone_times import SILENCE, PhoneTime, cut, write_phone_times
 from jointst.errors import ConfigError, DataError
@@ -94,21 +96,26 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
     voice = fetch([PACKAGE], Path(config.downloads))[PACKAGE] / VOICE
     sets = {part: DataDirectory(data / f"festvox_ru_{part}", {}) for part in PARTS}
     times: dict[str, list[PhoneTime]] = {}
+    losses = Losses("festvox_ru", voice)
     for name, sentence in read_prompts(voice / "etc" / "txt.done.data").items():
         audio = voice / "wav" / f"{name}.wav"
-        if not audio.is_file():
-            raise DataError("the recording is missing", path=audio, fix=f"remove {voice.parents[5]}, run this again")
         labels = voice / "lab" / f"{name}.lab"
-        spoken = read_labels(labels)
+        try:
+            spoken = read_labels(labels)
+        except DataError as fault:
+            losses.add("fields", fault)
+            continue
         try:
             phrases = cut_at_pauses(sentence, spoken, SOUNDS, shortest=SHORTEST)
         except ValueError as error:
-            raise DataError(f"does not fit {sentence!r}: {error}", path=labels, fix="leave the prompt out") from None
+            losses.add("times", DataError(f"does not fit {sentence!r}: {error}", path=labels))
+            continue
         chosen, recording = sets[split_of("ru", sentence)], f"{SPEAKER}-{name}"
         chosen.wav_scp[recording] = str(audio)
         times |= {
             _add(chosen, recording, phrase): cut(spoken, phrase.start, phrase.end - phrase.start) for phrase in phrases
         }
+    keep_usable("festvox_ru", sets.values(), config, data, nj, losses)
     _drop_shared(sets)
     for chosen in sets.values():
         chosen.path.mkdir(parents=True, exist_ok=True)
@@ -145,12 +152,12 @@ def read_prompts(path: Path) -> dict[str, str]:
     """Normalised sentence of each recording; stress marks are dropped.
 
     Raises:
-        DataError: a line that is not ``( name "text" )``.
+        DataError: the file cannot be read, or holds a line that is not ``( name "text" )``.
     """
     from jointst.text.normalise import normalise
 
     sentences = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_read(path).splitlines(), start=1):
         found = _LINE.fullmatch(line)
         if not found:
             raise DataError(f"{line[:60]!r} is not a prompt", path=path, line=number, fix='( name "text" )')
@@ -162,12 +169,10 @@ def read_labels(path: Path) -> list[PhoneTime]:
     """The phones of a label file, pauses as ``sil``; a phone begins where the one before it ends.
 
     Raises:
-        DataError: the file is missing, or a line is not ``end number phone``.
+        DataError: the file cannot be read, or a line is not ``end number phone``.
     """
-    if not path.is_file():
-        raise DataError("the labels are missing", path=path, fix="remove downloads/debian/festvox-ru, run this again")
     times: list[PhoneTime] = []
-    header, _, content = path.read_text(encoding="utf-8").partition("#\n")
+    header, _, content = _read(path).partition("#\n")
     for number, line in enumerate(content.splitlines(), start=header.count("\n") + 2):
         try:
             end, _, phone = line.split()
@@ -176,3 +181,11 @@ def read_labels(path: Path) -> list[PhoneTime]:
         except ValueError:
             raise DataError(f"{line!r} is not a label", path=path, line=number, fix="end 125 phone") from None
     return times
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        fix = "remove downloads/debian/festvox-ru, run this again"
+        raise DataError(f"cannot be read: {error}", path=path, fix=fix) from None

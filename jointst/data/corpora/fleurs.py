@@ -6,32 +6,33 @@ layout::
     de_de/train.tsv               id <tab> file <tab> raw text <tab> text <tab> characters <tab> samples <tab> gender
     de_de/audio/train/*.wav       16 kHz; the archive audio/train.tar.gz, unpacked
 
-lhotse prepares it, but downloads it by way of another library, in a layout of its own: the download here is of the
-official files. The corpus does not name speakers, so each recording counts as a speaker of its own; those of train
-are not in dev and test.
+lhotse downloads it by way of another library, in a layout of its own: the download here is of the official files. The
+corpus does not name speakers, so each recording counts as a speaker of its own; those of train are not in dev and test.
 """
 
 from __future__ import annotations
 
-import tempfile
-from functools import cache, partial
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 from jointst.config import CorpusConfig
+from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.manifests import (
+    UNPACK,
+    Listed,
     Part,
-    at_home,
-    count_lines,
     download,
     fetch_archive,
     find_root,
     make_sets,
     missing_part,
 )
-from jointst.errors import ConfigError
+from jointst.data.corpora.rows import read_bytes, split_lines
+from jointst.errors import ConfigError, DataError
 
-VERSION = 1
+VERSION = 2
 URL = "https://huggingface.co/datasets/google/fleurs/resolve/main/data"
 NAMES = {
     "ar": "ar_eg", "de": "de_de", "en": "en_us", "es": "es_419", "fr": "fr_fr", "hi": "hi_in",
@@ -64,8 +65,8 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
             if may_download and (unfinished or not (folder / "audio" / split).is_dir()):
                 what = f"FLEURS {folder.name} {split}"
                 download(what, folder / "audio", partial(_download, folder, split), TREE)
-        parts += _parts(folder, lang, nj)
-    return make_sets("fleurs", parts, data)
+        parts += _parts(folder, lang)
+    return make_sets("fleurs", parts, config, data, nj)
 
 
 def _download(folder: Path, split: str) -> None:
@@ -75,48 +76,36 @@ def _download(folder: Path, split: str) -> None:
     fetch_archive(f"{URL}/{folder.name}/audio/{split}.tar.gz", folder / "audio")
 
 
-def _parts(folder: Path, lang: str, nj: int) -> list[Part]:
+def _parts(folder: Path, lang: str) -> list[Part]:
     for split in SPLITS:
         for path in (folder / f"{split}.tsv", folder / "audio" / split):
             if not path.exists():
                 raise missing_part(path, TREE)
-
-    @cache
-    def read_all() -> dict[str, tuple[Any, Any]]:
-        return _read(folder, nj)
-
     return [
         Part(
             name=f"{lang}/{split}",
             set=split,
             lang=lang,
             source=folder / f"{split}.tsv",
-            expected=count_lines([folder / f"{split}.tsv"]),
-            read=lambda output, split=split: read_all()[split],  # type: ignore[misc]
+            tables=[folder / f"{split}.tsv"],
+            read=lambda losses, split=split: _read(folder, split, losses),  # type: ignore[misc]
             prefix=f"{lang}_{split}_",
         )
         for split in SPLITS
     ]
 
 
-def _read(folder: Path, nj: int) -> dict[str, tuple[Any, Any]]:
-    """lhotse expects the layout of its own download, and every line to be whole and every file there."""
-    from lhotse.recipes.fleurs import prepare_single_fleurs_language
-
-    with tempfile.TemporaryDirectory(prefix="fleurs-") as view:
-        shown, metadata = Path(view) / folder.name, Path(view) / "metadata" / folder.name
-        shown.mkdir()
-        metadata.mkdir(parents=True)
-        for split in SPLITS:
-            audio = folder / "audio" / split
-            (shown / split).symlink_to(audio.absolute(), target_is_directory=True)
-            lines = (folder / f"{split}.tsv").read_text(encoding="utf-8").split("\n")
-            fields = [line.split("\t") for line in lines]
-            whole = [row for row in fields if len(row) == FIELDS and (audio / row[1]).is_file()]
-            (metadata / f"{split}.tsv").write_text("".join("\t".join(row) + "\n" for row in whole), encoding="utf-8")
-        made = prepare_single_fleurs_language(shown, language=folder.name, num_jobs=nj)
-        pairs = {}
-        for split in SPLITS:
-            recordings = at_home(made[split]["recordings"], shown / split, folder / "audio" / split)
-            pairs[split] = (recordings, made[split]["supervisions"])
-        return pairs
+def _read(folder: Path, split: str, losses: Losses) -> Iterator[Listed]:
+    """What a table lists; a sentence is read by several people, who are numbered in its order."""
+    table = folder / f"{split}.tsv"
+    readers: Counter[str] = Counter()
+    for number, line in split_lines(read_bytes(table, UNPACK), table, losses):
+        row = line.split("\t")
+        if len(row) != FIELDS or not row[1]:
+            problem = f"{len(row)} fields, not {FIELDS}" if len(row) != FIELDS else "no file is named"
+            losses.add("fields", DataError(problem, path=table, line=number))
+            continue
+        readers[row[0]] += 1
+        speaker = f"{row[0]}_{readers[row[0]]}"
+        name = f"{speaker}_{PurePosixPath(row[1]).stem}"
+        yield Listed(table, number, name, speaker, row[3], folder / "audio" / split / row[1])

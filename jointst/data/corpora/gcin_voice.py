@@ -18,6 +18,8 @@ from pathlib import Path
 from jointst.config import CorpusConfig
 from jointst.data.corpora import split_of
 from jointst.data.corpora.debian import fetch
+from jointst.data.corpora.left_out import Losses
+from jointst.data.corpora.usable import keep_usable
 from jointst.data.directory import DataDirectory
 from jointst.errors import ConfigError, DataError
 
@@ -55,6 +57,7 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         chosen.utt2spk[utterance] = speaker
         chosen.utt2lang[utterance] = "zh"
         chosen.wav_scp[utterance] = str(path)
+    keep_usable("gcin_voice", sets.values(), config, data, nj, Losses("gcin_voice", folder))
     return [directory.write(directory.path).path for directory in sets.values()]
 
 

@@ -159,8 +159,10 @@ def read_grammars(path: Path = MINI, languages: Collection[str] | None = None) -
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:  # ValueError: an impossible date
         raise DataError(f"is not YAML: {error}", path=path) from None
+    if not isinstance(content, dict):
+        raise DataError("holds no grammars", path=path, fix="a mapping from language to grammar")
     wanted = list(content) if languages is None else list(languages)
     for lang in wanted:
         if lang not in content:
@@ -170,7 +172,12 @@ def read_grammars(path: Path = MINI, languages: Collection[str] | None = None) -
 
 def _parse(lang: str, entry: object, path: Path) -> Grammar:
     form = {"classes": dict, "templates": list, "unheard": str}
-    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), kind) for key, kind in form.items()):
+    spoken = entry.get("spoken", {}) if isinstance(entry, dict) else None
+    if (
+        not isinstance(entry, dict)
+        or not isinstance(spoken, dict)
+        or not all(isinstance(entry.get(key), kind) for key, kind in form.items())
+    ):
         fix = "classes: a mapping; templates: a list; unheard: words"
         raise DataError(f"the grammar of {lang!r} is not of the form explained at its top", path=path, fix=fix)
     grammar = Grammar(
@@ -178,7 +185,7 @@ def _parse(lang: str, entry: object, path: Path) -> Grammar:
         classes={name: tuple(str(words).split()) for name, words in entry["classes"].items()},
         templates=tuple(tuple(str(template).split()) for template in entry["templates"]),
         unheard=frozenset(entry["unheard"].split()),
-        spoken={word: str(form) for word, form in entry.get("spoken", {}).items()},
+        spoken={word: str(form) for word, form in spoken.items()},
     )
     named = {token[1:-1] for template in grammar.templates for token in template if token.startswith("<")}
     for problem, names in (

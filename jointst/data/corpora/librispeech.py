@@ -11,15 +11,17 @@ The first test part makes ``librispeech_test``; each other one is a set of its o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from jointst.config import CorpusConfig
-from jointst.data.corpora.manifests import Part, count_lines, download, find_root, make_sets, missing_part
-from jointst.errors import ConfigError
+from jointst.data.corpora.left_out import Losses
+from jointst.data.corpora.manifests import UNPACK, Listed, Part, download, find_root, make_sets, missing_part
+from jointst.data.corpora.rows import read_bytes, split_lines
+from jointst.errors import ConfigError, DataError
 
-VERSION = 1
+VERSION = 2
 TREE = "  LibriSpeech/train-clean-100/103/1240/103-1240.trans.txt\n  LibriSpeech/train-clean-100/103/1240/*.flac"
 
 
@@ -43,7 +45,8 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         unfinished = (root / f"{name}.tar.gz").is_file() and not (folder / name / ".completed").is_file()
         if may_download and (unfinished or not (folder / name).is_dir()):
             download(f"LibriSpeech {name}", root, partial(_download, root, name), TREE)
-    return make_sets("librispeech", [_part(folder, name, chosen, nj) for name, chosen in sets.items()], data)
+    parts = [_part(folder, name, chosen) for name, chosen in sets.items()]
+    return make_sets("librispeech", parts, config, data, nj)
 
 
 def _download(root: Path, name: str) -> None:
@@ -55,16 +58,27 @@ def _download(root: Path, name: str) -> None:
     download_librispeech(root, dataset_parts=[name])
 
 
-def _part(folder: Path, name: str, chosen: str, nj: int) -> Part:
-    transcripts = sorted((folder / name).rglob("*.trans.txt"))
-    if not transcripts:
+def _part(folder: Path, name: str, chosen: str) -> Part:
+    tables = sorted((folder / name).rglob("*.trans.txt"))
+    if not tables:
         raise missing_part(folder / name, TREE)
+    return Part(
+        name=name,
+        set=chosen,
+        lang="en",
+        source=folder / name,
+        tables=tables,
+        read=lambda losses: (item for table in tables for item in _read(table, losses)),
+    )
 
-    def read(output: Path) -> tuple[Any, Any]:
-        from lhotse.recipes.librispeech import prepare_librispeech
 
-        made = prepare_librispeech(folder, dataset_parts=[name], num_jobs=nj)[name]
-        return made["recordings"], made["supervisions"]
-
-    expected = count_lines(transcripts)
-    return Part(name=name, set=chosen, lang="en", source=folder / name, expected=expected, read=read)
+def _read(table: Path, losses: Losses) -> Iterator[Listed]:
+    """What a chapter lists; its sound files stand beside it."""
+    for number, line in split_lines(read_bytes(table, UNPACK), table, losses):
+        name, _, text = line.strip().partition(" ")
+        if name.count("-") != 2 or "/" in name:
+            losses.add(
+                "fields", DataError(f"{line[:60]!r} is not: speaker-chapter-number TEXT", path=table, line=number)
+            )
+            continue
+        yield Listed(table, number, name, name.partition("-")[0], text, table.with_name(f"{name}.flac"))

@@ -1,34 +1,63 @@
-"""Public corpora through lhotse: its manifests become our data directories, its downloads are resumed.
+"""Public corpora: what they list becomes our data directories; lhotse downloads them and resumes that.
 
-lhotse knows each corpus's layout; this module knows what must hold whatever the corpus: sets as its authors cut them,
+Each corpus's module reads its tables; this one knows what must hold whatever the corpus: sets as its authors cut them,
 normalised text, speakers, a count of what was lost, and work that goes on after a kill with the part it stopped in.
+Tables are read here and not by lhotse's recipes, which give up a whole corpus for one recording that cannot be opened.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
-import sys
 import tarfile
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
+from jointst.data.corpora.left_out import LeftOut, Losses
+from jointst.data.corpora.transcripts import Transcripts
+from jointst.data.corpora.usable import drop_unusable, is_plain, join_remembered, remembered
 from jointst.data.directory import DataDirectory, Segment
 from jointst.errors import DataError, EnvironmentFault
 from jointst.progress import progress
+from jointst.units import Seconds
 
 if TYPE_CHECKING:
     from jointst.config import CorpusConfig
 
-MOST_LOST = 0.2
-"""Share of a part's transcripts that may lack audio or words before the corpus counts as damaged."""
+UNPACK = "unpack the corpus again"
 INSTALL = "run tools/install.sh --extra corpora"
 _LONGEST_NAME = 40
+
+
+class Listed(NamedTuple):
+    """An utterance as a corpus lists it.
+
+    Attributes:
+        table: the file that lists it.
+        line: 1-based, there.
+        name: its id.
+        speaker: its speaker, as the corpus calls them.
+        text: its transcript as it is written.
+        audio: the sound file that holds it.
+        recording: id of that file, where utterances are parts of recordings.
+        start: seconds from the beginning of the file.
+        end: seconds; -1 for the end of the file.
+    """
+
+    table: Path
+    line: int
+    name: str
+    speaker: str
+    text: str
+    audio: Path
+    recording: str = ""
+    start: Seconds = 0.0
+    end: Seconds = -1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,20 +69,18 @@ class Part:
         set: the end of the set's name: train, dev, test, or test with something after it.
         lang: ISO 639-1 code.
         source: the folder or file it is read from, for messages.
-        expected: transcripts that the corpus lists.
-        read: lhotse's recordings and supervisions, given an empty folder for lhotse to write in.
+        tables: the files that list its utterances, and others whose change makes it be read again.
+        read: yields what is listed; puts lines that cannot be read among the losses.
         prefix: put before speakers, where their names mean nothing outside the part.
-        segmented: whether utterances are parts of recordings.
     """
 
     name: str
     set: str
     lang: str
     source: Path
-    expected: int
-    read: Callable[[Path], tuple[Any, Any]]
+    tables: Sequence[Path]
+    read: Callable[[Losses], Iterable[Listed]]
     prefix: str = ""
-    segmented: bool = False
 
 
 def need_lhotse() -> None:
@@ -82,9 +109,10 @@ def find_root(corpus: str, stated: str | None, config: CorpusConfig, tree: str) 
     """
     if stated is None:
         return Path(config.downloads) / corpus, True
-    if not Path(stated).is_dir():
-        raise DataError(f"corpus.{corpus}.root: there is no such folder", path=stated, fix=f"expected:\n{tree}")
-    return Path(stated), False
+    root = Path(stated if os.path.isdir(stated) else os.path.expanduser(stated))
+    if not root.is_dir():
+        raise DataError(f"corpus.{corpus}.root: there is no such folder", path=root, fix=f"expected:\n{tree}")
+    return root, False
 
 
 def missing_part(path: Path, tree: str) -> DataError:
@@ -125,108 +153,87 @@ def fetch_archive(url: str, into: Path) -> None:
     archive.unlink()
 
 
-def make_sets(corpus: str, parts: Sequence[Part], data: Path) -> list[Path]:
+def make_sets(corpus: str, parts: Sequence[Part], config: CorpusConfig, data: Path, nj: int) -> list[Path]:
     """Write the data directories ``<corpus>_<set>``, reading those parts that an earlier, broken run has not read.
 
     Raises:
-        DataError: a part cannot be read, or lost more than :data:`MOST_LOST` of its transcripts.
-        EnvironmentFault: lhotse is missing.
+        DataError: a part cannot be read, or loses more of its utterances than ``config.most_left_out``.
     """
-    need_lhotse()
     finished = data / ".parts" / corpus
+    left_out = LeftOut(corpus, data, config.most_left_out)
+    transcripts = Transcripts(corpus, config.transcriber_marks)
     sets: dict[str, DataDirectory] = {}
+    known: dict[str, list[Path]] = {}
     for part in progress(parts, desc=corpus, unit="part"):
-        key = hashlib.sha256(f"{part.name} {part.source.resolve()} {part.expected}".encode()).hexdigest()[:16]
-        if not (finished / key / "text").is_file():
-            _convert(corpus, part).write(finished / key)  # its text is written last
-        one = DataDirectory.read(finished / key)
+        folder = finished / _key(part)
+        if (folder / "text").is_file():
+            one = DataDirectory.read(folder)
+        else:
+            losses = Losses(part.name, part.source)
+            one = _convert(part, transcripts, losses, nj, folder / "audio.json")
+            left_out.close(losses, len(one.text))
+            if not losses.lost:  # else it is read again, since what is lost may have been mended by then
+                one.write(folder)  # its text is written last
+        known.setdefault(part.set, []).append(folder / "audio.json")
         whole = sets.setdefault(part.set, DataDirectory(data / f"{corpus}_{part.set}", {}))
         for table in ("text", "utt2spk", "utt2lang", "wav_scp", "segments"):
             held, new = getattr(whole, table), getattr(one, table)
             if table != "wav_scp" and held.keys() & new.keys():
                 raise DataError("is in two parts of one set", path=part.source, utterance=min(held.keys() & new.keys()))
             held.update(new)
+    for name, files in known.items():
+        join_remembered(files, remembered(data, f"{corpus}_{name}"))
     made = [item.write(item.path).path for item in sets.values()]
     shutil.rmtree(finished)
+    transcripts.report()
     return made
 
 
-def _convert(corpus: str, part: Part) -> DataDirectory:
-    """A part as a data directory."""
-    from jointst.text.normalise import normalise
+def _key(part: Part) -> str:
+    """A name for what is made of a part, which changes with its tables."""
+    stats = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in part.tables]
+    return hashlib.sha256(f"{part.name} {stats}".encode(errors="surrogateescape")).hexdigest()[:16]
 
-    recordings, supervisions = _read(corpus, part)
+
+def _convert(part: Part, transcripts: Transcripts, losses: Losses, nj: int, known: Path) -> DataDirectory:
+    """A part as a data directory, without what cannot be used."""
     made = DataDirectory(Path(part.name), {})
-    for item in supervisions:
-        text = normalise(item.text or "", part.lang)
-        if not text or item.recording_id not in recordings:
-            continue
-        recording = recordings[item.recording_id]
-        source = recording.sources[0]
-        if source.type != "file":
-            raise DataError(f"its audio is a {source.type}, not a file", path=part.source, utterance=item.id)
-        speaker = part.prefix + _name(item.speaker or item.id)
-        name = _name(item.id)
+    places: dict[str, tuple[Path, int]] = {}
+    for item in part.read(losses):
+        text = transcripts.clean(item.text, part.lang)
+        speaker = part.prefix + _name(item.speaker or item.name)
+        name = _name(item.name)
         utterance = name if name.startswith(f"{speaker}-") else f"{speaker}-{name}"
+        audio = str(item.audio)
+        reason, problem = "", ""
+        if damage := transcripts.damage(item.text):
+            reason, problem = "encoding", damage
+        elif not text:
+            reason, problem = "words", f"{item.text!r} holds no words"
+        elif utterance in made.text:
+            reason, problem = "twice", f"is on line {places[utterance][1]} of {places[utterance][0]} already"
+        elif not is_plain(audio):
+            reason, problem = "audio-path", f"the path {audio!r} cannot stand in wav.scp"
+        elif item.recording and not (item.start >= 0 and (item.end > item.start or item.end == -1)):
+            reason, problem = "times", f"begins at {item.start:g} s and ends at {item.end:g} s"
+        if reason:
+            losses.add(reason, DataError(problem, path=item.table, line=item.line, utterance=utterance))
+            continue
         made.text[utterance] = text
         made.utt2spk[utterance] = speaker
         made.utt2lang[utterance] = part.lang
-        if part.segmented:
-            key = f"{part.prefix}{_name(recording.id)}"
-            made.wav_scp[key] = str(source.source)
-            made.segments[utterance] = Segment(key, item.start, min(item.end, recording.duration))
+        places[utterance] = (item.table, item.line)
+        if item.recording:
+            key = f"{part.prefix}{_name(item.recording)}"
+            made.wav_scp[key] = audio
+            made.segments[utterance] = Segment(key, item.start, item.end)
         else:
-            made.wav_scp[utterance] = str(source.source)
-    lost = part.expected - len(made.text)
-    if lost:
-        problem = f"{lost} of {part.expected} transcripts of {part.name} have no audio or no words"
-        if lost > MOST_LOST * part.expected:
-            raise DataError(problem, path=part.source, fix="the download may be incomplete: unpack it again")
-        print(f"{corpus}: {part.source}: {problem}, left out", file=sys.stderr)
+            made.wav_scp[utterance] = audio
+    drop_unusable(made, places, losses, nj, known)
     return made
-
-
-def _read(corpus: str, part: Part) -> tuple[Any, Any]:
-    """lhotse's manifests of a part."""
-    from lhotse.audio.utils import AudioLoadingError, DurationMismatchError
-
-    with tempfile.TemporaryDirectory(prefix=f"{corpus}-") as output:
-        try:
-            return part.read(Path(output))
-        except (
-            AssertionError, AudioLoadingError, DurationMismatchError, IndexError, KeyError, OSError, RuntimeError,
-            TypeError, ValueError,
-        ) as error:  # fmt: skip
-            said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            fix = "look at the file it names; the download may be incomplete: unpack it again"
-            raise DataError(f"lhotse cannot read {part.name}: {said}", path=part.source, fix=fix) from None
-
-
-def at_home(recordings: Any, shown: Path, home: Path) -> Any:
-    """Recordings that lhotse was shown under ``shown``, with the paths that they have under ``home``."""
-    for recording in recordings:
-        for source in recording.sources:
-            source.source = str(home / Path(source.source).relative_to(shown))
-    return recordings
-
-
-def count_lines(paths: Sequence[Path], heading: int = 0) -> int:
-    """Lines that are not empty in some text files, without ``heading`` lines of each.
-
-    Raises:
-        DataError: a file cannot be read.
-    """
-    count = 0
-    for path in paths:
-        try:
-            with open(path, "rb") as stream:
-                count += sum(bool(line.strip()) for line in stream) - heading
-        except OSError as error:
-            raise DataError(f"cannot be read: {error.strerror}", path=path, fix="unpack the corpus again") from None
-    return count
 
 
 def _name(text: str) -> str:
     """``text`` as a part of an utterance's id: no spaces, and not longer than files like; hashes keep names apart."""
-    name = re.sub(r"\s+", "_", text.strip())
+    name = re.sub(r"[\s\x00-\x1f]+", "_", text.strip())
     return name if len(name) <= _LONGEST_NAME else hashlib.sha256(name.encode()).hexdigest()[:16]

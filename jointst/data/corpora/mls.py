@@ -3,36 +3,36 @@
 ``data/mls_{train,dev,test}`` from the folder ``corpus.mls.root`` or ``<downloads>/mls``; with ``corpus.mls.opus`` the
 smaller release, whose folders end in ``_opus``::
 
-    mls_german/metainfo.txt                              speaker | gender | partition | minutes | book | title | chapter
     mls_german/train/transcripts.txt                     10148_10119_000000 <tab> text
     mls_german/train/audio/10148/10119/10148_10119_000000.flac      or .opus
 """
 
 from __future__ import annotations
 
-import tempfile
-from functools import cache, partial
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from jointst.config import CorpusConfig
+from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.manifests import (
+    UNPACK,
+    Listed,
     Part,
-    at_home,
-    count_lines,
     download,
     fetch_archive,
     find_root,
     make_sets,
     missing_part,
 )
-from jointst.errors import ConfigError
+from jointst.data.corpora.rows import read_bytes, split_lines
+from jointst.errors import ConfigError, DataError
 
-VERSION = 1
+VERSION = 2
 URL = "https://dl.fbaipublicfiles.com/mls"
 NAMES = {"de": "german", "en": "english", "es": "spanish", "fr": "french", "it": "italian", "pt": "portuguese"}
 """What the corpus calls each language."""
-TREE = "  mls_german/metainfo.txt\n  mls_german/{train,dev,test}/transcripts.txt\n  mls_german/train/audio/..."
+TREE = "  mls_german/{train,dev,test}/transcripts.txt\n  mls_german/train/audio/..."
 SPLITS = ("train", "dev", "test")
 
 
@@ -55,43 +55,37 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         if may_download and (unfinished or not (root / name).is_dir()):
             url = f"{URL}/{name}.tar.gz"
             download(name, root, partial(fetch_archive, url, root), TREE)
-        parts += _parts(root / name, lang, config.mls.opus, nj)
-    return make_sets("mls", parts, data)
+        parts += _parts(root / name, lang, config.mls.opus)
+    return make_sets("mls", parts, config, data, nj)
 
 
-def _parts(folder: Path, lang: str, opus: bool, nj: int) -> list[Part]:
-    for path in (folder / "metainfo.txt", *(folder / split / "transcripts.txt" for split in SPLITS)):
-        if not path.is_file():
-            raise missing_part(path, TREE)
-
-    @cache
-    def read_all() -> dict[str, tuple[Any, Any]]:
-        return _read(folder, NAMES[lang], opus, nj)
-
+def _parts(folder: Path, lang: str, opus: bool) -> list[Part]:
+    for split in SPLITS:
+        if not (folder / split / "transcripts.txt").is_file():
+            raise missing_part(folder / split / "transcripts.txt", TREE)
     return [
         Part(
             name=f"{lang}/{split}",
             set=split,
             lang=lang,
             source=folder / split,
-            expected=count_lines([folder / split / "transcripts.txt"]),
-            read=lambda output, split=split: read_all()[split],  # type: ignore[misc]
+            tables=[folder / split / "transcripts.txt"],
+            read=lambda losses, split=split: _read(folder / split, opus, losses),  # type: ignore[misc]
         )
         for split in SPLITS
     ]
 
 
-def _read(folder: Path, name: str, opus: bool, nj: int) -> dict[str, tuple[Any, Any]]:
-    """lhotse reads every language of a corpus, so it is shown one."""
-    from lhotse.recipes.mls import prepare_mls
-
-    with tempfile.TemporaryDirectory(prefix="mls-") as view:
-        shown = Path(view) / f"mls_{name}"
-        shown.mkdir()
-        (shown / "metainfo.txt").symlink_to((folder / "metainfo.txt").absolute())
-        for split in SPLITS:
-            (shown / split).symlink_to((folder / split).absolute(), target_is_directory=True)
-        made = prepare_mls(view, opus=opus, num_jobs=nj)[name]
-        return {
-            split: (at_home(made[split]["recordings"], shown, folder), made[split]["supervisions"]) for split in SPLITS
-        }
+def _read(folder: Path, opus: bool, losses: Losses) -> Iterator[Listed]:
+    """What is listed; the parts of an id, speaker, book and number, are its place."""
+    table = folder / "transcripts.txt"
+    for number, line in split_lines(read_bytes(table, UNPACK), table, losses):
+        name, tab, text = line.partition("\t")
+        parts = name.split("_")
+        if not tab or len(parts) != 3 or not all(parts) or "/" in name:
+            losses.add(
+                "fields", DataError(f"{line[:60]!r} is not: speaker_book_number, tab, text", path=table, line=number)
+            )
+            continue
+        audio = folder / "audio" / parts[0] / parts[1] / f"{name}{'.opus' if opus else '.flac'}"
+        yield Listed(table, number, name, parts[0], text, audio)

@@ -12,7 +12,6 @@ corpus measures new sentences, not new voices. To hold her out, leave out en and
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
 from pathlib import Path
@@ -21,7 +20,10 @@ from typing import NamedTuple
 from jointst.config import CorpusConfig
 from jointst.data.corpora import split_of
 from jointst.data.corpora.debian import fetch
+from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.prompts_repairs import repair_marks, repair_words
+from jointst.data.corpora.rows import read_bytes
+from jointst.data.corpora.usable import drop, keep_usable
 from jointst.data.directory import DataDirectory
 from jointst.errors import ConfigError, DataError
 from jointst.parallel import run_jobs
@@ -101,7 +103,13 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
             _add(chosen, work[-1].name, prompt.sentence, speaker, lang, target)
     missing = [item for item in work if not item.target.is_file()]
     batches = [missing[start : start + 50] for start in range(0, len(missing), 50)]
-    run_jobs(_decode, batches, nj, desc="decode", unit="prompt", sizes=[len(batch) for batch in batches])
+    losses = Losses("prompts", Path(config.downloads))
+    for faults in run_jobs(_decode, batches, nj, desc="decode", unit="prompt", sizes=[len(batch) for batch in batches]):
+        for utterance, fault in faults:
+            losses.add("audio-unreadable", fault)
+            for item in sets.values():
+                drop(item, utterance)
+    keep_usable("prompts", sets.values(), config, data, nj, losses)
     return [directory.write(directory.path).path for directory in sets.values()]
 
 
@@ -124,10 +132,10 @@ def read_prompts(path: Path, lang: str) -> list[Prompt]:
     """
     from jointst.text.normalise import normalise
 
+    fix = "remove the package's folder, run this again"
     try:
-        lines = gzip.decompress(path.read_bytes()).decode("utf-8-sig").splitlines()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        fix = "remove the package's folder, run this again"
+        lines = read_bytes(path, fix).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
         raise DataError(f"the transcripts cannot be read: {error}", path=path, fix=fix) from None
     prompts: dict[str, Prompt] = {}
     for line in lines:
@@ -155,10 +163,15 @@ def is_clean(text: str, lang: str) -> bool:
     return bool(text)
 
 
-def _decode(batch: list[_Decoding]) -> None:
-    """Decode G.722 to FLAC, each file whole or not at all."""
+def _decode(batch: list[_Decoding]) -> list[tuple[str, DataError]]:
+    """Decode G.722 to FLAC, each file whole or not at all; utterances that cannot be decoded."""
+    faults = []
     for item in batch:
-        _decode_one(item)
+        try:
+            _decode_one(item)
+        except DataError as fault:
+            faults.append((item.name, fault))
+    return faults
 
 
 def _decode_one(item: _Decoding) -> None:
@@ -171,6 +184,8 @@ def _decode_one(item: _Decoding) -> None:
             blocks = [frame.to_ndarray() for frame in container.decode(audio=0)]
     except av.error.FFmpegError as error:
         raise DataError(f"cannot be decoded: {error}", path=item.source, utterance=item.name) from None
+    if not blocks:
+        raise DataError("holds no samples", path=item.source, utterance=item.name)
     samples = np.concatenate(blocks, axis=1)[0]  # (1, T) -> (T,), int16
     flac = io.BytesIO()
     soundfile.write(flac, samples, SAMPLING_RATE, format="FLAC")

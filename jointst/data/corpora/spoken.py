@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +16,7 @@ from jointst.data.corpora.libreoffice_help import fetch_packages, read_sentences
 from jointst.data.corpora.sentences import ALPHABETS, has_right_length, hash_of, is_readable
 from jointst.errors import ConfigError, DataError
 from jointst.parallel import run_jobs
+from jointst.text.encodings import how_to_convert
 
 KEY = "corpus.synthetic.sentences"
 GRAMMAR = "grammar"
@@ -75,7 +78,12 @@ def read_pools(config: CorpusConfig, wanted: int, nj: int) -> dict[str, list[Spo
 def sentence_files(config: CorpusConfig) -> list[Path]:
     """The user's own files of sentences."""
     named = [source for source in config.synthetic.sentences if source not in (GRAMMAR, LIBREOFFICE)]
-    return [Path(source.replace("{lang}", lang)) for source in named for lang in config.languages]
+    return [_path(source, lang) for source in named for lang in config.languages]
+
+
+def _path(source: str, lang: str) -> Path:
+    written = source.replace("{lang}", lang)
+    return Path(written if os.path.exists(written) else os.path.expanduser(written))
 
 
 def _check_path(key: str, source: str, languages: Iterable[str]) -> None:
@@ -83,9 +91,9 @@ def _check_path(key: str, source: str, languages: Iterable[str]) -> None:
     if len(languages) > 1 and "{lang}" not in source:
         raise ConfigError(key, f"{source!r} would be read for {' '.join(languages)}", "put {lang} into the path")
     for lang in languages:
-        path = source.replace("{lang}", lang)
-        if not Path(path).is_file():
-            raise ConfigError(key, f"there is no file {path!r}", f"or {GRAMMAR}, or {LIBREOFFICE}")
+        path = _path(source, lang)
+        if not path.is_file():
+            raise ConfigError(key, f"there is no file {str(path)!r}", f"or {GRAMMAR}, or {LIBREOFFICE}")
 
 
 def _read(task: _Task) -> list[str]:
@@ -98,7 +106,7 @@ def _read(task: _Task) -> list[str]:
             raw: Iterable[str] = sorted(read_sentences(task.lang, task.downloads), key=hash_of)
             raw = (sentence for sentence in raw if is_readable(sentence, task.lang))
         else:
-            raw = sorted(set(read_lines(Path(source.replace("{lang}", task.lang)))), key=hash_of)
+            raw = sorted(set(read_lines(_path(source, task.lang))), key=hash_of)
         for sentence in raw:
             if len(found) == task.wanted:
                 break
@@ -118,14 +126,17 @@ def read_lines(path: Path) -> list[str]:
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise DataError(f"is not gzip: {error}", path=path, fix="compress it again, or name it without .gz") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            f"cannot be read: {error}", path=path, fix="make it again; if it is no gzip, name it without .gz"
+        ) from None
     lines = []
     for number, line in enumerate(content.splitlines(), start=1):
         try:
             lines.append(line.decode("utf-8"))
         except UnicodeDecodeError as error:
-            raise DataError(f"is not UTF-8: {error}", path=path, line=number, fix="save it as UTF-8") from None
+            fix = how_to_convert(path)
+            raise DataError(f"is not UTF-8: {error}", path=path, line=number, fix=fix) from None
     return lines
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import glob
 import gzip
+import os
 import unicodedata
 import zlib
 from collections.abc import Iterator
@@ -64,12 +65,23 @@ def files_of(config: CorpusConfig, lang: str) -> list[Path]:
         ConfigError: there is none.
     """
     patterns = [path.replace("{lang}", lang) for path in config.text_files]
-    found = {Path(name) for pattern in patterns for name in glob.glob(pattern, recursive=True)}
+    found = {Path(name) for pattern in patterns for name in glob.glob(_literal(pattern), recursive=True)}
     files = sorted(path for path in found if path.is_file())
     if not files:
         fix = f"no file is called {' or '.join(patterns)}" if patterns else "name your files of sentences"
         raise ConfigError("corpus.text_files", f"has no file for the language {lang}", fix)
     return files
+
+
+def _literal(pattern: str) -> str:
+    """A pattern whose parts stand for themselves as far as there are such files: ``text [1]`` is a folder's name."""
+    taken: list[str] = []
+    path = ""
+    parts = os.path.expanduser(pattern).split("/")
+    for number, part in enumerate(parts):
+        path = part if number == 0 else f"{path}/{part}"
+        taken.append(glob.escape(part) if part not in ("*", "**") and os.path.lexists(path) else part)
+    return "/".join(taken)
 
 
 def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:

@@ -17,6 +17,8 @@ from pathlib import Path
 from jointst.config import CorpusConfig
 from jointst.data.corpora import split_of
 from jointst.data.corpora.debian import fetch
+from jointst.data.corpora.left_out import Losses
+from jointst.data.corpora.usable import keep_usable
 from jointst.data.directory import DataDirectory
 from jointst.errors import ConfigError, DataError
 
@@ -65,6 +67,7 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
             chosen.utt2spk[utterance] = speaker
             chosen.utt2lang[utterance] = lang
             chosen.wav_scp[utterance] = str(clip)
+    keep_usable("tuxpaint_stamps", sets.values(), config, data, nj, Losses("tuxpaint_stamps", folder))
     return [directory.write(directory.path).path for directory in sets.values()]
 
 

@@ -12,27 +12,25 @@ those of sessions that are not on disk are left out, so that a few years are eno
 
 from __future__ import annotations
 
-import csv
-import gzip
+import io
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from jointst.config import CorpusConfig
-from jointst.data.corpora.manifests import (
-    Part,
-    at_home,
-    download,
-    fetch_archive,
-    find_root,
-    make_sets,
-    missing_part,
-)
+from jointst.data.corpora.left_out import Losses
+from jointst.data.corpora.manifests import Listed, Part, download, fetch_archive, find_root, make_sets, missing_part
+from jointst.data.corpora.rows import quoted_rows, read_bytes
 from jointst.errors import ConfigError, DataError
 
-VERSION = 1
+VERSION = 2
 URL = "https://dl.fbaipublicfiles.com/voxpopuli"
 LANGUAGES = ("de", "en", "es", "fr", "it")
 SPLITS = ("train", "dev", "test")
+COLUMNS = ("session_id", "split", "normed_text", "speaker_id", "start_time", "end_time")
+"""Columns that are needed."""
 TREE = "  raw_audios/original/2019/20190115-0900-PLENARY_original.ogg\n  annotations/asr_de.tsv.gz"
 
 
@@ -55,10 +53,10 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
             _fetch_annotations(root, lang)
     parts = []
     for lang in languages:
-        parts += [part for split in SPLITS if (part := _part(root, lang, split, nj)) is not None]
+        parts += _parts(root, lang)
     if not parts:
         raise DataError("no annotated session is on disk", path=root, fix=f"expected:\n{TREE}")
-    return make_sets("voxpopuli", parts, data)
+    return make_sets("voxpopuli", parts, config, data, nj)
 
 
 def _fetch_year(root: Path, year: int) -> None:
@@ -78,62 +76,87 @@ def _fetch_annotations(root: Path, lang: str) -> None:
         coming.rename(path)
 
 
-def _part(root: Path, lang: str, split: str, nj: int) -> Part | None:
-    """A split of a language; None where none of its sessions is on disk."""
+def _parts(root: Path, lang: str) -> list[Part]:
+    """The splits of a language of which a session is on disk."""
     annotations = root / "annotations" / f"asr_{lang}.tsv.gz"
     audio = root / "raw_audios" / (lang if (root / "raw_audios" / lang).is_dir() else "original")
     for path in (annotations, audio):
         if not path.exists():
             raise missing_part(path, TREE)
-    rows = _rows(annotations, {path.stem.rpartition("_")[0] for path in audio.rglob("*.ogg")})
-    kept = [row for row in rows if row["split"] == split]
+    sessions = {path.stem.rpartition("_")[0]: path for path in sorted(audio.rglob("*.ogg"))}
+    rows, faults = _rows(annotations)
+    rows = [row for row in rows if row.session in sessions]
+    present = [split for split in SPLITS if any(row.split == split for row in rows)]
 
-    def read(output: Path) -> tuple[Any, Any]:
-        return _read(audio, lang, split, rows, output, nj)
+    def read(split: str, losses: Losses) -> Iterator[Listed]:
+        if split == present[0]:  # nobody knows of which split they are
+            for fault in faults:
+                losses.add("fields", fault)
+        utterances: Counter[str] = Counter()
+        for row in rows:
+            utterances[row.session] += row.split in SPLITS
+            if row.split != split:
+                continue
+            name = f"{row.session}-{utterances[row.session]}"
+            try:
+                start, end = round(float(row.start), 8), round(float(row.end), 8)
+            except ValueError:
+                problem = f"{row.start!r} and {row.end!r} are not seconds"
+                losses.add("times", DataError(problem, path=annotations, line=row.line, utterance=name))
+                continue
+            audio = sessions[row.session]
+            yield Listed(annotations, row.line, name, row.speaker, row.text, audio, row.session, start, end)
 
-    part = Part(
-        name=f"{lang}/{split}",
-        set=split,
-        lang=lang,
-        source=annotations,
-        expected=len(kept),
-        read=read,
-        prefix=f"{lang}_",
-        segmented=True,
-    )
-    return part if kept else None
+    return [
+        Part(
+            name=f"{lang}/{split}",
+            set=split,
+            lang=lang,
+            source=annotations,
+            tables=[annotations, *sessions.values()],
+            read=partial(read, split),
+            prefix=f"{lang}_",
+        )
+        for split in present
+    ]
 
 
-def _rows(annotations: Path, sessions: set[str]) -> list[dict[str, str]]:
-    """The annotations of some sessions.
+class _Row(NamedTuple):
+    """What is needed of an annotation; the fields stand in the order of :data:`COLUMNS`."""
+
+    line: int
+    session: str
+    split: str
+    text: str
+    speaker: str
+    start: str
+    end: str
+
+
+def _rows(annotations: Path) -> tuple[list[_Row], list[DataError]]:
+    """The annotations, and what is wrong with lines that hold none.
 
     Raises:
         DataError: the file is damaged, or lacks a column.
     """
-    columns = {"session_id", "split", "normed_text", "speaker_id", "start_time", "end_time"}
     fix = "remove it, so that it is downloaded again"
+    content = read_bytes(annotations, fix)
     try:
-        with gzip.open(annotations, "rt", encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream, delimiter="|")
-            missing = columns - set(reader.fieldnames or ())
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"is not UTF-8 at byte {error.start}", path=annotations, fix=fix) from None
+    found: list[_Row] = []
+    faults: list[DataError] = []
+    heading: list[str] = []
+    for line, row in quoted_rows(io.StringIO(text, newline="").readlines(), "|"):
+        if not heading:
+            heading = row if isinstance(row, list) else []
+            missing = [column for column in COLUMNS if column not in heading]
             if missing:
-                raise DataError(f"no column {' '.join(sorted(missing))}", path=annotations, line=1, fix=fix)
-            return [row for row in reader if row["session_id"] in sessions]
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read: {error}", path=annotations, fix=fix) from None
-
-
-def _read(audio: Path, lang: str, split: str, rows: list[dict[str, str]], output: Path, nj: int) -> tuple[Any, Any]:
-    """lhotse wants the audio in a folder of the language, and looks for the annotations where it is to write."""
-    from lhotse.recipes.voxpopuli import prepare_voxpopuli
-
-    view = output / "view"
-    (view / "raw_audios").mkdir(parents=True)
-    shown = view / "raw_audios" / lang
-    shown.symlink_to(audio.absolute(), target_is_directory=True)
-    with gzip.open(output / f"asr_{lang}.tsv.gz", "wt", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]), delimiter="|")
-        writer.writeheader()
-        writer.writerows(rows)
-    made = prepare_voxpopuli(view, output, lang=lang, num_jobs=nj)[split]
-    return at_home(made["recordings"], shown, audio), made["supervisions"]
+                raise DataError(f"no column {' '.join(missing)}", path=annotations, line=1, fix=fix)
+        elif isinstance(row, list) and len(row) == len(heading):
+            found.append(_Row(line, *(row[heading.index(column)] for column in COLUMNS)))
+        elif row:
+            problem = f"{len(row)} fields, the heading has {len(heading)}" if isinstance(row, list) else row
+            faults.append(DataError(problem, path=annotations, line=line))
+    return found, faults

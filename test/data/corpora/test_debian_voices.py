@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from jointst.config import CorpusConfig, LexiconConfig
 from jointst.data.corpora import gcin_voice, tuxpaint_stamps
@@ -20,7 +22,7 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def touch(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
+    soundfile.write(path, np.full(1600, 0.1), 16000)
 
 
 def merged(made: list[Path]) -> dict[str, str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from jointst.config import Config, CorpusConfig, DataConfig, TableConfig
 from jointst.data import corpora
@@ -71,7 +73,7 @@ def test_refused_settings() -> None:
 def test_a_changed_file_of_the_users_own_is_read_again() -> None:
     files = [Path("list.csv"), Path("a.wav"), Path("b.wav")]
     for path in files[1:]:
-        path.touch()
+        soundfile.write(path, np.full(1600, 0.1), 16000)
     files[0].write_text("path,text,speaker,language,split\na.wav,eins,x,de,train\n")
     table = TableConfig(files=("list.csv",))
     sets = DataConfig(train=("table_train",), dev=("own_dev",), test=("own_test",), unpaired=())

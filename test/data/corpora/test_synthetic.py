@@ -115,7 +115,7 @@ def test_files_of_sentences() -> None:
     assert sorted(item.text for item in pools["en"]) == ["this is fine i think", "we saw three cats there"]
     assert len(read_pools(CorpusConfig(languages=("en",), synthetic=settings), 1, nj=1)["en"]) == 1
     Path("text.de.gz").write_bytes(b"not gzip")
-    with pytest.raises(DataError, match=r"text\.de\.gz: is not gzip"):
+    with pytest.raises(DataError, match=r"text\.de\.gz: cannot be read: Not a gzipped"):
         read_pools(CorpusConfig(languages=("de",), synthetic=settings), 1, nj=1)
     Path("de.txt").write_bytes(b"gut so weit\nsch\xf6n\n")
     with pytest.raises(DataError, match=r"de\.txt:2: is not UTF-8"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import soundfile
 from jointst.config import CorpusConfig, TableConfig
 from jointst.data.audio import load_audio
 from jointst.data.corpora import table
+from jointst.data.corpora.left_out import Losses
+from jointst.data.corpora.table_files import COLUMNS, read
 from jointst.data.directory import DataDirectory
 from jointst.errors import ConfigError, DataError
 
@@ -51,7 +54,7 @@ def as_tsv() -> str:
 
 
 def as_json() -> str:
-    return "\n".join(json.dumps(dict(zip((*table.COLUMNS, "split"), row))) for row in ROWS) + "\n\n"
+    return "\n".join(json.dumps(dict(zip((*COLUMNS, "split"), row))) for row in ROWS) + "\n\n"
 
 
 @pytest.mark.parametrize(("name", "make"), [("list.csv", as_csv), ("list.tsv", as_tsv), ("list.jsonl", as_json)])
@@ -96,8 +99,11 @@ HEAD = "path,text,speaker,language,split\n"
         (HEAD + "clips/a.wav,one,x,English,train\n", r"list\.csv:2: column language: 'English' is unknown \(one of ar"),
         (HEAD + "clips/a.wav,one,x,en-US,train\n", r"column language: 'en-US' is unknown \(write en\)"),
         (HEAD + "clips/a.wav,one,x,zh_CN,train\n", r"column language: 'zh_CN' is unknown \(write zh\)"),
-        (HEAD.replace(",", ";"), r"list\.csv:1: no column .*separate fields by commas"),
-        (HEAD.replace(",", "\t"), r"list\.csv:1: no column .*name the file \.tsv"),
+        (HEAD.replace(",", "/"), r"list\.csv:1: no column path text speaker language, only path/text/speaker"),
+        (HEAD.replace("text", "Sentence").replace("path", "file"), r"rename the column file to path, sentence to text"),
+        ("<!DOCTYPE html>\n<html>", r"list\.csv: is a web page \(download the file itself\)"),
+        ("PK\x03\x04", r"list\.csv: is a workbook of a spreadsheet, whatever its name \(save it as CSV UTF-8\)"),
+        ("p\0a\0t\0h\0", r"list\.csv:1: holds zero bytes: it is in UTF-16, or no text"),
         (HEAD + "clips/a.wav,one,x,ru,train\n", r"column language: 'ru' is not in corpus\.languages"),
         (HEAD + "clips/a.wav,one,x,en,valid\n", r"column split: 'valid' is unknown \(one of train dev test, or"),
         (
@@ -118,7 +124,7 @@ def test_only_line_feeds_end_lines(name: str, end: str) -> None:
     fields = ("clips/a.wav", "one\u2028two\x0bthree\x85four", "x", "en", "train")
     content = (HEAD + ",".join(fields) + "\n").replace(",", "\t" if name.endswith("tsv") else ",")
     if name.endswith("jsonl"):
-        content = json.dumps(dict(zip((*table.COLUMNS, "split"), fields)), ensure_ascii=False) + "\n"
+        content = json.dumps(dict(zip((*COLUMNS, "split"), fields)), ensure_ascii=False) + "\n"
     made = prepare(content.replace("\n", end), f"corpus/{name}")
     assert list(made["table_train"].text.values()) == ["one two three four"]
 
@@ -135,9 +141,9 @@ def test_every_fault_is_reported() -> None:
     with pytest.raises(DataError) as caught:
         prepare(HEAD + "".join(f"no{number}.wav,one,x,en,\n" for number in range(12)))
     lines = str(caught.value).splitlines()
-    assert lines[0] == "12 of 12 lines are faulty:"
+    assert lines[0] == "corpus/list.csv: 12 of 12 transcripts of the table cannot be used (audio-missing 12):"
     assert lines[1].startswith("corpus/list.csv:2: column path: there is no file 'corpus/no0.wav'")
-    assert lines[-1] == "and 2 more"
+    assert lines[-2] == "and 2 more, all in data/left_out_table.tsv"
 
 
 @pytest.mark.parametrize(
@@ -159,13 +165,82 @@ def test_faults_in_json(content: str, message: str) -> None:
 
 
 def test_faults_of_files() -> None:
+    losses = Losses("the table", Path("list.csv"))
     Path("corpus/list.csv").write_bytes(HEAD.encode() + b"clips/a.wav,caf\xe9,x,fr,train\n")
     with pytest.raises(DataError, match=r"list\.csv:2: is not UTF-8"):
-        table.read(Path("corpus/list.csv"))
+        read(Path("corpus/list.csv"), 0, losses)
     with pytest.raises(ConfigError, match=r"corpus.table.files: item 1: there is no file 'gone.csv'"):
-        table.read(Path("gone.csv"), 1)
+        read(Path("gone.csv"), 1, losses)
     Path("list.xlsx").touch()
-    with pytest.raises(ConfigError, match=r"ends in '\.xlsx' \(one of \.csv \.tsv \.jsonl\)"):
-        table.read(Path("list.xlsx"))
+    with pytest.raises(ConfigError, match=r"'list.xlsx' is a workbook of a spreadsheet \(save it as CSV UTF-8\)"):
+        read(Path("list.xlsx"), 0, losses)
+    Path("list.parquet").touch()
+    with pytest.raises(ConfigError, match=r"ends in '\.parquet' \(one of \.csv \.tsv \.tab \.txt \.jsonl"):
+        read(Path("list.parquet"), 0, losses)
     with pytest.raises(ConfigError, match="corpus.table.files: is empty"):
         table.prepare(CorpusConfig(), Path("data"), nj=1)
+
+
+WRITTEN = [
+    ("LIST.CSV", "utf-8", HEAD + "clips/a.wav,One two,x,en,train\n"),
+    ("List.Tsv", "utf-8", HEAD.replace(",", "\t") + "clips/a.wav\tOne two\tx\ten\ttrain\n"),
+    ("list.txt", "utf-8", HEAD.replace(",", "\t") + "clips/a.wav\tOne two\tx\ten\ttrain\n"),
+    ("list.csv", "utf-16", HEAD.replace(",", "\t") + "clips/a.wav\tOne two\tx\ten\ttrain\n"),
+    ("list.csv", "utf-8-sig", HEAD.replace(",", ";") + "clips/a.wav;One, two;x;en;train\r\n"),
+    ("list.csv", "utf-8", "sep=;\n" + HEAD.replace(",", ";") + "clips/a.wav;One two;x;en;train\n"),
+    ("list.csv", "utf-8", HEAD.replace(",", "|") + "clips/a.wav|One two|x|en|train\n"),
+    ("list.tsv", "utf-8", HEAD + "clips/a.wav,One two,x,en,train\n"),
+    ("list.csv", "utf-8", '"Path", Text ,SPEAKER,"Language",Split\nclips/a.wav,One two,x,EN,Train\n'),
+    ("list.csv", "utf-8", HEAD + 'clips/a.wav,"One\ntwo",x,en,train\n'),
+    ("list.csv", "utf-8", HEAD + "clips/a.wav,One two,x,en,train,,\n"),
+    ("list.csv", "utf-8", HEAD.replace("\n", "\r") + "clips/a.wav,One two,x,en,train\r"),
+    ("list.tsv", "utf-8", HEAD.replace(",", "\t") + '"clips/a.wav"\t"One ""two"""\tx\ten\ttrain\n'),
+    (
+        "list.json",
+        "utf-8",
+        '[{"Path": "clips/a.wav", "text": "one two", "speaker": 7, "language": "en", "split": "train"}]',
+    ),
+    ("list.csv", "utf-8", HEAD + "clips\\a.wav,One two,x,en,train\n"),
+    ("list.csv", "utf-8", HEAD + ".\\clips\\a.wav,One two,x,en,train\n"),
+    ("list.csv", "utf-8", HEAD + "~/corpus/clips/a.wav,One two,x,en,train\n"),
+    ("list.csv", "utf-8", HEAD + "{here}/corpus/clips/a.wav,One two,x,en,train\n"),
+]
+"""Tables of one recording as spreadsheets and people write them."""
+
+
+@pytest.mark.parametrize(("name", "encoding", "content"), WRITTEN)
+def test_tables_as_people_write_them(name: str, encoding: str, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    path = Path("corpus", name)
+    path.write_bytes(content.replace("{here}", str(Path.cwd())).encode(encoding))
+    config = CorpusConfig(languages=("en",), table=TableConfig(files=(f"~/{path}",)))
+    (made,) = table.prepare(config, Path("data"), nj=1)
+    train = DataDirectory.read(made)
+    assert list(train.text.values()) == ["one two"]
+    assert all(Path(entry).is_file() for entry in train.wav_scp.values())
+
+
+def test_accents_of_names_are_composed_or_not() -> None:
+    Path("corpus/clips/a.wav").rename(unicodedata.normalize("NFD", "corpus/clips/\u00e9.wav"))
+    made = prepare(HEAD + "clips/\u00e9.wav,one,x,en,train\n")
+    assert len(made["table_train"].text) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("https://example.org/a.wav", r"is an address, not a file \(download the recordings, write their paths"),
+        ("file:///corpus/clips/a.wav", r"is an address \(write the path, without file"),
+        (r"C:\clips\a.wav", r"is a path of a Windows computer \(copy the recordings here, write paths relative"),
+        (r"\\server\a.wav", r"is a path of a Windows computer"),
+        ("clips", r"'corpus/clips' is a folder"),
+        ("clips/A.WAV", r"there is a\.wav: capital letters matter here"),
+        ("clips/a", r"there is a\.wav: write it whole"),
+        ("corpus/clips/a.wav", r"paths are relative to corpus, and this one is relative to /"),
+        (r"clips\no.wav", r"there is no file 'corpus/clips/no\.wav'"),
+        ("x" * 300, "there is no file"),
+    ],
+)
+def test_what_is_said_of_paths_without_a_file(written: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        prepare(HEAD + f"{written},one,x,en,train\n")

@@ -140,3 +140,21 @@ def test_the_stage_runs_again_when_a_file_changes() -> None:
     Path("en/a.txt").write_text("Other words.\nMore words.\n")
     corpora.run(context)
     assert len(text.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("pattern", ["text [1]/{lang}.txt", "text [1]/*.txt", "text [1]/[de]?.txt", "**/de.txt"])
+def test_brackets_in_names_stand_for_themselves(pattern: str) -> None:
+    Path("text [1]").mkdir()
+    Path("text [1]/de.txt").write_text("Ein Satz.\n")
+    Path("text 1").mkdir()
+    Path("text 1/de.txt").write_text("Ein anderer.\n")
+    found = text_files.files_of(CorpusConfig(languages=("de",), text_files=(pattern,)), "de")
+    assert Path("text [1]/de.txt") in found
+    assert (Path("text 1/de.txt") in found) == pattern.startswith("**")
+
+
+def test_a_file_called_as_a_pattern_is_itself() -> None:
+    Path("a*.txt").write_text("Ein Satz.\n")
+    Path("ab.txt").write_text("Ein anderer.\n")
+    config = CorpusConfig(languages=("de",), text_files=("a*.txt", "~/[x].txt"))
+    assert text_files.files_of(config, "de") == [Path("a*.txt")]

@@ -1,0 +1,1 @@
+"""Readers given what they were not made for."""
