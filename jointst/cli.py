@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import sys
 import time
 
 from jointst.commands import COMMANDS, RECIPE_COMMANDS, Command
 from jointst.errors import JointstError
 from jointst.load_config import parse
+from jointst.lock import hold
 from jointst.stage import Stage
 from jointst.stages import STAGES
 from jointst.threads import set_threads, sleep_while_waiting
@@ -72,11 +74,16 @@ def _run(stage: Stage, arguments: list[str]) -> int:
     if not reason:
         print(f"{stage.title}: up to date")
         return 0
-    print(f"{stage.title}: {reason}", flush=True)
-    started = time.monotonic()
-    made = stage.run(context)
-    seconds = time.monotonic() - started
-    print(f"{stage.title}: {made.what} -> {made.where} ({seconds:.1f} s)", flush=True)
+    with hold(stage.locks(context), stage.title, shlex.join(["jointst", stage.name, *arguments])):
+        reason = stage.reason_to_run(context)
+        if not reason:
+            print(f"{stage.title}: up to date")  # another process has just finished it
+            return 0
+        print(f"{stage.title}: {reason}", flush=True)
+        started = time.monotonic()
+        made = stage.run(context)
+        seconds = time.monotonic() - started
+        print(f"{stage.title}: {made.what} -> {made.where} ({seconds:.1f} s)", flush=True)
     return 0
 
 

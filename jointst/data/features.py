@@ -18,6 +18,7 @@ from jointst.data.audio import Samples, is_ark, load_audio, resample
 from jointst.data.directory import DataDirectory, Segment, write_table
 from jointst.errors import DataError
 from jointst.parallel import run_jobs
+from jointst.processes import temporary
 from jointst.stage import Context, Made, write_atomically
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def do_job(job: Job) -> dict[str, Any]:
 
     torch.set_num_threads(1)  # one process for each core
     job.folder.mkdir(parents=True, exist_ok=True)
-    ark, written = (path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in (job.ark, job.record))
+    ark, written = temporary(job.ark), temporary(job.record)
     try:
         record = {"digest": digest, **_write_ark(job, ark)}
         write_atomically(written, json.dumps(record))

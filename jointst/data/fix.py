@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shlex
 import shutil
 import time
 from array import array
@@ -16,6 +17,7 @@ from jointst.data.rules import RULES, Everything, Set
 from jointst.data.validate import judge, read_all
 from jointst.errors import ConfigError, DataError
 from jointst.load_config import parse
+from jointst.lock import Claim, hold
 from jointst.progress import progress
 from jointst.stage import Context, write_atomically
 
@@ -43,7 +45,9 @@ def run(arguments: list[str]) -> int:
         return 0
     help_text = f"{HELP}. Also: --dry-run (change nothing), --rules (list all rules), --max-dropped SHARE (0.2)"
     context = parse("fix", help_text, rest)
-    return fix(context, max_dropped=_share(own.max_dropped), dry_run=own.dry_run)
+    claims = [Claim.inside(context.data, shared=own.dry_run)]
+    with hold(claims, "fix", shlex.join(["jointst", "fix", *arguments])):
+        return fix(context, max_dropped=_share(own.max_dropped), dry_run=own.dry_run)
 
 
 def _share(value: str) -> float:
