@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import shlex
 import sys
@@ -68,6 +69,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(stage: Stage, arguments: list[str]) -> int:
     """Run a stage unless all it makes is up to date."""
+    if stage.alone and names_directories(arguments):
+        module, function = stage.alone.split(":")
+        status: int = getattr(importlib.import_module(module), function)(arguments)
+        return status
     context = parse(stage.name, stage.help, arguments)
     set_threads(None)
     reason = stage.reason_to_run(context)
@@ -85,6 +90,18 @@ def _run(stage: Stage, arguments: list[str]) -> int:
         seconds = time.monotonic() - started
         print(f"{stage.title}: {made.what} -> {made.where} ({seconds:.1f} s)", flush=True)
     return 0
+
+
+RECIPE = ("--conf", "--name", "--ngpu", "--force", "--print_config")
+"""Options that only a stage has that belongs to a recipe."""
+
+
+def names_directories(arguments: list[str]) -> bool:
+    """Whether a stage is to look at folders that its command line names, and not at those of settings."""
+    options = [word.partition("=")[0] for word in arguments if word.startswith("--")]
+    if any(option in RECIPE or "." in option for option in options):
+        return False
+    return any(not word.startswith("-") and not word.isdigit() for word in arguments)
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -83,6 +83,8 @@ def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, 
     A setting that came later is left out where it is as things were before it came, so that what was made then holds.
     """
     settings = {name: dataclasses.asdict(getattr(config, name)) for name in sections}
+    if "data" in settings:
+        del settings["data"]["same_sentences"]  # only what is found fault with depends on it
     if "loss" in settings:
         for key in ("end_update", "centre"):
             if not getattr(config.loss.consistency, key):
@@ -129,6 +131,7 @@ class Stage:
         outputs: files it makes; a missing one makes it run again.
         per_experiment: whether it belongs to an experiment or to the data shared by a recipe's experiments.
         always: whether it runs every time (cheap checks).
+        alone: ``module:function`` taking arguments that name folders instead of settings, where there is such a way.
         claims: the folders that must be locked while it runs; by default those of its kind.
     """
 
@@ -141,6 +144,7 @@ class Stage:
     outputs: Callable[[Context], list[Path]] = lambda context: []
     per_experiment: bool = False
     always: bool = False
+    alone: str = ""
     claims: Callable[[Context], list[Claim]] | None = None
 
     def locks(self, context: Context) -> list[Claim]:

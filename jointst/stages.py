@@ -112,8 +112,9 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         number=2,
         name="validate",
-        help="check every data directory: file, line, utterance, rule and fix",
+        help="check every data directory: file, line, utterance, rule and fix; validate DIR ... needs no settings",
         function="jointst.data.validate:run",
+        alone="jointst.data.validate_folders:run",
         sections=("data",),
         always=True,
         claims=reads_data,

@@ -251,6 +251,11 @@ def run(context: Context) -> Made:
         if not source.has_audio:
             raise DataError("a paired set without audio", path=source.path / "wav.scp", fix="list it under unpaired")
         for speed in config.speed_perturbation if name in context.config.data.train else (1.0,):
+            copy = speed_directory(source.path, speed)
+            if speed != 1.0 and copy.name in {Path(other).name for other in context.all_sets}:
+                problem = f"would be overwritten by the copy of {name} at speed {speed:g}"
+                fix = "rename it, or leave that speed out of features.speed_perturbation"
+                raise DataError(problem, path=copy, fix=fix)
             plan.append((source, speed, _jobs_of(source, speed, dump, config, anew=context.force)))
     jobs = [job for _, _, jobs in plan for job in jobs]
     sizes = [len(job.utterances) for job in jobs]

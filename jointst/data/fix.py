@@ -14,7 +14,7 @@ from pathlib import Path
 from jointst.data.directory import Table
 from jointst.data.repairs import AT_LAST, IN_SET, Draft, mend_leaks
 from jointst.data.rules import RULES, Everything, Set
-from jointst.data.validate import judge, read_all
+from jointst.data.validate import check, judge, read_all
 from jointst.errors import ConfigError, DataError
 from jointst.load_config import parse
 from jointst.lock import Claim, hold
@@ -99,7 +99,7 @@ def fix(context: Context, *, max_dropped: float = MAX_DROPPED, dry_run: bool = F
         print(f"{len(changed)} files changed", flush=True)
     else:
         print("nothing to mend", flush=True)
-    left = judge(read_all(context), context.data / "validate.tsv")
+    left = judge(check(read_all(context)), context.data / "validate.tsv")
     errors = sum(count for rule, count in left.items() if rule.level == "ERROR")
     print(f"{errors} errors and {sum(left.values()) - errors} warnings are left", flush=True)
     return 1 if errors else 0
