@@ -216,7 +216,9 @@ def _leave(key: str) -> None:
 
 
 def _open(claim: Claim) -> int | None:
-    """The lock's file; None where it cannot be made, and is needed for reading alone."""
+    """The lock's file; None where it cannot be made, or nothing is there, and it is needed for reading alone."""
+    if claim.shared and not claim.folder.exists():
+        return None
     try:
         claim.file.parent.mkdir(parents=True, exist_ok=True)
         return os.open(claim.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

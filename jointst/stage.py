@@ -45,8 +45,9 @@ class Context:
 
     @property
     def dump(self) -> Path:
-        """Folder of the features."""
-        return Path("dump") / self.data.name
+        """Folder of the features: dump/data for data, and for data/speech, and so for any other folder, dump/speech."""
+        parts = self.data.parts[1:] if len(self.data.parts) > 1 and self.data.parts[0] == "data" else self.data.parts
+        return Path("dump") / "_".join(part for part in parts if part != self.data.anchor)
 
     @property
     def exp(self) -> Path:

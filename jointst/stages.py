@@ -42,7 +42,8 @@ def _tokenizer(context: Context) -> list[Path]:
 
 def _durations(context: Context) -> list[Path]:
     folder, data = context.config.durations_folder, context.config.data
-    return [] if folder is None else [folder / name for name in (*data.train, *data.pseudo, *data.unpaired)]
+    names = [Path(name).name for name in (*data.train, *data.pseudo, *data.unpaired)]
+    return [] if folder is None else [folder / name for name in names]
 
 
 def _training(context: Context) -> list[Claim]:

@@ -54,6 +54,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("exp/toy").mkdir(parents=True)
 
 
 @contextmanager
@@ -192,6 +193,7 @@ def test_a_folder_that_cannot_be_written_can_be_read(monkeypatch: pytest.MonkeyP
             raise OSError(errno.EROFS, "Read-only file system", str(path))
         return plain(path, flags, *rest)
 
+    Path("data").mkdir()
     monkeypatch.setattr(os, "open", read_only)
     with hold([Claim.inside(Path("data"), shared=True)], "a decoding"):
         pass
@@ -217,3 +219,9 @@ def test_a_damaged_note_is_no_holder() -> None:
         assert json.loads(note.read_text())["process"] == process.pid
         note.write_text("{")
         assert "another process, which has left no note" in ask("alone")
+
+
+def test_one_who_reads_makes_no_folder() -> None:
+    with hold([Claim.inside(Path("nowhere"), shared=True), Claim.beside(Path("no/where"), shared=True)], "a look"):
+        pass
+    assert [path.name for path in Path().iterdir()] == ["exp"]

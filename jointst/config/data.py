@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Literal
 
 from jointst.config.check import require
@@ -45,11 +44,6 @@ class DataConfig:
             require(not shared, key, f"also a dev or test set: {' '.join(sorted(shared))}")
         both = set(self.train) & set(self.pseudo)
         require(not both, "pseudo", f"also under train: {' '.join(sorted(both))}", "name each set once")
-        named: dict[str, str] = {}
-        for name in (*self.train, *self.dev, *self.test, *self.unpaired, *self.pseudo):
-            other = named.setdefault(PurePath(name).name, name)
-            problem = f"{other} and {name} end alike: features and durations are kept by the last part"
-            require(PurePath(other) == PurePath(name), "train", problem, "rename one, or make a link of another name")
         for code in self.text_only_languages:
             require(code in LANGUAGES, "text_only_languages", f"{code!r} is unknown", f"known: {' '.join(LANGUAGES)}")
         require(self.max_tokens_per_second > 0, "max_tokens_per_second", f"is {self.max_tokens_per_second}", "> 0")

@@ -21,6 +21,7 @@ class Names:
 
     def __init__(self, directories: Sequence[DataDirectory]) -> None:
         self._shared: set[str] = set()
+        self._alike = len({directory.path.name for directory in directories}) < len(directories)
         seen: set[str] = set()
         for directory in directories if len(directories) > 1 else ():
             self._shared |= seen & directory.text.keys()
@@ -28,7 +29,9 @@ class Names:
 
     def __call__(self, directory: DataDirectory, utterance: str) -> str:
         """The name of an utterance."""
-        return f"{directory.path.name}/{utterance}" if utterance in self._shared else utterance
+        if utterance not in self._shared:
+            return utterance
+        return f"{directory.path if self._alike else directory.path.name}/{utterance}"
 
     def table(
         self, directories: Iterable[DataDirectory], read: Callable[[DataDirectory], Mapping[str, Value]]

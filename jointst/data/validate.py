@@ -15,6 +15,8 @@ from jointst.errors import DataError
 from jointst.progress import progress
 from jointst.stage import Context, Made, write_atomically
 
+FIXED = " [fix]"
+"""Mark of what ``jointst fix`` mends."""
 SHOWN = 20
 """Findings of one rule that are printed; all of them are in the report."""
 MADE_LATER = ("feats.scp", "utt2num_frames", "phones")
@@ -84,9 +86,9 @@ def run(context: Context) -> Made:
     Raises:
         DataError: there was at least one error, or there are no data here at all.
     """
-    if not context.data.is_dir():
+    if not any((context.data / name).is_dir() for name in context.all_sets):
         fix = "run it in the recipe's folder, which paths in settings start from; or run stage 1, corpus"
-        raise DataError(f"there is no such folder in {Path.cwd()}", path=context.data, fix=fix)
+        raise DataError(f"there is none of the data directories in {Path.cwd()}", path=context.data, fix=fix)
     everything = read_all(context)
     report = context.data / "validate.tsv"
     counts = judge(check(everything), report)
@@ -104,8 +106,13 @@ def run(context: Context) -> Made:
     return Made(what=what, where=report)
 
 
-def judge(found: Iterable[tuple[Rule, Finding]], report: Path | None) -> Counter[Rule]:
+def judge(found: Iterable[tuple[Rule, Finding]], report: Path | None, *, fixable: bool = True) -> Counter[Rule]:
     """Print what rules find, and write all of it to ``report``, if there is to be one.
+
+    Args:
+        found: each rule with what breaks it.
+        report: the file.
+        fixable: whether to mark what ``jointst fix``, which needs settings, would mend.
 
     Returns:
         The number of findings of each rule that has any.
@@ -117,7 +124,7 @@ def judge(found: Iterable[tuple[Rule, Finding]], report: Path | None) -> Counter
         rows.append("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in (*cells, rule.mends)))
         counts[rule] += 1
         if counts[rule] <= SHOWN:
-            print(describe(rule, item), flush=True)
+            print(describe(rule, item).removesuffix("" if fixable else FIXED), flush=True)
     for rule, count in counts.items():
         if count > SHOWN:
             where = "--report FILE has all" if report is None else f"see {report.name}"
@@ -150,4 +157,4 @@ def describe(rule: Rule, item: Finding) -> str:
     where = f"{item.path}:{item.line}" if item.line else str(item.path)
     subject = f"{where} {item.utterance}" if item.utterance else where
     fix = f" ({item.fix})" if item.fix else ""
-    return f"{rule.level} {rule.name} {subject}: {item.message}{fix}" + (" [fix]" if rule.mends else "")
+    return f"{rule.level} {rule.name} {subject}: {item.message}{fix}" + (FIXED if rule.mends else "")

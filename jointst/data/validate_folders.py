@@ -70,14 +70,11 @@ def run(arguments: list[str]) -> int:
     groups: list[list[Role]] = [[(Path(name), ("train",))] for name in options.folders]
     groups.append(_with_roles(roles))
     checked = [_everything(group, options) for group in groups if group]
-    counts = judge((found for everything in checked for found in _findings(everything, options)), _report(options))
+    found = (item for everything in checked for item in _findings(everything, options))
+    counts = judge(found, None if options.report is None else Path(options.report), fixable=False)
     for item in (item for everything in checked for item in everything.sets):
         remark_on_paths(item)
     return _verdict(checked, counts)
-
-
-def _report(options: argparse.Namespace) -> Path | None:
-    return None if options.report is None else Path(options.report)
 
 
 def _with_roles(roles: dict[Part, list[str]]) -> list[Role]:

@@ -166,6 +166,14 @@ def fit(
         raise EnvironmentFault(_out_of_memory(trainer, module, error)) from None
     except DataError as error:
         raise _plain(error) from None
+    except RuntimeError as error:
+        if not any(mark in str(error) for mark in ("workers are out of shared memory", "</torch_")):
+            raise
+        fix = "give it more, as docker run --shm-size=8g does, or set training.workers: 0"
+        first = str(error).strip().splitlines()[0]
+        raise EnvironmentFault(
+            f"/dev/shm, through which loader processes hand batches on, is full: {first} ({fix})"
+        ) from None
     except SystemExit:
         if trainer.interrupted:  # lightning turns Ctrl-C into an exit with status 1
             raise KeyboardInterrupt from None
