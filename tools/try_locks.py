@@ -2,8 +2,8 @@
 
 Each try copies a toy recipe and starts a training and, a moment later, something that disturbs it: the same training,
 one with another setting, stage 4 or 3 on its data, or a comparison beside a comparison. Some are killed. Training is
-exact to the bit, so every model must be the one that its settings give, whatever happened beside it, and so must that of
-a last training on its own. Processes are forked from one that has imported everything, so that delays, not imports,
+exact to the bit, so every model must be the one that its settings give, whatever happened beside it, and so must that
+of a last training on its own. Processes are forked from one that has imported everything, so that delays, not imports,
 decide what meets.
 """
 

@@ -33,6 +33,9 @@ from jointst.stage import Context, Made, write_atomically
 from jointst.threads import set_threads
 from jointst.units import Seconds, frames_to_seconds
 
+LONGEST_NAME = 150
+"""Bytes of an id in the name of a file; file systems take 255, with all that is put around it."""
+
 
 def run(context: Context) -> Made:
     """Measure the dev sets, draw heat maps, print the layer table and any alarm, and build the report.
@@ -167,7 +170,7 @@ class _Drawn:
 
 def _stem(utterance: str, taken: set[str]) -> str:
     """Name of a heat map's files, another one for each utterance; ids may hold what names of files may not."""
-    plain = "heat_" + re.sub(r"[^\w.+-]", "_", utterance)
+    plain = "heat_" + re.sub(r"[^\w.+-]", "_", utterance).encode()[:LONGEST_NAME].decode(errors="ignore")
     return next(name for name in (plain, *(f"{plain}_{i}" for i in count(2))) if name not in taken)
 
 

@@ -16,11 +16,12 @@ from typing import Literal, NamedTuple
 from jointst.data.audio import OVERSHOOT
 from jointst.data.directory import BOM, Segment, invert, sort_keys
 from jointst.data.rules import Everything, Set
-from jointst.data.rules.keys import breaks
+from jointst.data.rules.keys import breaks, plain_code
 from jointst.data.rules.leaks import Leak, repeated_sentences, shared_audio, shared_sentences
 from jointst.data.rules.segments import TOLERANCE, empty_segments, past_end
 from jointst.data.rules.transcripts import CONTROL, LETTER, SPACES
 from jointst.errors import DataError
+from jointst.languages import LANGUAGES
 
 
 class Change(NamedTuple):
@@ -211,6 +212,15 @@ def mend_speaker_names(draft: Draft) -> None:
             speakers[key] = name
 
 
+def mend_languages(draft: Draft) -> None:
+    """Write the codes of languages that are written with capitals or regions."""
+    languages = draft.tables.get("utt2lang", {})
+    for key, lang in languages.items():
+        if lang not in LANGUAGES and plain_code(lang):
+            draft.note("language-code", "utt2lang", key, "changed", lang)
+            languages[key] = plain_code(lang)
+
+
 def mend_empty_segments(draft: Draft) -> None:
     """Drop utterances whose segments have no length."""
     for key in empty_segments(draft.item):
@@ -222,6 +232,7 @@ IN_SET: tuple[Callable[[Draft], None], ...] = (
     mend_text,
     mend_keys,
     mend_speaker_names,
+    mend_languages,
     mend_empty_segments,
 )
 """Repairs within a set, before what sets share is looked at."""

@@ -22,11 +22,9 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
+from jointst.build import MARK
 from jointst.errors import DataError
 from jointst.stage import write_atomically
-
-MARK = "fingerprint"
-"""Under what name a checkpoint holds the fingerprint of its training."""
 
 
 def is_readable(path: Path) -> bool:

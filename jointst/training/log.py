@@ -18,10 +18,11 @@ from torch.nn import Parameter
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from jointst.build import MARK
 from jointst.errors import CollapseError
 from jointst.progress import progress
 from jointst.stage import write_atomically
-from jointst.training.checkpoints import MARK, Checkpoints
+from jointst.training.checkpoints import Checkpoints
 from jointst.training.feed import Feed
 from jointst.training.time_to_go import Costs, TimeToGo, in_words
 from jointst.units import Seconds

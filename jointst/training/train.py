@@ -9,13 +9,13 @@ import time
 import torch
 from safetensors.torch import save
 
-from jointst.build import build_model, choose_device, describe, digest_symbols, load_statistics, read_symbols
+from jointst.build import MARK, build_model, choose_device, describe, digest_symbols, load_statistics, read_symbols
 from jointst.data.durations import FIX
 from jointst.errors import DataError
 from jointst.load_config import to_yaml
 from jointst.stage import Context, Made, settings_of, write_atomically
 from jointst.threads import set_threads
-from jointst.training.checkpoints import MARK, Checkpoints, average
+from jointst.training.checkpoints import Checkpoints, average
 from jointst.training.compiling import compile_layers
 from jointst.training.data import JointData
 from jointst.training.feed import Feed

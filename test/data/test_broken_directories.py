@@ -274,7 +274,10 @@ BREAKS = {
         lambda: line(TRAIN / "utt2lang", 3, b"anna-train-03 tlh\n"), "unknown-language", TRAIN / "utt2lang", 3, THIRD
     ),
     "language in capitals": Break(
-        lambda: line(UNPAIRED / "utt2lang", 2, b"en-02 EN\n"), "unknown-language", UNPAIRED / "utt2lang", 2, "en-02"
+        lambda: line(UNPAIRED / "utt2lang", 2, b"en-02 EN\n"), "language-code", UNPAIRED / "utt2lang", 2, "en-02"
+    ),
+    "language with a region": Break(
+        lambda: line(TRAIN / "utt2lang", 3, b"anna-train-03 en_US\n"), "language-code", TRAIN / "utt2lang", 3, THIRD
     ),
     "audio gone": Break(lambda: Path(AUDIO).unlink(), "audio-missing", TRAIN / "wav.scp", 3, THIRD),
     "a folder for audio": Break(

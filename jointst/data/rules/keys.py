@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import unicodedata
 from collections.abc import Iterator
 
@@ -121,12 +122,27 @@ def spk2utt(everything: Everything) -> Iterator[Finding]:
             yield Finding(path=item.path / "spk2utt", utterance=speaker, message=message, fix="make it from utt2spk")
 
 
+@rule("language-code", "ERROR", mends="writes the code")
+def language_code(everything: Everything) -> Iterator[Finding]:
+    """Languages are written as their codes: en, not EN or en-US."""
+    for item in everything.sets:
+        for key, lang in item.entries("utt2lang").items():
+            if lang not in LANGUAGES and plain_code(lang):
+                yield item.at("utt2lang", key, f"{lang!r} is not a code", f"write {plain_code(lang)}")
+
+
+def plain_code(lang: str) -> str:
+    """The code of a language that is written with capitals or its region; empty where that is none that is known."""
+    code = re.split("[-_]", lang.strip().lower())[0]
+    return code if code in LANGUAGES else ""
+
+
 @rule("unknown-language", "ERROR")
 def unknown_language(everything: Everything) -> Iterator[Finding]:
     """Every language is one that the toolkit knows."""
     known = " ".join(sorted(LANGUAGES))
     for item in everything.sets:
         for key, lang in item.entries("utt2lang").items():
-            if lang not in LANGUAGES:
+            if lang not in LANGUAGES and not plain_code(lang):
                 fix = f"one of: {known}; or add it to languages.py"
                 yield item.at("utt2lang", key, f"unknown language {lang!r}", fix)
