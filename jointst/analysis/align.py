@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +170,11 @@ class _Drawn:
 def _stem(utterance: str, taken: set[str]) -> str:
     """Name of a heat map's files, another one for each utterance; ids may hold what names of files may not."""
     plain = "heat_" + re.sub(r"[^\w.+-]", "_", utterance).encode()[:LONGEST_NAME].decode(errors="ignore")
-    return next(name for name in (plain, *(f"{plain}_{i}" for i in count(2))) if name not in taken)
+    name, number = plain, 1
+    while name in taken:
+        number += 1
+        name = f"{plain}_{number}"
+    return name
 
 
 def _draw(trained: Trained, batch: PairedBatch, i: int, speech: Encoded, text: Encoded, path: Path) -> dict[str, str]:
