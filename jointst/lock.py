@@ -108,9 +108,7 @@ def _take_over() -> None:
         _locks[key] = _Held(shared=False, files=[int(file) for file in files], note=None)
         for file in _locks[key].files:
             os.set_inheritable(file, False)
-
-
-_take_over()
+        _tell(add=key)
 
 
 def _forget() -> None:
@@ -119,9 +117,6 @@ def _forget() -> None:
         with contextlib.suppress(OSError):
             os.close(file)
     _locks.clear()
-
-
-os.register_at_fork(after_in_child=_forget)
 
 
 @contextlib.contextmanager
@@ -223,11 +218,12 @@ def _open(claim: Claim) -> int | None:
         claim.file.parent.mkdir(parents=True, exist_ok=True)
         return os.open(claim.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        if not claim.shared or error.errno not in CLOSED:
+        if error.errno not in CLOSED:
             raise
-    try:
-        return os.open(claim.file, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        with contextlib.suppress(OSError):  # another user's
+            return os.open(claim.file, os.O_RDONLY | os.O_CLOEXEC)
+        if not claim.shared:
+            raise
         return None
 
 
@@ -341,3 +337,7 @@ def _in_words(record: dict[str, object]) -> str:
     words = f"{record['what']} is under way there, by user {record['user']}, process {record['process']} on host "
     words += f"{record['host']}, since {record['since']}"
     return words + (f": {record['command']}" if record["command"] else "")
+
+
+_take_over()
+os.register_at_fork(after_in_child=_forget)

@@ -177,6 +177,7 @@ def attempt(folder: Path, draw: random.Random, seconds: float, models: dict[str,
         first, second = compare("own"), compare(setting)
         wanted = {"own": marks["compare own"], "other": marks["compare other"]}
     elif kind.startswith("stage"):
+        setting = "own"
         second = ["features" if kind == "stage 4" else "lexicon", "--conf", "conf.yaml", "--nj", "1", "--force"]
         if draw.random() < 0.5:
             first, second = second, first
