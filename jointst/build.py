@@ -23,6 +23,9 @@ from jointst.stage import Context
 from jointst.text.lexicon import PhoneTable
 from jointst.text.tokenizer import Tokenizer
 
+MARK = "fingerprint"
+"""Under what name weights and checkpoints hold the fingerprint of their training."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
@@ -126,7 +129,12 @@ def load_trained(context: Context) -> Trained:
         with safe_open(weights, framework="pt") as stored:
             config = as_trained(config, stored.keys())
             model = build_model(config, symbols)
-            if (stored.metadata() or {}).get("symbols") != digest_symbols(context.data):
+            metadata = stored.metadata() or {}
+            marked = context.exp / "fingerprint.txt"
+            if MARK in metadata and marked.is_file() and marked.read_text() != metadata[MARK]:
+                problem = "is of a training with other settings or data than config.yaml beside it tells of"
+                raise DataError(problem, path=weights, fix="run stage 6, train, which makes them one")
+            if metadata.get("symbols") != digest_symbols(context.data):
                 raise DataError(
                     "was trained with other symbol tables than those of now",
                     path=weights,

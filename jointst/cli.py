@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import importlib
+import io
 import os
+import shlex
 import sys
 import time
 
 from jointst.commands import COMMANDS, RECIPE_COMMANDS, Command
-from jointst.errors import JointstError
+from jointst.errors import JointstError, explain
 from jointst.load_config import parse
+from jointst.lock import hold
 from jointst.stage import Stage
 from jointst.stages import STAGES
 from jointst.threads import set_threads, sleep_while_waiting
@@ -29,8 +33,16 @@ def usage() -> str:
     return "\n".join(lines)
 
 
+def print_anything() -> None:
+    """Print escapes for what the terminal's encoding has no characters for, as ids in another script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 a fault the user can mend, 130 interrupted."""
+    print_anything()
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
@@ -55,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 1
     except OSError as error:
-        message = _explain(error)
+        message = explain(error)
         if not message:
             raise
         print(f"jointst {command.name}: error: {message}", file=sys.stderr)
@@ -66,32 +78,36 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(stage: Stage, arguments: list[str]) -> int:
     """Run a stage unless all it makes is up to date."""
+    if stage.alone and names_directories(arguments):
+        module, function = stage.alone.split(":")
+        status: int = getattr(importlib.import_module(module), function)(arguments)
+        return status
     context = parse(stage.name, stage.help, arguments)
     set_threads(None)
     reason = stage.reason_to_run(context)
     if not reason:
         print(f"{stage.title}: up to date")
         return 0
-    print(f"{stage.title}: {reason}", flush=True)
-    started = time.monotonic()
-    made = stage.run(context)
-    seconds = time.monotonic() - started
-    print(f"{stage.title}: {made.what} -> {made.where} ({seconds:.1f} s)", flush=True)
+    with hold(stage.locks(context), stage.title, shlex.join(["jointst", stage.name, *arguments])):
+        reason = stage.reason_to_run(context)
+        if not reason:
+            print(f"{stage.title}: up to date")  # another process has just finished it
+            return 0
+        print(f"{stage.title}: {reason}", flush=True)
+        started = time.monotonic()
+        made = stage.run(context)
+        seconds = time.monotonic() - started
+        print(f"{stage.title}: {made.what} -> {made.where} ({seconds:.1f} s)", flush=True)
     return 0
 
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What a full disk, a quota and a limit on the size of files say."""
+RECIPE = ("--conf", "--name", "--ngpu", "--force", "--print_config")
+"""Options that only a stage has that belongs to a recipe."""
 
 
-def _explain(error: OSError) -> str:
-    """What to do about an error of the system, with the file; nothing where it can only be a fault of ours."""
-    file = error.filename2 or error.filename
-    where = f"{file}: " if file else ""
-    if error.errno in FULL:
-        return f"{where}{error.strerror}; what was finished is kept: make room, then run it again"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{where}{error.strerror}; what was finished is kept: give access, then run it again"
-    if error.errno == errno.EPIPE:
-        return "nobody reads what it prints any more; run it again to go on from what is finished"
-    return f"{where}{error.strerror}" if file and error.strerror else ""
+def names_directories(arguments: list[str]) -> bool:
+    """Whether a stage is to look at folders that its command line names, and not at those of settings."""
+    options = [word.partition("=")[0] for word in arguments if word.startswith("--")]
+    if any(option in RECIPE or "." in option for option in options):
+        return False
+    return any(not word.startswith("-") and not word.isdigit() for word in arguments)

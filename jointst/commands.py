@@ -6,7 +6,8 @@ import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from jointst.stage import Context, Stage
+from jointst.lock import Claim
+from jointst.stage import Context, Stage, writes_experiment
 from jointst.stages import fusion_files, language_model
 
 
@@ -49,6 +50,18 @@ def pseudo_sets(context: Context) -> list[Path]:
     """The data directories that ``jointst pseudo_label`` writes."""
     config = context.config.pseudo_label
     return [context.data / f"{name}{config.suffix}" for name in config.sets]
+
+
+def _durations(context: Context) -> list[Claim]:
+    """The locks of a command that writes durations, which trainings of other experiments read."""
+    return [*writes_experiment(context), Claim.beside(context.exp / "durations")]
+
+
+def _pseudo(context: Context) -> list[Claim]:
+    """The locks of a command that writes some sets, and leaves the others to those that read them."""
+    written = [Claim.beside(folder) for folder in pseudo_sets(context)]
+    read = [claim for claim in context.reading if claim.folder not in {claim.folder for claim in written}]
+    return [Claim.beside(context.exp), *read, *written]
 
 
 def _dev(context: Context) -> list[Path]:
@@ -95,6 +108,7 @@ RECIPE_COMMANDS: tuple[Stage, ...] = (
         inputs=lambda context: [context.exp / "model.safetensors", *_phones(context)],
         outputs=lambda context: [context.exp / "durations" / "durations.json"],
         per_experiment=True,
+        claims=_durations,
     ),
     Stage(
         number=-1,
@@ -105,6 +119,7 @@ RECIPE_COMMANDS: tuple[Stage, ...] = (
         inputs=lambda context: [context.exp / "model.safetensors", *fusion_files(context), *_speech(context)],
         outputs=lambda context: [folder / "text" for folder in pseudo_sets(context)],
         per_experiment=True,
+        claims=_pseudo,
     ),
 )
 """What a recipe's experiment may have beside its stages, with the settings of the recipe."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a full disk, a quota and a limit on the size of files say."""
 
 
 class JointstError(ValueError):
@@ -99,3 +105,45 @@ class CollapseError(JointstError):
 
 class EnvironmentFault(JointstError):
     """A tool, package or resource that a stage needs is missing."""
+
+
+def explain(error: OSError) -> str:
+    """What to do about an error of the system, with the file; nothing where it can only be a fault of ours."""
+    file = error.filename2 or error.filename
+    where = f"{file}: " if file else ""
+    if error.errno == errno.ENOSPC:
+        return f"{where}{error.strerror} on {_disk(file)}; what was finished is kept: make room, then run it again"
+    if error.errno in FULL:
+        return f"{where}{error.strerror}; what was finished is kept: make room, then run it again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{where}{error.strerror}; what was finished is kept: give access, then run it again"
+    if error.errno == errno.EPIPE:
+        return "nobody reads what it prints any more; run it again to go on from what is finished"
+    if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
+        return f"{no_temporary_folder()}; then run it again"
+    return f"{where}{error.strerror}" if file and error.strerror else ""
+
+
+def _disk(file: Any) -> str:
+    """The disk that a file is on, by the folder it is mounted at; of no file, the fullest of those that are used."""
+    if file:
+        return f"the disk mounted at {_mount(Path(os.fsdecode(file)))}"
+    try:
+        used = [Path.cwd(), Path(tempfile.gettempdir())]
+    except OSError:
+        used = [Path.cwd()]
+    return f"the disk mounted at {_mount(min(used, key=lambda path: os.statvfs(path).f_bavail))}"
+
+
+def _mount(path: Path) -> Path:
+    path = path.absolute()
+    while path != path.parent and not os.path.ismount(path):
+        path = path.parent
+    return path
+
+
+def no_temporary_folder() -> str:
+    """What to say where no temporary file can be written: a full /tmp most often, or one that is read-only."""
+    stated = os.environ.get("TMPDIR")
+    tried = f"TMPDIR is {stated}, and neither there nor in /tmp" if stated else "neither in /tmp nor in /var/tmp"
+    return f"no temporary file can be written: {tried} is there room and access (export TMPDIR=a folder that has both)"

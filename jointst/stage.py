@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from jointst.config import Config, TrainingConfig
+from jointst.lock import Claim
+from jointst.processes import remove_remains
+from jointst.processes import temporary as temporary_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +45,22 @@ class Context:
 
     @property
     def dump(self) -> Path:
-        """Folder of the features."""
-        return Path("dump") / self.data.name
+        """Folder of the features: dump/data for data, and for data/speech, and so for any other folder, dump/speech."""
+        parts = self.data.parts[1:] if len(self.data.parts) > 1 and self.data.parts[0] == "data" else self.data.parts
+        return Path("dump") / "_".join(part for part in parts if part != self.data.anchor)
 
     @property
     def exp(self) -> Path:
         """Folder of this experiment."""
         return Path("exp") / self.name
+
+    @property
+    def reading(self) -> list[Claim]:
+        """Locks of one who reads the data: all of it, and the sets that ``jointst pseudo_label`` may write anew."""
+        return [
+            Claim.inside(self.data, shared=True),
+            *(Claim.beside(self.data / name, shared=True) for name in self.config.data.pseudo),
+        ]
 
     @property
     def paired_sets(self) -> list[str]:
@@ -72,6 +84,8 @@ def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, 
     A setting that came later is left out where it is as things were before it came, so that what was made then holds.
     """
     settings = {name: dataclasses.asdict(getattr(config, name)) for name in sections}
+    if "data" in settings:
+        del settings["data"]["same_sentences"]  # only what is found fault with depends on it
     if "loss" in settings:
         for key in ("end_update", "centre"):
             if not getattr(config.loss.consistency, key):
@@ -89,6 +103,21 @@ class Made:
     where: Path
 
 
+def writes_data(context: Context) -> list[Claim]:
+    """The lock of a stage that writes data directories or features."""
+    return [Claim.inside(context.data)]
+
+
+def reads_data(context: Context) -> list[Claim]:
+    """The locks of a stage that reads data and writes none of it."""
+    return context.reading
+
+
+def writes_experiment(context: Context) -> list[Claim]:
+    """The locks of a stage that writes the experiment's folder and reads data."""
+    return [Claim.beside(context.exp), *context.reading]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """One stage.
@@ -103,6 +132,8 @@ class Stage:
         outputs: files it makes; a missing one makes it run again.
         per_experiment: whether it belongs to an experiment or to the data shared by a recipe's experiments.
         always: whether it runs every time (cheap checks).
+        alone: ``module:function`` taking arguments that name folders instead of settings, where there is such a way.
+        claims: the folders that must be locked while it runs; by default those of its kind.
     """
 
     number: int
@@ -114,6 +145,14 @@ class Stage:
     outputs: Callable[[Context], list[Path]] = lambda context: []
     per_experiment: bool = False
     always: bool = False
+    alone: str = ""
+    claims: Callable[[Context], list[Claim]] | None = None
+
+    def locks(self, context: Context) -> list[Claim]:
+        """The folders that it works in or reads."""
+        if self.claims is not None:
+            return self.claims(context)
+        return writes_experiment(context) if self.per_experiment else writes_data(context)
 
     @property
     def title(self) -> str:
@@ -217,7 +256,7 @@ def write_lines_atomically(path: Path, lines: Iterable[str]) -> None:
 def _renamed_when_done(path: Path) -> Iterator[BinaryIO]:
     """A temporary file beside ``path`` that takes its place once everything is written and flushed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_of(path)
     try:
         with open(temporary, "wb") as stream:
             yield stream
@@ -229,27 +268,6 @@ def _renamed_when_done(path: Path) -> Iterator[BinaryIO]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def remove_remains(folder: Path) -> None:
-    """Remove the temporary files of killed runs, not those of a run that is writing now."""
-    for path in folder.rglob(".*.tmp*"):
-        process = path.name.partition(".tmp")[0].rpartition(".")[2]
-        if process.isdigit() and not _is_alive(int(process)):
-            path.unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    try:  # it has ended, but its parent has not asked for its status: lasting where nobody adopts orphans
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):
-        return not Path("/proc/self").exists()  # gone by now, or a system without /proc
 
 
 def present(paths: Iterator[Path] | list[Path]) -> list[Path]:

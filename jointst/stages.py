@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from jointst.languages import LANGUAGES
-from jointst.stage import Context, Stage, present
+from jointst.lock import Claim
+from jointst.stage import Context, Stage, present, reads_data, writes_experiment
 
 
 def _texts(context: Context) -> list[Path]:
@@ -41,7 +42,15 @@ def _tokenizer(context: Context) -> list[Path]:
 
 def _durations(context: Context) -> list[Path]:
     folder, data = context.config.durations_folder, context.config.data
-    return [] if folder is None else [folder / name for name in (*data.train, *data.pseudo, *data.unpaired)]
+    names = [Path(name).name for name in (*data.train, *data.pseudo, *data.unpaired)]
+    return [] if folder is None else [folder / name for name in names]
+
+
+def _training(context: Context) -> list[Claim]:
+    """The locks of a training: also that of another experiment's durations, which it reads."""
+    folder = context.config.durations_folder
+    read = [] if folder is None else [Claim.beside(folder, shared=True)]
+    return [*writes_experiment(context), *read]
 
 
 def _model(context: Context) -> list[Path]:
@@ -90,6 +99,7 @@ STAGES: tuple[Stage, ...] = (
         help="check the environment, disk, devices and extras, with a fix for each fault",
         function="jointst.doctor:run",
         always=True,
+        claims=lambda context: [],
     ),
     Stage(
         number=1,
@@ -103,10 +113,12 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         number=2,
         name="validate",
-        help="check every data directory: file, line, utterance, rule and fix",
+        help="check every data directory: file, line, utterance, rule and fix; validate DIR ... needs no settings",
         function="jointst.data.validate:run",
+        alone="jointst.data.validate_folders:run",
         sections=("data",),
         always=True,
+        claims=reads_data,
     ),
     Stage(
         number=3,
@@ -146,6 +158,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=lambda context: _feats(context) + _phones(context) + _tokenizer(context) + _durations(context),
         outputs=_model,
         per_experiment=True,
+        claims=_training,
     ),
     Stage(
         number=7,

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from jointst.config import Config, DataConfig, FeatureConfig
+from jointst.processes import HOST, remove_remains, temporary
 from jointst.stage import Context, Made, Stage, settings_of, write_atomically
 from jointst.stages import STAGES
 
@@ -181,3 +182,30 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="file"):
         write_atomically(tmp_path / "file" / "below", "new\n")
     assert (tmp_path / "file").read_text() == "old\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "age", "stays"),
+    [
+        (f".text.{HOST}-999999.tmp", 0, False),
+        (f".feats.1.ark.{HOST}-999999.tmp", 0, False),
+        (f".text.{HOST}-{os.getpid()}.tmp", 10**6, True),
+        (".text.0a0a0a-999999.tmp", 3600, True),
+        (".text.0a0a0a-999999.tmp", 2 * 86400, False),
+        (".mine.tmp", 10**6, True),
+        ("text.tmp", 10**6, True),
+    ],
+)
+def test_remains_of_dead_processes_are_removed_and_nobody_elses(
+    name: str, age: float, stays: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "a" / name
+    write_atomically(path, "half")
+    os.utime(path, (time.time() - age, time.time() - age))
+    remove_remains(tmp_path)
+    assert path.exists() == stays
+
+
+def test_a_temporary_names_host_and_process(tmp_path: Path) -> None:
+    assert temporary(tmp_path / "text").name == f".text.{HOST}-{os.getpid()}.tmp"
+    assert len(HOST) == 6

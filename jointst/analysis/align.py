@@ -19,6 +19,8 @@ from jointst.analysis.times import BatchTimes
 from jointst.build import Trained, load_trained
 from jointst.data.batch import PairedBatch
 from jointst.data.dataset import PairedSet, in_order, read_directories
+from jointst.data.directory import DataDirectory
+from jointst.data.names import Names
 from jointst.data.phone_times import PhoneTime, read_phone_times
 from jointst.models.joint import Encoded
 from jointst.nn.text_encoder import repeats_of
@@ -29,6 +31,9 @@ from jointst.scoring.table import Cell, percent, table
 from jointst.stage import Context, Made, write_atomically
 from jointst.threads import set_threads
 from jointst.units import Seconds, frames_to_seconds
+
+LONGEST_NAME = 150
+"""Bytes of an id in the name of a file; file systems take 255, with all that is put around it."""
 
 
 def run(context: Context) -> Made:
@@ -50,10 +55,10 @@ def run(context: Context) -> Made:
     )
     folder = context.exp / "align"
     folder.mkdir(parents=True, exist_ok=True)
-    times = _phone_times(context, trained)
+    times = _phone_times(directories, trained)
     result = measure(context, trained, paired, folder, times)
     result["along"] = measure_along(context, trained, paired, times) if context.config.align.along else []
-    texts = {utterance: text for directory in directories for utterance, text in directory.text.items()}
+    texts = Names(directories).table(directories, lambda directory: directory.text)
     for item in result["heat_maps"]:
         item["text"] = texts[item["utterance"]]
     text = layers_text(result)
@@ -70,12 +75,11 @@ def run(context: Context) -> Made:
     return Made(what=f"{len(result['layers'])} layers, {len(result['heat_maps'])} heat maps, the report", where=report)
 
 
-def _phone_times(context: Context, trained: Trained) -> dict[str, list[PhoneTime]]:
+def _phone_times(directories: Sequence[DataDirectory], trained: Trained) -> dict[str, list[PhoneTime]]:
     """When the phones of the dev sets are spoken, where that is known and the text encoder reads phones."""
     if trained.symbols.text_input != "phones":
         return {}
-    sets = [read_phone_times(context.data / name) for name in context.config.data.dev]
-    return {utterance: spoken for one in sets for utterance, spoken in one.items()}
+    return Names(directories).table(directories, lambda directory: read_phone_times(directory.path))
 
 
 @torch.inference_mode()
@@ -99,7 +103,8 @@ def measure(
     generator = torch.Generator().manual_seed(config.align.seed)
     totals = [LayerTotals(name=name) for name in trained.model.layer_names]
     wanted = config.align.heat_maps if folder is not None else 0
-    same_language, heat_maps, drawn = 0, [], _Drawn(wanted, paired.languages)
+    heat_maps: list[dict[str, str]] = []
+    same_language, drawn = 0, _Drawn(wanted, paired.languages)
     batches = list(in_order(paired, config.decoding.batch_utterances, config.align.utterances))
     for batch in progress(batches, desc="align", unit="batch"):
         moved = batch.to(trained.device)
@@ -113,7 +118,8 @@ def measure(
             layer.add(speech_states, text_states, speech.lengths, text.lengths, partners, generator, truth)
         for i in drawn.choose(batch.languages):
             assert folder is not None
-            heat_maps.append(_draw(trained, batch, i, speech, text, folder))
+            taken = {Path(item["file"]).stem for item in heat_maps}
+            heat_maps.append(_draw(trained, batch, i, speech, text, folder / _stem(batch.utterances[i], taken)))
     layers = [layer.summary() for layer in totals]
     return {
         "sets": list(config.data.dev),
@@ -161,7 +167,17 @@ class _Drawn:
         return chosen
 
 
-def _draw(trained: Trained, batch: PairedBatch, i: int, speech: Encoded, text: Encoded, folder: Path) -> dict[str, str]:
+def _stem(utterance: str, taken: set[str]) -> str:
+    """Name of a heat map's files, another one for each utterance; ids may hold what names of files may not."""
+    plain = "heat_" + re.sub(r"[^\w.+-]", "_", utterance).encode()[:LONGEST_NAME].decode(errors="ignore")
+    name, number = plain, 1
+    while name in taken:
+        number += 1
+        name = f"{plain}_{number}"
+    return name
+
+
+def _draw(trained: Trained, batch: PairedBatch, i: int, speech: Encoded, text: Encoded, path: Path) -> dict[str, str]:
     """Draw utterance ``i`` of a batch: layer-normalised distances and the best path on them."""
     frames, positions = speech.lengths[i : i + 1], text.lengths[i : i + 1]
     panels = []
@@ -170,11 +186,9 @@ def _draw(trained: Trained, batch: PairedBatch, i: int, speech: Encoded, text: E
         distance = pairwise_l2(s, t) * s.shape[-1] ** -0.5
         index, _ = best_alignment(distance, frames, positions)
         panels.append(HeatPanel(layer=name, distance=distance[0].cpu().numpy(), path=index[0].cpu().numpy()))
-    utterance = batch.utterances[i]
-    stem = "heat_" + re.sub(r"[^\w.+-]", "_", utterance)
     figure = heat_map(panels, _seconds_per_position(trained), _symbols(trained, batch, i))
-    save(figure, folder / stem)
-    return {"utterance": utterance, "language": batch.languages[i], "file": f"{stem}.svg"}
+    save(figure, path)
+    return {"utterance": batch.utterances[i], "language": batch.languages[i], "file": f"{path.name}.svg"}
 
 
 def _seconds_per_position(trained: Trained) -> Seconds:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import platform
@@ -11,13 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from jointst.comparison.grid import Cell
 from jointst.comparison.worker import MARK
+from jointst.lock import Busy, Claim, hold, passing
 from jointst.stage import write_atomically
 from jointst.threads import available_cpus
 from jointst.units import Seconds
@@ -79,19 +79,6 @@ def _note(cell: Cell, outcome: Outcome) -> Outcome:
     return outcome
 
 
-@contextlib.contextmanager
-def lock(path: Path) -> Iterator[int | None]:
-    """A lock that lasts as long as this process or a stage that it left behind; None if another one has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-            return
-        yield stream.fileno()
-
-
 def run_cell(
     cell: Cell,
     options: list[str],
@@ -110,33 +97,51 @@ def run_cell(
     Raises:
         KeyboardInterrupt: interrupted; what was finished is kept.
     """
+    claim = Claim.beside(cell.context.exp)
+    try:
+        with hold([claim], f"a cell of jointst compare ({cell.title})", patience=0.0):
+            return _run_locked(cell, options, claim, until, watch)
+    except Busy as busy:
+        if busy.folder != claim.folder:
+            raise
+        return Outcome(status="elsewhere", message="; ".join(busy.holders) or str(busy), log=str(cell.log))
+
+
+def _run_locked(
+    cell: Cell, options: list[str], claim: Claim, until: Seconds | None, watch: Callable[[], None]
+) -> Outcome:
     log = str(cell.log)
-    with lock(cell.log.with_suffix(".lock")) as held:
-        if held is None:
-            return Outcome(status="elsewhere", message="another process runs it", log=log)
-        machine = hardware(int(options[options.index("--ngpu") + 1]) if "--ngpu" in options else 0)
-        stages = [stage.name for stage in cell.left()]
-        left, before = ",".join(stages), note_of(cell)
-        if "train" not in stages and before.hardware:  # what is told is where it was trained
-            machine = before.hardware
-        if left:
-            words = [sys.executable, "-m", "jointst.comparison.worker", left, *cell.arguments, *options]
-            with cell.log.open("a", encoding="utf-8") as stream:
-                begun = stream.tell()
-                status = _run(words, stream.fileno(), held, until, watch)
-            stage, reason = _last_words(cell.log, begun, status)
-            if status == INTERRUPTED or (until is not None and time.monotonic() >= until and status != 0):
-                return Outcome(status="interrupted", message=f"in {stage}", log=log)
-            if status != 0:
-                return _note(cell, Outcome(status="failed", message=f"{stage}: {reason}", log=log, hardware=machine))
-        if not left and before.status == "finished":
-            return before
-        return _note(cell, Outcome(status="finished", log=log, hardware=machine))
+    machine = hardware(int(options[options.index("--ngpu") + 1]) if "--ngpu" in options else 0)
+    stages = [stage.name for stage in cell.left()]
+    left, before = ",".join(stages), note_of(cell)
+    if "train" not in stages and before.hardware:  # what is told is where it was trained
+        machine = before.hardware
+    if not left and before.status == "finished":
+        return before
+    if left:
+        words = [sys.executable, "-m", "jointst.comparison.worker", left, *cell.arguments, *options]
+        cell.log.parent.mkdir(parents=True, exist_ok=True)
+        with cell.log.open("a", encoding="utf-8") as stream:
+            begun = stream.tell()
+            status = _run(words, stream.fileno(), claim, until, watch)
+        stage, reason = _last_words(cell.log, begun, status)
+        if status == INTERRUPTED or (until is not None and time.monotonic() >= until and status != 0):
+            return Outcome(status="interrupted", message=f"in {stage}", log=log)
+        if status != 0:
+            return _note(cell, Outcome(status="failed", message=f"{stage}: {reason}", log=log, hardware=machine))
+        changed = [f"{stage.name}: {stage.reason_to_run(cell.context)}" for stage in cell.left()[:1]]
+        if changed:  # a settings file that was edited meanwhile: what was made is not what is compared
+            message = f"{changed[0]} since the comparison was started"
+            return _note(cell, Outcome(status="failed", message=message, log=log, hardware=machine))
+    return _note(cell, Outcome(status="finished", log=log, hardware=machine))
 
 
-def _run(words: list[str], output: int, held: int, until: Seconds | None, watch: Callable[[], None]) -> int:
+def _run(words: list[str], output: int, claim: Claim, until: Seconds | None, watch: Callable[[], None]) -> int:
     """Exit status of a command; Ctrl-C reaches it as it reaches this process, being in the same group."""
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=(held,))
+    environment, files = passing(claim)  # the stage keeps the lock should this process be killed
+    process = subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=files, env=environment
+    )
     try:
         while process.poll() is None:
             watch()

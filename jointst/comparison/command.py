@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
+import shlex
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 
-from jointst.comparison.cell import Outcome, lock
+from jointst.comparison.cell import Outcome
 from jointst.comparison.grid import CONTROLS, Cell, Control, Grid, check_data
 from jointst.comparison.launch import ASK_EVERY, run_array, run_here, time_array, time_here
 from jointst.comparison.pace import TOLERANCE, EqualTime, equal_time
 from jointst.comparison.summary import summarise
 from jointst.comparison.tables import failures, text_of
 from jointst.errors import JointstError
+from jointst.lock import Busy, Claim, hold
 from jointst.stage import write_atomically
 from jointst.training.pace import Paces
+from jointst.units import Seconds
 
 DEFAULT_SYSTEMS = ("paired", "joist", "best")
 FAILED, UNFINISHED = 1, 3
 """Exit statuses: a cell failed; cells are left, for another call."""
+WHAT = "jointst compare"
+TOGETHER: Seconds = 5.0
+"""Calls that begin at once wait so long for the one that writes the grid."""
+SHARED = ("conf", "overrides", "folder", "time_of")
+"""What calls that share a comparison's cells must have in common; systems and seeds may be others."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -100,10 +109,37 @@ def run(arguments: list[str]) -> int:
         raise JointstError("--nj must be at least 1, --ngpu at least 0, --for above 0")
     grid = _grid(options, overrides)
     check_data(grid)
-    grid.write()
     if options.seconds is not None:  # a shell lets what runs in the background ignore interruptions
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    return Comparison(grid, options).run()
+    command = shlex.join(["jointst", "compare", *arguments])
+    data = {claim for system in grid.systems for claim in grid.base(system).reading}
+    with hold(sorted(data, key=str), WHAT, command), _together(grid, command):
+        return Comparison(grid, options).run()
+
+
+@contextlib.contextmanager
+def _together(grid: Grid, command: str) -> Iterator[None]:
+    """Work on a comparison with other calls that make the same trainings, and remember the grid.
+
+    Raises:
+        Busy: other calls are at work on it with other settings.
+    """
+    with contextlib.suppress(Busy), hold([Claim.beside(grid.path)], WHAT, command, patience=0.0):
+        grid.write()  # nobody else is there
+    with hold([Claim.beside(grid.path, shared=True)], WHAT, command, patience=TOGETHER):
+        known = Grid.read(grid.name)
+        stated = json.loads(json.dumps(dataclasses.asdict(grid)))
+        differing = [key for key in SHARED if _plain(known.get(key)) != stated[key]]
+        if differing:
+            raise Busy(
+                grid.path, [f"a comparison with other settings ({', '.join(differing)}; see {grid.path}/grid.json)"]
+            )
+        grid.write()
+        yield
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 class Comparison:
@@ -187,9 +223,8 @@ class Comparison:
         path = grid.path / "time.json"
         configs = {name: grid.base(name).config for name in grid.systems if name in done}
         while True:
-            with lock(path.with_suffix(".lock")) as held:
-                if held is not None:
-                    return equal_time(path, grid.time_of, configs, measure)
+            with contextlib.suppress(Busy), hold([Claim.beside(path)], "the timing of updates", patience=0.0):
+                return equal_time(path, grid.time_of, configs, measure)
             if self._until is not None and time.monotonic() >= self._until:
                 return None
             time.sleep(ASK_EVERY)

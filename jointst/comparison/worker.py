@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 
-from jointst.cli import main
+from jointst.cli import main, print_anything
 
 MARK = "$ jointst "
 """What the line of a command begins with in a cell's log."""
@@ -13,6 +13,7 @@ MARK = "$ jointst "
 
 def run(arguments: list[str]) -> int:
     """Run stages one after another; the exit status of the last, or of the first that fails."""
+    print_anything()
     stages, *settings = arguments
     for stage in stages.split(","):
         print(f"{MARK}{stage} {shlex.join(settings)}", flush=True)

@@ -30,6 +30,9 @@ class DataConfig:
     text_only_languages: tuple[str, ...] = ()
     """Languages without speech: their utterances in the paired training, pseudo and dev sets are left out of training,
     their unpaired text stays. What their test sets then show was learnt from text and from other languages."""
+    same_sentences: bool = False
+    """Whether development and test sentences may be in training and unpaired text, as in a corpus of commands;
+    otherwise that is an error, unless nearly all of a set's sentences are in training."""
     max_tokens_per_second: float = 40.0
     """A transcript with more labels for each second of audio than this is an error (a quarter less: a warning)."""
 

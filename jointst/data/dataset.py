@@ -17,8 +17,9 @@ from torch import Tensor
 
 from jointst.data.batch import LABEL_PADDING, JointBatch, PairedBatch, TextBatch, pad_ids
 from jointst.data.directory import DataDirectory
-from jointst.data.durations import FIX, durations_of_set
+from jointst.data.durations import FIX, durations_of
 from jointst.data.features import speed_directory
+from jointst.data.names import Names
 from jointst.data.sampler import BucketSampler, Sizes
 from jointst.data.worst import costly, worst, worst_pairs
 from jointst.errors import DataError
@@ -112,16 +113,23 @@ class TextSet:
         directories: data directories.
         symbols: symbol tables.
         durations: folder of the durations of their phones, if the text encoder wants them.
+        names: of the utterances, where these are not all of their sets.
 
     Raises:
         DataError: an utterance without phones, or without durations that fit.
     """
 
     def __init__(
-        self, directories: Sequence[DataDirectory], symbols: Symbols, *, durations: Path | None = None
+        self,
+        directories: Sequence[DataDirectory],
+        symbols: Symbols,
+        *,
+        durations: Path | None = None,
+        names: Names | None = None,
     ) -> None:
+        names = Names(directories) if names is None else names
         keys = [(directory, utterance) for directory in directories for utterance in directory.utterances]
-        self.utterances = [utterance for _, utterance in keys]
+        self.utterances = [names(directory, utterance) for directory, utterance in keys]
         # interned, since each line read gave a string of its own
         self.languages = [sys.intern(directory.utt2lang.get(utterance, "")) for directory, utterance in keys]
         bar = progress(keys, desc=f"read {' '.join(directory.path.name for directory in directories)}", unit="text")
@@ -129,9 +137,7 @@ class TextSet:
         self.labels = Sequences(symbols.labels(directory, utterance) for directory, utterance in keys)
         self.durations: Sequences | None = None
         if durations is not None:
-            counts = dict(zip(self.utterances, self.phones.lengths.tolist(), strict=True))
-            known = durations_of_set(durations, directories, counts)
-            self.durations = Sequences(known[utterance] for utterance in self.utterances)
+            self.durations = Sequences(durations_of(durations, directories, self.phones.lengths.tolist()))
 
     def sizes(self, repeats: int) -> Sizes:
         """What each sentence costs when phones are repeated so often, or as often as their durations say."""
@@ -178,8 +184,9 @@ class PairedSet(TextSet):
         may_lack: bool = False,
         durations: Path | None = None,
     ) -> None:
+        names = Names(directories)
         directories = [_with_features(directory, may_lack) for directory in directories]
-        super().__init__(directories, symbols, durations=durations)
+        super().__init__(directories, symbols, durations=durations, names=names)
         keys = [(directory, utterance) for directory in directories for utterance in directory.utterances]
         self._scp = [directory.feats_scp[utterance] for directory, utterance in keys]
         self.frames = [directory.utt2num_frames[utterance] for directory, utterance in keys]

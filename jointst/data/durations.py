@@ -6,7 +6,7 @@ input. Those of speech come from a forced alignment and sum to its encoder posit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jointst.data.directory import DataDirectory, read_table, write_table
@@ -41,10 +41,8 @@ def write_durations(folder: Path, name: str, durations: Mapping[str, Sequence[in
     return folder / name
 
 
-def durations_of_set(
-    folder: Path, directories: Sequence[DataDirectory], phones: Mapping[str, int]
-) -> dict[str, list[int]]:
-    """Durations of all utterances of some directories.
+def durations_of(folder: Path, directories: Sequence[DataDirectory], phones: Sequence[int]) -> Iterator[list[int]]:
+    """Durations of all utterances of some directories, in order.
 
     Args:
         folder: of :func:`write_durations`.
@@ -54,15 +52,15 @@ def durations_of_set(
     Raises:
         DataError: an utterance without durations, or with another number of them.
     """
-    found: dict[str, list[int]] = {}
+    counts = iter(phones)
     for directory in directories:
         known = read_durations(folder, directory)
+        path = folder / directory.path.name
         for utterance in directory.utterances:
-            path = folder / directory.path.name
+            expected = next(counts)
             if utterance not in known:
                 raise DataError("has no durations", path=path, utterance=utterance, fix=FIX)
-            if len(known[utterance]) != phones[utterance]:
-                problem = f"has {len(known[utterance])} durations for {phones[utterance]} phones"
+            if len(known[utterance]) != expected:
+                problem = f"has {len(known[utterance])} durations for {expected} phones"
                 raise DataError(problem, path=path, utterance=utterance, fix=f"the lexicon is another: {FIX}")
-            found[utterance] = known[utterance]
-    return found
+            yield known[utterance]

@@ -18,6 +18,7 @@ from jointst.data.audio import Samples, is_ark, load_audio, resample
 from jointst.data.directory import DataDirectory, Segment, write_table
 from jointst.errors import DataError
 from jointst.parallel import run_jobs
+from jointst.processes import temporary
 from jointst.stage import Context, Made, write_atomically
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def do_job(job: Job) -> dict[str, Any]:
 
     torch.set_num_threads(1)  # one process for each core
     job.folder.mkdir(parents=True, exist_ok=True)
-    ark, written = (path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in (job.ark, job.record))
+    ark, written = temporary(job.ark), temporary(job.record)
     try:
         record = {"digest": digest, **_write_ark(job, ark)}
         write_atomically(written, json.dumps(record))
@@ -219,8 +220,13 @@ def _features_of(job: Job, utterance: str, entry: str, segment: Segment | None) 
     return matrix
 
 
-def _jobs_of(source: DataDirectory, speed: float, dump: Path, config: FeatureConfig, *, anew: bool) -> list[Job]:
-    path, wav_scp = speed_directory(source.path, speed), source.path / "wav.scp"
+def _place(path: Path, root: Path) -> Path:
+    """Where the features of a data directory are kept: by its way from the root, so that de/own is not en/own."""
+    return Path(*("_" if part == ".." else part for part in Path(os.path.relpath(path, root)).parts))
+
+
+def _jobs_of(source: DataDirectory, speed: float, folder: Path, config: FeatureConfig, *, anew: bool) -> list[Job]:
+    wav_scp = source.path / "wav.scp"
     utterances = []
     for utterance in source.utterances:
         if source.segments and utterance not in source.segments:
@@ -231,7 +237,7 @@ def _jobs_of(source: DataDirectory, speed: float, dump: Path, config: FeatureCon
             raise DataError("has no audio in wav.scp", path=wav_scp, utterance=utterance, fix=fix)
         utterances.append((utterance, entry, source.segments.get(utterance)))
     return [
-        Job(dump / path.name, number, wav_scp, tuple(utterances[start : start + JOB_UTTERANCES]), speed, config, anew)
+        Job(folder, number, wav_scp, tuple(utterances[start : start + JOB_UTTERANCES]), speed, config, anew)
         for number, start in enumerate(range(0, len(utterances), JOB_UTTERANCES), start=1)
     ]
 
@@ -250,13 +256,20 @@ def run(context: Context) -> Made:
         if not source.has_audio:
             raise DataError("a paired set without audio", path=source.path / "wav.scp", fix="list it under unpaired")
         for speed in config.speed_perturbation if name in context.config.data.train else (1.0,):
-            plan.append((source, speed, _jobs_of(source, speed, dump, config, anew=context.force)))
+            copy = speed_directory(source.path, speed)
+            if speed != 1.0 and copy in {context.data / other for other in context.all_sets}:
+                problem = f"would be overwritten by the copy of {name} at speed {speed:g}"
+                fix = "rename it, or leave that speed out of features.speed_perturbation"
+                raise DataError(problem, path=copy, fix=fix)
+            folder = dump / _place(copy, context.data)
+            plan.append((source, speed, _jobs_of(source, speed, folder, config, anew=context.force)))
     jobs = [job for _, _, jobs in plan for job in jobs]
     sizes = [len(job.utterances) for job in jobs]
     done = run_jobs(do_job, jobs, context.nj, desc="features", unit="utterance", sizes=sizes)
     records = dict(zip((job.record for job in jobs), done, strict=True))
     _report_failures(plan, records, config.max_failures)
-    training = [job for source, _, jobs in plan if source.path.name in context.config.data.train for job in jobs]
+    train = {context.data / name for name in context.config.data.train}
+    training = [job for source, _, jobs in plan if source.path in train for job in jobs]
     _write_cmvn(context.data / "cmvn.npz", [records[job.record] for job in training])
     for source, speed, set_jobs in plan:
         _write_set(source, speed, [(job.ark, records[job.record]) for job in set_jobs])

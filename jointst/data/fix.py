@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shlex
 import shutil
 import time
 from array import array
@@ -13,9 +14,10 @@ from pathlib import Path
 from jointst.data.directory import Table
 from jointst.data.repairs import AT_LAST, IN_SET, Draft, mend_leaks
 from jointst.data.rules import RULES, Everything, Set
-from jointst.data.validate import judge, read_all
+from jointst.data.validate import check, judge, read_all
 from jointst.errors import ConfigError, DataError
 from jointst.load_config import parse
+from jointst.lock import Claim, hold
 from jointst.progress import progress
 from jointst.stage import Context, write_atomically
 
@@ -43,7 +45,9 @@ def run(arguments: list[str]) -> int:
         return 0
     help_text = f"{HELP}. Also: --dry-run (change nothing), --rules (list all rules), --max-dropped SHARE (0.2)"
     context = parse("fix", help_text, rest)
-    return fix(context, max_dropped=_share(own.max_dropped), dry_run=own.dry_run)
+    claims = [Claim.inside(context.data, shared=own.dry_run)]
+    with hold(claims, "fix", shlex.join(["jointst", "fix", *arguments])):
+        return fix(context, max_dropped=_share(own.max_dropped), dry_run=own.dry_run)
 
 
 def _share(value: str) -> float:
@@ -95,7 +99,7 @@ def fix(context: Context, *, max_dropped: float = MAX_DROPPED, dry_run: bool = F
         print(f"{len(changed)} files changed", flush=True)
     else:
         print("nothing to mend", flush=True)
-    left = judge(read_all(context), context.data / "validate.tsv")
+    left = judge(check(read_all(context)), context.data / "validate.tsv")
     errors = sum(count for rule, count in left.items() if rule.level == "ERROR")
     print(f"{errors} errors and {sum(left.values()) - errors} warnings are left", flush=True)
     return 1 if errors else 0

@@ -50,19 +50,20 @@ class Recording:
     clipped: float = 0.0
 
 
-def examine(entries: Mapping[str, str], nj: int, remembered: Path, desc: str = "audio") -> dict[str, Recording]:
+def examine(entries: Mapping[str, str], nj: int, remembered: Path | None, desc: str = "audio") -> dict[str, Recording]:
     """Look into every recording of a ``wav.scp``.
 
     Args:
         entries: its table.
         nj: processes.
         remembered: file that keeps what was found, for files that are not changed since; pipes are run every time.
+            None to keep nothing.
         desc: what to call it in the progress bar.
 
     Returns:
         What was found, by key.
     """
-    known = _read(remembered)
+    known = {} if remembered is None else _read(remembered)
     stamps = {entry: _stamp(entry) for entry in dict.fromkeys(entries.values())}
     found: dict[str, Recording] = {}
     for entry, stamp in stamps.items():
@@ -79,7 +80,7 @@ def examine(entries: Mapping[str, str], nj: int, remembered: Path, desc: str = "
         for entry, stamp in stamps.items()
         if stamp and not found[entry].fault
     }
-    if now != known:
+    if remembered is not None and now != known:
         write_atomically(remembered, json.dumps({"version": VERSION, "files": now}, ensure_ascii=False) + "\n")
     return {key: found[entry] for key, entry in entries.items()}
 

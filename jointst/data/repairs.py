@@ -16,10 +16,12 @@ from typing import Literal, NamedTuple
 from jointst.data.audio import OVERSHOOT
 from jointst.data.directory import BOM, Segment, invert, sort_keys
 from jointst.data.rules import Everything, Set
-from jointst.data.rules.leaks import Leak, repeated_sentences, shared_sentences, shared_utterances
-from jointst.data.rules.segments import TOLERANCE, past_end
+from jointst.data.rules.keys import breaks, plain_code
+from jointst.data.rules.leaks import Leak, repeated_sentences, shared_audio, shared_sentences
+from jointst.data.rules.segments import TOLERANCE, empty_segments, past_end
 from jointst.data.rules.transcripts import CONTROL, LETTER, SPACES, normalised
 from jointst.errors import DataError
+from jointst.languages import LANGUAGES
 from jointst.text.marks import strip_marks
 
 
@@ -192,7 +194,7 @@ def mend_segments(draft: Draft) -> None:
     if draft.kept["segments"] or "wav.scp" not in draft.tables:
         return
     used = {part for value in segments.values() for part in value.split()[:1]}
-    for key in draft.tables["wav.scp"].keys() - used:
+    for key in sorted(draft.tables["wav.scp"].keys() - used):
         draft.note("unused-recording", "wav.scp", key, "dropped", draft.tables["wav.scp"].pop(key))
 
 
@@ -209,7 +211,40 @@ def mend_speakers(draft: Draft) -> None:
     draft.kept["spk2utt"] = []
 
 
-IN_SET: tuple[Callable[[Draft], None], ...] = (mend_order, mend_text, mend_keys)
+def mend_speaker_names(draft: Draft) -> None:
+    """Write _ for spaces in the names of speakers, unless that is another's name."""
+    speakers = draft.tables.get("utt2spk", {})
+    taken = set(speakers.values())
+    for key, speaker in speakers.items():
+        name = "_".join(speaker.split())
+        if breaks(speaker) and not breaks(name) and name not in taken:
+            draft.note("speaker-name", "utt2spk", key, "changed", speaker)
+            speakers[key] = name
+
+
+def mend_languages(draft: Draft) -> None:
+    """Write the codes of languages that are written with capitals or regions."""
+    languages = draft.tables.get("utt2lang", {})
+    for key, lang in languages.items():
+        if lang not in LANGUAGES and plain_code(lang):
+            draft.note("language-code", "utt2lang", key, "changed", lang)
+            languages[key] = plain_code(lang)
+
+
+def mend_empty_segments(draft: Draft) -> None:
+    """Drop utterances whose segments have no length."""
+    for key in empty_segments(draft.item):
+        draft.remove("segment-empty", key)
+
+
+IN_SET: tuple[Callable[[Draft], None], ...] = (
+    mend_order,
+    mend_text,
+    mend_keys,
+    mend_speaker_names,
+    mend_languages,
+    mend_empty_segments,
+)
 """Repairs within a set, before what sets share is looked at."""
 AT_LAST: tuple[Callable[[Draft], None], ...] = (mend_keys, mend_segments, mend_speakers)
 """Repairs that depend on which utterances are left."""
@@ -223,7 +258,7 @@ def mend_leaks(drafts: dict[Path, Draft], everything: Everything) -> None:
         everything: the sets as the drafts have them.
     """
     found: list[tuple[str, Leak]] = [
-        *(("utterance-overlap", leak) for leak in shared_utterances(everything)),
+        *(("audio-overlap", Leak(item, span.key, where)) for item, span, where in shared_audio(everything)),
         *(("sentence-overlap", leak) for leak in shared_sentences(everything, "train")),
         *(("unpaired-leak", leak) for leak in shared_sentences(everything, "unpaired")),
         *(("repeated-sentence", leak) for leak in repeated_sentences(everything)),

@@ -15,6 +15,7 @@ from jointst.build import Trained, load_trained
 from jointst.config import TuneConfig
 from jointst.data.dataset import PairedSet, in_order, read_directories
 from jointst.data.directory import DataDirectory
+from jointst.data.names import Names
 from jointst.decoding.fusion import Weights
 from jointst.decoding.language_models import read_language_model
 from jointst.decoding.search import DECODERS, Search, digest_models, tuned_file
@@ -62,9 +63,10 @@ class Dev:
         self._search = search
         self._known: dict[tuple[str, str, Weights], dict[str, Any]] = {}
         paired = PairedSet(directories, trained.symbols, may_lack=may_lack)
-        held = set(paired.utterances)
-        self._texts = {key: text for part in directories for key, text in part.text.items() if key in held}
-        self._languages = {key: lang for part in directories for key, lang in part.utt2lang.items() if key in held}
+        names, held = Names(directories), set(paired.utterances)
+        texts = names.table(directories, lambda directory: directory.text)
+        self._texts = {key: text for key, text in texts.items() if key in held}
+        self._languages = names.table(directories, lambda directory: directory.utt2lang)
         self._path = directories[0].path / "text"
         self._batches = [self._encode(batch) for batch in in_order(paired, search.settings.batch_utterances)]
 

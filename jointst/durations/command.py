@@ -37,13 +37,14 @@ def run(context: Context) -> Made:
     ``durations/durations.json``: the error of both in milliseconds, where true times are known.
 
     Raises:
-        ConfigError: the text encoder reads pieces, or the model has no such layer.
+        ConfigError: the text encoder reads pieces, the model has no such layer, or two sets end alike.
         DataError: no trained model, or sets without features or phones.
     """
     set_threads(None)
     trained, data, config = load_trained(context), context.config.data, context.config.durations
     if trained.symbols.text_input != "phones":
         raise ConfigError("tokenizer.text_input", "is pieces: durations are those of phones", "phones")
+    _check_names(context)
     folder = context.exp / "durations"
     speeds = context.config.features.speed_perturbation
     training = read_directories(context.data, data.train, speeds) + read_directories(context.data, data.pseudo)
@@ -67,6 +68,17 @@ def run(context: Context) -> Made:
         write_durations(folder, directory.path.name, predicted)
     write_atomically(folder / "durations.json", json.dumps(report, indent=1) + "\n")
     return Made(what=_summary(report, len(phones)), where=folder)
+
+
+def _check_names(context: Context) -> None:
+    """Refuse sets whose durations would have one file."""
+    data = context.config.data
+    places: dict[str, str] = {}
+    for name in (*data.train, *data.pseudo, *data.dev, *data.unpaired):
+        other = places.setdefault(Path(name).name, name)
+        if Path(other) != Path(name):
+            problem = f"{other} and {name} end alike, and durations are kept by the last part"
+            raise ConfigError("data", problem, "rename one, or name a link to it")
 
 
 def _paired(context: Context, trained: Trained, directories: list[DataDirectory]) -> PairedSet:

@@ -14,6 +14,7 @@ from typing import Any
 from jointst.analysis.plots import probe_curves, save
 from jointst.build import load_trained
 from jointst.data.dataset import PairedSet, read_directories
+from jointst.data.names import Names
 from jointst.data.phone_times import read_phone_times
 from jointst.probing.states import States, collect
 from jointst.probing.tasks import Score, TooFewExamples, probe_frames, probe_utterances
@@ -38,8 +39,9 @@ def run(context: Context) -> Made:
     durations = trained.config.durations_folder
     may_lack = context.config.features.max_failures > 0
     paired = PairedSet(directories, trained.symbols, may_lack=may_lack, durations=durations)
-    times = {key: value for name in names for key, value in read_phone_times(context.data / name).items()}
-    speakers = {key: speaker for directory in directories for key, speaker in directory.utt2spk.items()}
+    called = Names(directories)
+    times = called.table(directories, lambda directory: read_phone_times(directory.path))
+    speakers = called.table(directories, lambda directory: directory.utt2spk)
     batch = context.config.decoding.batch_utterances
     states = collect(trained, paired, times, batch=batch, limit=config.utterances)
     tasks = _tasks(context, states, speakers)

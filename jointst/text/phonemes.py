@@ -25,7 +25,7 @@ from importlib.metadata import version
 from typing import Any
 
 from jointst.config import LexiconConfig
-from jointst.errors import EnvironmentFault
+from jointst.errors import EnvironmentFault, explain
 from jointst.languages import LANGUAGES, language
 from jointst.text.front_ends import SEGMENTERS, SPOKEN
 from jointst.text.scripts import SCRIPTS, script_of
@@ -188,7 +188,8 @@ def _espeak(voice: str) -> Any:
     """phonemizer's wrapper of eSpeak NG, set to a voice.
 
     Raises:
-        EnvironmentFault: eSpeak NG cannot be loaded, or has no such voice (by itself it would read in English).
+        EnvironmentFault: eSpeak NG cannot be loaded, no temporary file can be written, or it has no such voice (by
+            itself it would read in English).
     """
     try:
         import espeakng_loader
@@ -200,6 +201,11 @@ def _espeak(voice: str) -> Any:
         wrapper = EspeakWrapper()
         voices = wrapper.available_voices()
     except (ImportError, OSError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # phonemizer loads a copy of the library
+            raise EnvironmentFault(f"eSpeak NG is here, but cannot be copied to load it: {explain(error)}") from None
+        if isinstance(error, OSError) and tempfile.gettempdir() in str(error):
+            fix = "export TMPDIR=a folder that programs may be run from"
+            raise EnvironmentFault(f"eSpeak NG is here, but its copy cannot be loaded: {error} ({fix})") from None
         raise EnvironmentFault(
             f"eSpeak NG cannot be loaded: {error} (install espeakng-loader and phonemizer)"
         ) from None

@@ -19,8 +19,10 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from safetensors import safe_open
 from safetensors.torch import load_file, save
 
+from jointst.build import MARK
 from jointst.errors import DataError
 from jointst.stage import write_atomically
 
@@ -52,14 +54,34 @@ def last_checkpoint(folder: Path) -> Path | None:
     return None
 
 
-def average(files: list[Path]) -> dict[str, torch.Tensor]:
+def belongs(path: Path, mark: str) -> bool:
+    """Whether a full checkpoint is of the training with this fingerprint; those from before they had one are believed.
+
+    Args:
+        path: a readable one.
+        mark: what the settings and data of a training come to.
+    """
+    held = torch.load(path, map_location="cpu", mmap=True, weights_only=False)
+    return bool(held.get(MARK, mark) == mark)
+
+
+def average(files: list[Path], mark: str) -> dict[str, torch.Tensor]:
     """The mean of several weight files, tensor by tensor; integer tensors are those of the first.
 
+    Args:
+        files: of one training.
+        mark: its fingerprint.
+
     Raises:
-        DataError: no files.
+        DataError: no files, or one of another training.
     """
     if not files:
         raise DataError("no weights to average", fix="train for at least training.validate_every updates")
+    for path in files:
+        with safe_open(path, framework="pt") as stored:
+            if (stored.metadata() or {}).get(MARK, mark) != mark:
+                problem = "holds weights of a training with other settings or data"
+                raise DataError(problem, path=path, fix="two runs wrote into one folder: run it again with --force")
     states = [load_file(path) for path in files]
     return {
         name: torch.stack([state[name].double() for state in states]).mean(0).to(tensor.dtype)
@@ -89,11 +111,13 @@ class Checkpoints(Callback):
     Args:
         folder: where to.
         keep: number of best weights.
+        mark: fingerprint of the settings and data, kept with all that is written.
         keep_all: whether weights that are not among the best stay as well, for looks at the course of a training.
     """
 
-    def __init__(self, folder: Path, keep: int, *, keep_all: bool = False) -> None:
+    def __init__(self, folder: Path, keep: int, *, mark: str, keep_all: bool = False) -> None:
         self._folder = folder
+        self.mark = mark
         self._keep = keep
         self._keep_all = keep_all
         self.dev_loss: float | None = None
@@ -132,7 +156,7 @@ class Checkpoints(Callback):
         kept = ranked[: self._keep]
         if self._keep_all or any(entry["file"] == name for entry in kept):
             state = {key: tensor.detach().cpu().contiguous() for key, tensor in module.model.state_dict().items()}
-            write_atomically(self._folder / name, save(state))
+            write_atomically(self._folder / name, save(state, {MARK: self.mark}))
         write_atomically(self._folder / "best.json", json.dumps(kept, indent=1) + "\n")
         for path in () if self._keep_all else self._folder.glob("update_*.safetensors"):
             if path.name not in {entry["file"] for entry in kept}:

@@ -8,7 +8,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,11 +28,11 @@ from jointst.nn.language_model import LstmLanguageModel
 from jointst.stage import Context, Made, write_atomically
 from jointst.text.tokenizer import Tokenizer
 from jointst.threads import set_threads
-from jointst.training.checkpoints import Checkpoints, average, last_checkpoint
+from jointst.training.checkpoints import Checkpoints, average
 from jointst.training.log import Log, Logged
 from jointst.training.schedule import optimisation
 from jointst.training.time_to_go import TimeToGo
-from jointst.training.trainer import fit, make_trainer, set_aside
+from jointst.training.trainer import fit, make_trainer, take_up
 
 Sentences = tuple[Tensor, Tensor]
 """Padded labels (B, U) and their lengths (B,)."""
@@ -159,18 +158,6 @@ def _fingerprint(config: LmConfig, tokenizer: str, training: Sequences) -> str:
     return digest.hexdigest()
 
 
-def _prepare(folder: Path, mark: str, force: bool) -> Path | None:
-    """Set a training of other settings or text aside; the checkpoint to go on from, if any."""
-    marked = folder / "fingerprint.txt"
-    if marked.is_file() and (force or marked.read_text() != mark):
-        set_aside(folder)
-    write_atomically(marked, mark)
-    resumed = last_checkpoint(folder / "checkpoints")
-    if resumed is not None:
-        print(f"going on from {resumed}", flush=True)
-    return resumed
-
-
 def run(context: Context) -> Made:
     """Train ``lm/model.safetensors`` on the text of ``data.train`` and ``data.unpaired``, validated on ``data.dev``.
 
@@ -188,12 +175,13 @@ def run(context: Context) -> Made:
     if not dev:
         raise DataError("the dev sets are empty")
     digest = digest_tokenizer(context.data)
-    resumed = _prepare(folder, _fingerprint(config, digest, training), context.force)
+    mark = _fingerprint(config, digest, training)
+    resumed = take_up(folder, mark, context.force)
     pieces = (" ".join(tokenizer.pieces(labels.tolist())) + "\n" for labels in training)
     write_atomically(folder / "pieces.txt", "".join(pieces))
     torch.manual_seed(config.seed)
     model = LstmLanguageModel(tokenizer.size, config.dim, config.dropout)
-    checkpoints = Checkpoints(folder / "checkpoints", config.keep_best)
+    checkpoints = Checkpoints(folder / "checkpoints", config.keep_best, mark=mark)
     if resumed is None:
         checkpoints.forget()
     log = Log(folder, checkpoints, None, to_go=TimeToGo([("", 0)], config.max_updates, config.validate_every))
@@ -208,7 +196,7 @@ def run(context: Context) -> Made:
     started = time.monotonic()
     fit(trainer, log, LanguageModule(model, config), SentenceData(names, training, dev, config), resumed)
     best = checkpoints.best()
-    averaged = average([folder / "checkpoints" / entry["file"] for entry in best])
+    averaged = average([folder / "checkpoints" / entry["file"] for entry in best], mark)
     metadata = {"tokenizer": digest, "vocabulary": str(tokenizer.size), "dim": str(config.dim)}
     write_atomically(folder / "model.safetensors", save(averaged, metadata))
     minutes = (time.monotonic() - started) / 60

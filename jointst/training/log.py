@@ -18,6 +18,7 @@ from torch.nn import Parameter
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from jointst.build import MARK
 from jointst.errors import CollapseError
 from jointst.progress import progress
 from jointst.stage import write_atomically
@@ -120,6 +121,10 @@ class Log(Callback):
         if self._feed is not None:
             # nothing was counted before there was a feed
             self._feed.load_state_dict(state_dict.get("feed") or {"since": self._before})
+
+    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Say in the checkpoint which training it is of."""
+        checkpoint[MARK] = self._checkpoints.mark
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Drop what a broken run logged after its last checkpoint, and start the clock."""

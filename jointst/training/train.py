@@ -9,13 +9,13 @@ import time
 import torch
 from safetensors.torch import save
 
-from jointst.build import build_model, choose_device, describe, digest_symbols, load_statistics, read_symbols
+from jointst.build import MARK, build_model, choose_device, describe, digest_symbols, load_statistics, read_symbols
 from jointst.data.durations import FIX
 from jointst.errors import DataError
 from jointst.load_config import to_yaml
 from jointst.stage import Context, Made, settings_of, write_atomically
 from jointst.threads import set_threads
-from jointst.training.checkpoints import Checkpoints, average, last_checkpoint
+from jointst.training.checkpoints import Checkpoints, average
 from jointst.training.compiling import compile_layers
 from jointst.training.data import JointData
 from jointst.training.feed import Feed
@@ -26,7 +26,7 @@ from jointst.training.memory import hardest
 from jointst.training.module import JointModule
 from jointst.training.pace import phases
 from jointst.training.time_to_go import TimeToGo
-from jointst.training.trainer import fit, make_trainer, set_aside
+from jointst.training.trainer import fit, make_trainer, take_up
 from jointst.versions import versions
 
 MAY_CHANGE = ("max_updates", "max_time", "validate_every", "keep_best", "keep_all", "workers", "on_collapse", "compile")
@@ -87,10 +87,7 @@ def run(context: Context) -> Made:
     choose_device(context.ngpu)
     mark = fingerprint(context)
     folder = context.exp
-    marked = folder / "fingerprint.txt"
-    if marked.is_file() and (context.force or marked.read_text() != mark):
-        set_aside(folder)
-    write_atomically(marked, mark)
+    resumed = take_up(folder, mark, context.force)
     write_atomically(folder / "config.yaml", to_yaml(config))
     write_atomically(folder / "versions.json", json.dumps(versions(), indent=1) + "\n")
 
@@ -101,9 +98,9 @@ def run(context: Context) -> Made:
     model = build_model(config, symbols)
     load_statistics(model, config, context.data)
     print(f"parameters: {describe(model)}", flush=True)
-    checkpoints = Checkpoints(folder / "checkpoints", config.training.keep_best, keep_all=config.training.keep_all)
-    feed = Feed(config.features.hop)
     training = config.training
+    checkpoints = Checkpoints(folder / "checkpoints", training.keep_best, mark=mark, keep_all=training.keep_all)
+    feed = Feed(config.features.hop)
     to_go = TimeToGo(phases(config.loss), training.max_updates, training.validate_every)
     log = Log(folder, checkpoints, training.max_time, to_go=to_go, feed=feed, forecast=Forecast(config))
     trainer = make_trainer(
@@ -115,10 +112,7 @@ def run(context: Context) -> Made:
         gradient_clip=training.gradient_clip,
         accumulate=training.accumulate,
     )
-    resumed = last_checkpoint(folder / "checkpoints")
-    if resumed is not None:
-        print(f"going on from {resumed}", flush=True)
-    else:
+    if resumed is None:
         checkpoints.forget()
         if trainer.is_global_zero:  # which has not begun to train, so that the others are not there yet
             (folder / KEPT).unlink(missing_ok=True)
@@ -133,8 +127,9 @@ def run(context: Context) -> Made:
     if not trainer.is_global_zero:
         raise SystemExit(0)  # one process of several writes the result
     best = checkpoints.best()
-    averaged = average([folder / "checkpoints" / entry["file"] for entry in best])
-    write_atomically(folder / "model.safetensors", save(averaged, {"symbols": digest_symbols(context.data)}))
+    averaged = average([folder / "checkpoints" / entry["file"] for entry in best], mark)
+    metadata = {"symbols": digest_symbols(context.data), MARK: mark}
+    write_atomically(folder / "model.safetensors", save(averaged, metadata))
     minutes = (time.monotonic() - started) / 60
     what = f"model after {trainer.global_step} updates ({minutes:.1f} min), the mean of {len(best)} checkpoints"
     return Made(what=what, where=folder / "model.safetensors")

@@ -13,7 +13,8 @@ from lightning.pytorch.callbacks import Callback
 
 from jointst.data.batch import JointBatch, PairedBatch
 from jointst.errors import DataError, EnvironmentFault
-from jointst.training.checkpoints import WholeFiles
+from jointst.stage import write_atomically
+from jointst.training.checkpoints import WholeFiles, belongs, last_checkpoint
 from jointst.training.log import Log
 from jointst.training.memory import lower, shown
 from jointst.training.module import JointModule
@@ -26,6 +27,32 @@ def set_aside(folder: Path) -> None:
     number = next(i for i in range(1, 10_000) if not Path(f"{folder}.old-{i}").exists())
     kept = folder.rename(f"{folder}.old-{number}")
     print(f"settings or data differ from the training in {folder}: it is kept as {kept}, a new one starts", flush=True)
+
+
+def take_up(folder: Path, mark: str, force: bool) -> Path | None:
+    """Go on with the training in a folder, or set one of other settings or data aside.
+
+    The checkpoint is asked as well as the folder's own fingerprint: it is what the new training would go on from.
+
+    Args:
+        folder: of the training.
+        mark: fingerprint of the settings and data of now.
+        force: whether to start anew in any case.
+
+    Returns:
+        The checkpoint to go on from, if any.
+    """
+    marked = folder / "fingerprint.txt"
+    if marked.is_file() and (force or marked.read_text() != mark):
+        set_aside(folder)
+    resumed = last_checkpoint(folder / "checkpoints")
+    if resumed is not None and not belongs(resumed, mark):
+        set_aside(folder)
+        resumed = None
+    write_atomically(marked, mark)
+    if resumed is not None:
+        print(f"going on from {resumed}", flush=True)
+    return resumed
 
 
 def _precision(wanted: str, ngpu: int) -> str:
@@ -139,6 +166,14 @@ def fit(
         raise EnvironmentFault(_out_of_memory(trainer, module, error)) from None
     except DataError as error:
         raise _plain(error) from None
+    except RuntimeError as error:
+        if not any(mark in str(error) for mark in ("workers are out of shared memory", "</torch_")):
+            raise
+        fix = "give it more, as docker run --shm-size=8g does, or set training.workers: 0"
+        first = str(error).strip().splitlines()[0]
+        raise EnvironmentFault(
+            f"/dev/shm, through which loader processes hand batches on, is full: {first} ({fix})"
+        ) from None
     except SystemExit:
         if trainer.interrupted:  # lightning turns Ctrl-C into an exit with status 1
             raise KeyboardInterrupt from None

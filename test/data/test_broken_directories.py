@@ -163,6 +163,23 @@ def everywhere_utterance(path: str) -> None:
     (TRAIN / "spk2utt").unlink()
 
 
+def meeting(times: str) -> None:
+    """Test utterances become parts of the first training tape, the first at some times, the others of a third tape."""
+    sound("audio/tape1.wav", seconds=12)
+    sound("audio/tape3.wav", seconds=10)
+    keys = list(read_table(TEST / "text"))
+    write_table(TEST / "wav.scp", {"tape1": "audio/tape1.wav", "tape3": "audio/tape3.wav"})
+    others = {key: f"tape3 {2 * number} {2 * number + 2}" for number, key in enumerate(keys[1:])}
+    write_table(TEST / "segments", {keys[0]: f"tape1 {times}", **others})
+
+
+def commands() -> None:
+    """Everybody says the test's sentences."""
+    sentences = list(read_table(TEST / "text").values())
+    keys = list(read_table(TRAIN / "text"))
+    write_table(TRAIN / "text", {key: sentences[number % 5] for number, key in enumerate(keys)})
+
+
 @dataclass(frozen=True)
 class Break:
     """A way to break the sets, and where it must be found."""
@@ -239,13 +256,20 @@ BREAKS = {
         lambda: insert(UNPAIRED / "utt2lang", 11, b"en-11 en\n"), "extra-key", UNPAIRED / "utt2lang", 11, "en-11"
     ),
     "invisible in an id": Break(
-        lambda: rename(THIRD, "anna-train-03\u200b"), "id-characters", TRAIN / "text", 3, "anna-train-03\u200b"
+        lambda: rename(THIRD, "anna-train-03\u200b"), "id-invisible", TRAIN / "text", 3, "anna-train-03\u200b"
+    ),
+    "escape in an id": Break(
+        lambda: rename(THIRD, "anna-train-03\x1b"), "id-characters", TRAIN / "text", 3, "anna-train-03\x1b"
     ),
     "wide space in an id": Break(
         lambda: rename(THIRD, "anna-train-03\u3000x"), "id-characters", TRAIN / "text", 3, "anna-train-03\u3000x"
     ),
     "speaker prefix": Break(
-        lambda: line(TRAIN / "utt2spk", 3, b"anna-train-03 carl\n"), "speaker-prefix", TRAIN / "utt2spk", 3, THIRD
+        lambda: (line(TRAIN / "utt2spk", 3, b"anna-train-03 carl\n"), (TRAIN / "spk2utt").unlink()),
+        "speaker-prefix",
+        TRAIN / "utt2spk",
+        3,
+        THIRD,
     ),
     "speaker of two words": Break(
         lambda: line(TRAIN / "utt2spk", 3, b"anna-train-03 anna b\n"), "speaker-name", TRAIN / "utt2spk", 3, THIRD
@@ -259,7 +283,10 @@ BREAKS = {
         lambda: line(TRAIN / "utt2lang", 3, b"anna-train-03 tlh\n"), "unknown-language", TRAIN / "utt2lang", 3, THIRD
     ),
     "language in capitals": Break(
-        lambda: line(UNPAIRED / "utt2lang", 2, b"en-02 EN\n"), "unknown-language", UNPAIRED / "utt2lang", 2, "en-02"
+        lambda: line(UNPAIRED / "utt2lang", 2, b"en-02 EN\n"), "language-code", UNPAIRED / "utt2lang", 2, "en-02"
+    ),
+    "language with a region": Break(
+        lambda: line(TRAIN / "utt2lang", 3, b"anna-train-03 en_US\n"), "language-code", TRAIN / "utt2lang", 3, THIRD
     ),
     "audio gone": Break(lambda: Path(AUDIO).unlink(), "audio-missing", TRAIN / "wav.scp", 3, THIRD),
     "a folder for audio": Break(
@@ -332,6 +359,9 @@ BREAKS = {
     ),
     "segment backwards": Break(
         lambda: segment(3, "tape1 6 4"), "segment-backwards", LONG / "segments", 3, "bert-long-03"
+    ),
+    "segment of no length": Break(
+        lambda: segment(3, "tape1 4 4"), "segment-empty", LONG / "segments", 3, "bert-long-03"
     ),
     "segment of no tape": Break(
         lambda: segment(3, "tape9 4 6"), "segment-recording", LONG / "segments", 3, "bert-long-03"
@@ -451,13 +481,23 @@ BREAKS = {
     "test sentence in unpaired text": Break(
         lambda: line(UNPAIRED / "text", 3, b"en-03 Test has two.\n"), "unpaired-leak", UNPAIRED / "text", 3, "en-03"
     ),
-    "test utterance in training": Break(
+    "a test utterance's id in training": Break(
         lambda: (sound("audio/other.wav"), everywhere_utterance("audio/other.wav")),
-        "utterance-overlap",
-        TRAIN / "text",
+        "same-ids",
+        TEST / "text",
         1,
         "anna-test-01",
     ),
+    "a test utterance in training": Break(
+        lambda: everywhere_utterance("audio/anna-test-01.wav"), "audio-overlap", TRAIN / "wav.scp", 1, "anna-test-01"
+    ),
+    "a test segment in training": Break(
+        lambda: meeting("4.5 6.5"), "audio-overlap", LONG / "segments", 3, "bert-long-03"
+    ),
+    "one tape in training and test": Break(
+        lambda: meeting("10 12"), "recording-in-sets", TEST / "segments", 1, "anna-test-01"
+    ),
+    "nearly all test sentences in training": Break(commands, "same-sentences", TEST / "text"),
     "test audio in training, by its whole path": Break(
         lambda: replace(TRAIN / "wav.scp", AUDIO, str(Path("audio/anna-test-03.wav").absolute())),
         "audio-overlap",

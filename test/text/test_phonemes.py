@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from jointst.config import LexiconConfig
 from jointst.errors import EnvironmentFault, JointstError
 from jointst.languages import LANGUAGES
+from jointst.text import phonemes
 from jointst.text.phonemes import Phonemizer
 
 
@@ -139,3 +142,27 @@ def test_a_long_installation_path_works(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(data)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "ts v aɪ\n", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/tmp/x/libespeak-ng.so"),
+            "No space left on device on the disk",
+        ),
+        (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), "export TMPDIR="),
+        (OSError(f"{tempfile.gettempdir()}/x/lib.so: failed to map segment from shared object"), "run from"),
+    ],
+)
+def test_a_full_folder_for_temporary_files_is_not_taken_for_a_missing_espeak(
+    error: OSError, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(shutil, "copy", refuse)
+    with pytest.raises(EnvironmentFault, match="eSpeak NG is here") as caught:
+        phonemes._espeak.__wrapped__("en-us")
+    assert said in str(caught.value)
+    assert "install espeakng-loader" not in str(caught.value)

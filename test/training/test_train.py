@@ -86,7 +86,9 @@ def test_trains_logs_and_averages(context: Context) -> None:
     best = json.loads((context.exp / "checkpoints/best.json").read_text())
     assert [entry["update"] for entry in best][0] == 30
     weights = load_file(context.exp / "model.safetensors")
-    mean = average([context.exp / "checkpoints" / entry["file"] for entry in best])
+    mean = average(
+        [context.exp / "checkpoints" / entry["file"] for entry in best], (context.exp / "fingerprint.txt").read_text()
+    )
     assert all(torch.equal(weights[name], mean[name]) for name in mean)
     assert (context.exp / "versions.json").is_file()
     assert list((context.exp / "tensorboard").glob("events*"))

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from jointst.data.recordings import Recording
 from jointst.data.rules.frame import Everything, Finding, Set, rule
-from jointst.data.rules.leaks import place
 from jointst.data.sound.level import CANCEL_FIX, SCALE_FIX, SILENT_PEAK, cancel_problem, scale_problem
 from jointst.units import Seconds
 
@@ -139,14 +138,3 @@ def audio_channels(everything: Everything) -> Iterator[Finding]:
     for item, key, found in _usable(everything):
         if found.channels != 1:
             yield item.at("wav.scp", key, f"has {found.channels} channels", "take one: sox in.wav out.wav remix 1")
-
-
-@rule("audio-twice", "WARNING")
-def audio_twice(everything: Everything) -> Iterator[Finding]:
-    """No audio stands under two ids of a set: one of their transcripts is most likely wrong."""
-    for item in everything.sets:
-        seen: dict[str, str] = {}
-        for key, entry in item.entries("wav.scp").items():
-            first = seen.setdefault(place(entry), key)
-            if first != key:
-                yield item.at("wav.scp", key, f"the same audio as {first}: {entry}", "keep one of them")

@@ -14,7 +14,7 @@ from jointst.data.recordings import Recording
 from jointst.errors import DataError
 from jointst.units import Seconds
 
-Part: TypeAlias = Literal["train", "dev", "test", "unpaired"]
+Part: TypeAlias = Literal["train", "pseudo", "dev", "test", "unpaired"]
 Level: TypeAlias = Literal["ERROR", "WARNING"]
 
 

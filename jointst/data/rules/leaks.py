@@ -6,14 +6,19 @@ latter are gone through once.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from jointst.data.audio import is_ark
 from jointst.data.rules.frame import Everything, Finding, Part, Set, rule
+from jointst.data.rules.segments import Span, by_place, spans
+from jointst.units import Seconds
+
+NEARLY_ALL = 0.9
+"""A held-out set with a larger share of sentences that training has is meant to be so."""
+TOGETHER: Seconds = 0.05
+"""Parts of a recording that have more in common overlap; times are often rounded."""
 
 _MARKS = re.compile(r"[\s!-/:-@\[-`{-~¿¡«»“”‘’„…、。！？，；：।؟،؛]+")
 
@@ -32,48 +37,66 @@ class Leak(NamedTuple):
 
 
 def shared_sentences(everything: Everything, *parts: Part) -> Iterator[Leak]:
-    """Sentences of these parts that are in a development or test set, in the same language."""
+    """Sentences of these parts that are in a development or test set, in the same language.
+
+    Sets that are meant to have the sentences of training are left out, see :func:`of_commands`.
+    """
+    if everything.config.same_sentences:
+        return
+    commands = {item.path for item, _ in of_commands(everything)}
     held: dict[str, dict[str, str]] = {}
     for item in everything.held_out():
-        for key, value in item.entries("text").items():
+        for key, value in item.entries("text").items() if item.path not in commands else ():
             held.setdefault(item.lang(key), {}).setdefault(fold(value), f"{item.name} {key}")
-    for item in everything.of(*parts):
+    for item in everything.of(*parts) if held else ():
         for key, value in item.entries("text").items():
             where = held.get(item.lang(key), {}).get(fold(value))
             if value and where:
                 yield Leak(item, key, where)
 
 
-def shared_utterances(everything: Everything) -> Iterator[Leak]:
-    """Utterances of training sets whose id is in a development or test set."""
-    held = {key: item.name for item in everything.held_out() for key in item.entries("text")}
-    for item in everything.of("train"):
-        for key in item.entries("text"):
-            if key in held:
-                yield Leak(item, key, held[key])
+def of_commands(everything: Everything) -> list[tuple[Set, int]]:
+    """Development and test sets nearly all of whose sentences are in training too, and how many of them are.
 
-
-def shared_audio(everything: Everything) -> Iterator[Leak]:
-    """Recordings of training sets that are in a development or test set."""
-    held: dict[str, str] = {}
+    Nobody leaks so much by mistake without the same audio or ids: it is a corpus of commands or prompts, in which
+    everybody says the same.
+    """
+    wanted: dict[str, set[str]] = {}
     for item in everything.held_out():
-        for key, entry in item.entries("wav.scp").items():
-            held.setdefault(place(entry), f"{item.name} {key}")
+        for key, value in item.entries("text").items():
+            wanted.setdefault(item.lang(key), set()).add(fold(value))
+    known: dict[str, set[str]] = {}
     for item in everything.of("train"):
-        for key, entry in item.entries("wav.scp").items():
-            where = held.get(place(entry))
-            if where:
-                yield Leak(item, key, where)
+        for key, value in item.entries("text").items():
+            lang = item.lang(key)
+            if lang in wanted and (sentence := fold(value)) in wanted[lang]:
+                known.setdefault(lang, set()).add(sentence)
+    found = []
+    for item in everything.held_out():
+        text = item.entries("text")
+        shared = sum(fold(value) in known.get(item.lang(key), ()) for key, value in text.items() if value)
+        if shared > 1 and shared >= NEARLY_ALL * len(text):
+            found.append((item, shared))
+    return found
 
 
-def place(entry: str) -> str:
-    """What an entry of wav.scp names, however it is written: one file has one place; arks differ in their offsets."""
-    if entry.endswith("|"):
-        return entry
-    if is_ark(entry):
-        file, _, offset = entry.rpartition(":")
-        return f"{os.path.realpath(file)}:{offset}"
-    return os.path.realpath(entry)
+def shared_audio(everything: Everything) -> Iterator[tuple[Set, Span, str]]:
+    """Utterances of training sets that have audio in common with one of a development or test set."""
+    held: dict[str, list[tuple[Span, Set]]] = {}
+    for item in everything.held_out():
+        for span in spans(item):
+            held.setdefault(span.place, []).append((span, item))
+    for item in everything.of("train", "pseudo") if held else ():
+        for span in spans(item):
+            for other, where in held.get(span.place, ()):
+                if common(span, other) > TOGETHER:
+                    yield item, span, f"{where.name} {other.key}"
+                    break
+
+
+def common(one: Span, other: Span) -> Seconds:
+    """Seconds that two parts of a recording have in common."""
+    return min(one.end, other.end) - max(one.start, other.start)
 
 
 @rule("sentence-overlap", "ERROR", mends="removes the utterance from training")
@@ -90,26 +113,71 @@ def unpaired_leak(everything: Everything) -> Iterator[Finding]:
         yield item.at("text", key, f"the same sentence is in {where}", "remove it from the unpaired text")
 
 
-@rule("utterance-overlap", "ERROR", mends="removes the utterance from training")
-def utterance_overlap(everything: Everything) -> Iterator[Finding]:
-    """No utterance is in a training and in a development or test set."""
-    for item, key, where in shared_utterances(everything):
-        yield item.at("text", key, f"is in {where} too", "remove it from training, or rename it")
+@rule("same-sentences", "WARNING")
+def same_sentences(everything: Everything) -> Iterator[Finding]:
+    """A development or test set has sentences of its own; otherwise it measures no sentence that is new."""
+    for item, shared in of_commands(everything):
+        message = f"{shared} of its {len(item.entries('text'))} sentences are in training too"
+        fix = "as in a corpus of commands; it tells nothing of other sentences"
+        yield Finding(path=item.path / "text", message=message, fix=fix)
 
 
-@rule("audio-overlap", "ERROR")
+@rule("same-ids", "WARNING")
+def same_ids(everything: Everything) -> Iterator[Finding]:
+    """Utterances of different sets have different ids: sets are told apart here, but not by tools that join them."""
+    for first, second, keys in _pairs(everything, lambda item: item.entries("text")):
+        message = f"{len(keys)} of its ids are in {first.name} too, for other utterances"
+        yield second.at("text", keys[0], message, "they may stay; before joining sets put the set's name before ids")
+
+
+@rule("audio-overlap", "ERROR", mends="removes the utterance from training")
 def audio_overlap(everything: Everything) -> Iterator[Finding]:
-    """No recording is in a training and in a development or test set."""
-    for item, key, where in shared_audio(everything):
-        yield item.at("wav.scp", key, f"the same audio is in {where}", "remove it from training")
+    """No part of a recording is in a training and in a development or test set."""
+    for item, span, where in shared_audio(everything):
+        yield item.at(span.file, span.key, f"the same audio is in {where}", "remove it from training")
+
+
+@rule("recording-in-sets", "WARNING")
+def recording_in_sets(everything: Everything) -> Iterator[Finding]:
+    """Recordings are of one set; parts of one recording in several sets have its voices and its room in common."""
+    places = {item.path: by_place(spans(item)) for item in everything.sets}
+    for first, second, shared in _pairs(everything, lambda item: places[item.path]):
+        parts = [(a, b) for place in shared for a in places[first.path][place] for b in places[second.path][place]]
+        together = sum(common(a, b) > TOGETHER for a, b in parts)
+        held_out = {"dev", "test"}
+        if together and not (held_out & {*first.parts} and held_out & {*second.parts}):
+            continue  # audio-overlap has said so
+        span = parts[0][1]
+        what = f"{together} pairs of utterances with the same audio" if together else "other parts of them"
+        message = f"{len(shared)} of its recordings are in {first.name} too: {what}"
+        yield second.at(
+            span.file, span.key, message, "expected of few long recordings; otherwise part sets by recording"
+        )
+
+
+def _pairs(everything: Everything, names: Callable[[Set], Iterable[str]]) -> Iterator[tuple[Set, Set, list[str]]]:
+    """What sets of different parts have in common, by pair."""
+    found: dict[tuple[int, int], list[str]] = {}
+    seen: dict[str, list[int]] = {}
+    sets = everything.of("train", "pseudo", "dev", "test")
+    for number, item in enumerate(sets):
+        for name in names(item):
+            for other in seen.setdefault(name, []):
+                if other != number and not {*sets[other].parts} & {*item.parts}:
+                    found.setdefault((other, number), []).append(name)
+            if not seen[name] or seen[name][-1] != number:
+                seen[name].append(number)
+    yield from ((sets[first], sets[second], shared) for (first, second), shared in found.items())
 
 
 @rule("dev-test-overlap", "WARNING")
 def dev_test_overlap(everything: Everything) -> Iterator[Finding]:
     """A sentence in both a development and a test set: choices made on one favour the other."""
+    commands = {item.path for item, _ in of_commands(everything)}
     dev = {
         (item.lang(key), value): f"{item.name} {key}"
         for item in everything.of("dev")
+        if item.path not in commands
         for key, value in item.entries("text").items()
     }
     for item in everything.of("test"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from jointst.data.audio import OVERSHOOT
+from jointst.data.audio import OVERSHOOT, is_ark
 from jointst.data.directory import Segment
 from jointst.data.rules.frame import Everything, Finding, Set, rule
 from jointst.errors import DataError
@@ -14,6 +16,48 @@ TOLERANCE: Seconds = 0.01
 """Times are often rounded to hundredths of a second."""
 OVERLAP: Seconds = 0.5
 """Segments that share more of a recording give a warning."""
+
+
+class Span(NamedTuple):
+    """What an utterance is of a recording.
+
+    Attributes:
+        place: the audio, however it is written.
+        start: seconds.
+        end: seconds; without bound where the recording's end is meant.
+        key: of the utterance.
+        file: the table that says so.
+    """
+
+    place: str
+    start: float
+    end: float
+    key: str
+    file: str
+
+
+def place(entry: str) -> str:
+    """What an entry of wav.scp names, however it is written: one file has one place; arks differ in their offsets."""
+    if entry.endswith("|"):
+        return entry
+    if is_ark(entry):
+        file, _, offset = entry.rpartition(":")
+        return f"{os.path.realpath(file)}:{offset}"
+    return os.path.realpath(entry)
+
+
+def spans(item: Set) -> Iterator[Span]:
+    """The audio of every utterance of a set, as far as its tables can be read."""
+    entries = item.entries("wav.scp")
+    if "segments" not in item.tables:
+        for key, entry in entries.items():
+            yield Span(place(entry), 0.0, float("inf"), key, "wav.scp")
+        return
+    places = {key: place(entry) for key, entry in entries.items()}
+    for key, segment in _sound(item):
+        if segment.recording in places:
+            end = float("inf") if segment.end == -1 else segment.end
+            yield Span(places[segment.recording], segment.start, end, key, "segments")
 
 
 def _fields(value: str) -> tuple[str, float, float] | None:
@@ -59,8 +103,24 @@ def segment_backwards(everything: Everything) -> Iterator[Finding]:
     for item in everything.sets:
         for key, value in item.entries("segments").items():
             fields = _fields(value)
-            if fields and fields[1] >= fields[2] != -1:
+            if fields and fields[1] > fields[2] != -1:
                 yield item.at("segments", key, f"ends at {fields[2]:g} s, begins at {fields[1]:g} s", "correct it")
+
+
+@rule("segment-empty", "ERROR", mends="removes the utterance from every file")
+def segment_empty(everything: Everything) -> Iterator[Finding]:
+    """No segment is of no length, as some tools write them for pauses."""
+    for item in everything.sets:
+        for key in empty_segments(item):
+            yield item.at("segments", key, "ends where it begins", "remove the utterance from every file")
+
+
+def empty_segments(item: Set) -> Iterator[str]:
+    """Utterances whose segments have no length."""
+    for key, value in item.entries("segments").items():
+        fields = _fields(value)
+        if fields and fields[1] == fields[2]:
+            yield key
 
 
 @rule("segment-recording", "ERROR")
@@ -104,18 +164,41 @@ def past_end(segment: Segment, seconds: Seconds) -> Seconds:
 def segment_overlap(everything: Everything) -> Iterator[Finding]:
     """Segments of one recording do not overlap: the same speech would have two transcripts."""
     for item in everything.sets:
-        recordings: dict[str, list[tuple[float, float, str]]] = {}
-        for key, segment in _sound(item):
-            end = float("inf") if segment.end == -1 else segment.end
-            recordings.setdefault(segment.recording, []).append((segment.start, end, key))
-        for parts in recordings.values():
-            latest, owner = 0.0, ""
-            for start, end, key in sorted(parts):
-                if owner and min(latest, end) - start > OVERLAP:
-                    message = f"shares {min(latest, end) - start:.2f} s of its recording with {owner}"
-                    yield item.at("segments", key, message, "correct their times, or remove one")
-                if end > latest:
-                    latest, owner = end, key
+        if "segments" in item.tables:
+            for span, other, shared in _overlapping(item):
+                message = f"shares {shared:.2f} s of its recording with {other.key}"
+                yield item.at("segments", span.key, message, "correct their times, or remove one")
+
+
+@rule("audio-twice", "WARNING")
+def audio_twice(everything: Everything) -> Iterator[Finding]:
+    """No audio stands under two ids of a set: one of their transcripts is most likely wrong."""
+    for item in everything.sets:
+        if "segments" not in item.tables:
+            for span, other, _ in _overlapping(item):
+                entry = item.entries("wav.scp")[span.key]
+                yield item.at("wav.scp", span.key, f"the same audio as {other.key}: {entry}", "keep one of them")
+
+
+def _overlapping(item: Set) -> Iterator[tuple[Span, Span, Seconds]]:
+    """Utterances of a set that share audio with one that begins earlier in it, and how much of it; in C order."""
+    for parts in by_place(spans(item)).values():
+        latest: Span | None = None
+        for span in parts:
+            if latest is not None:
+                shared = min(latest.end, span.end) - span.start
+                if shared > OVERLAP:
+                    yield span, latest, shared
+            if latest is None or span.end > latest.end:
+                latest = span
+
+
+def by_place(parts: Iterator[Span]) -> dict[str, list[Span]]:
+    """The parts of each recording, by their beginnings."""
+    places: dict[str, list[Span]] = {}
+    for span in parts:
+        places.setdefault(span.place, []).append(span)
+    return {where: sorted(own, key=lambda span: (span.start, span.end, span.key)) for where, own in places.items()}
 
 
 @rule("unused-recording", "WARNING", mends="removes the line")
@@ -123,7 +206,14 @@ def unused_recording(everything: Everything) -> Iterator[Finding]:
     """Every recording has a segment, where there are segments."""
     for item in everything.sets:
         if "segments" in item.tables:
-            used = {part for value in item.entries("segments").values() for part in value.split()[:1]}
-            for key in item.entries("wav.scp"):
-                if key not in used:
-                    yield item.at("wav.scp", key, "no segment is of this recording", "remove it")
+            used = used_recordings(item)
+            unused = [key for key in item.entries("wav.scp") if key not in used]
+            if unused:
+                more = f", nor of {len(unused) - 1} others" if len(unused) > 1 else ""
+                fix = "nothing reads it: it may stay, or be removed"
+                yield item.at("wav.scp", unused[0], f"no segment is of this recording{more}", fix)
+
+
+def used_recordings(item: Set) -> set[str]:
+    """Recordings that segments are of."""
+    return {part for value in item.entries("segments").values() for part in value.split()[:1]}
