@@ -19,12 +19,15 @@ from jointst.data.dataset import Symbols
 from jointst.errors import DataError, EnvironmentFault
 from jointst.load_config import from_yaml
 from jointst.models.joint import JointModel
-from jointst.stage import Context
+from jointst.nn.language_embedding import rows_of_languages
+from jointst.stage import Context, write_atomically
 from jointst.text.lexicon import PhoneTable
 from jointst.text.tokenizer import Tokenizer
 
 MARK = "fingerprint"
 """Under what name weights and checkpoints hold the fingerprint of their training."""
+TOKENIZER, PHONES = Path("tokenizer") / "tokenizer.model", Path("lang") / "phones.txt"
+"""The symbol tables in the folder of the data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,23 +50,37 @@ class Trained:
 def read_symbols(config: Config, data: Path) -> Symbols:
     """The symbol tables that stages 3 and 5 made."""
     return Symbols(
-        tokenizer=Tokenizer.read(data / "tokenizer" / "tokenizer.model"),
-        phones=PhoneTable.read(data / "lang" / "phones.txt"),
+        tokenizer=Tokenizer.read(data / TOKENIZER),
+        phones=PhoneTable.read(data / PHONES),
         text_input=config.tokenizer.text_input,
     )
 
 
 def digest_symbols(data: Path) -> str:
     """A hash of the symbol tables: a model means nothing with others, even of the same size."""
-    digest = hashlib.sha256()
-    for path in (data / "tokenizer" / "tokenizer.model", data / "lang" / "phones.txt"):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return digest_tables(data / TOKENIZER, data / PHONES)
+
+
+def digest_tables(tokenizer: Path, phones: Path) -> str:
+    """A hash of two symbol tables, wherever they are."""
+    return hashlib.sha256(tokenizer.read_bytes() + phones.read_bytes()).hexdigest()
+
+
+def about_tables(config: Config, data: Path) -> dict[str, str]:
+    """What is kept with weights of the tables that their rows follow: a hash of the symbols, and the languages."""
+    languages = {"languages": " ".join(rows_of_languages())} if config.model.language_embedding else {}
+    return {"symbols": digest_symbols(data), **languages}
+
+
+def keep_symbols(folder: Path, data: Path) -> None:
+    """Keep the symbol tables with an experiment, where a packed folder has them: those of the data may be made anew."""
+    for source, kept in ((TOKENIZER, folder / TOKENIZER.name), (PHONES, folder / PHONES)):
+        write_atomically(kept, (data / source).read_bytes())
 
 
 def digest_tokenizer(data: Path) -> str:
     """A hash of the tokenizer alone, what a language model depends on."""
-    return hashlib.sha256((data / "tokenizer" / "tokenizer.model").read_bytes()).hexdigest()
+    return hashlib.sha256((data / TOKENIZER).read_bytes()).hexdigest()
 
 
 def build_model(config: Config, symbols: Symbols) -> JointModel:

@@ -90,8 +90,12 @@ def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, 
         for key in ("end_update", "centre"):
             if not getattr(config.loss.consistency, key):
                 del settings["loss"]["consistency"][key]
-    if "training" in settings and not config.training.speech_batch.max_seconds:
-        del settings["training"]["speech_batch"]["max_seconds"]
+    if "training" in settings:
+        for key in ("start_from", "freeze", "freeze_updates"):
+            if not getattr(config.training, key):
+                del settings["training"][key]
+        if not config.training.speech_batch.max_seconds:
+            del settings["training"]["speech_batch"]["max_seconds"]
     return settings
 
 

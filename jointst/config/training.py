@@ -76,6 +76,13 @@ class SpecAugmentConfig:
 class TrainingConfig:
     """Optimisation."""
 
+    start_from: str | None = None
+    """Folder of a trained model, exp/<name> or exp/<name>/packed, whose weights a training that begins takes over,
+    labels and phones by symbol; null for fresh weights."""
+    freeze: tuple[str, ...] = ()
+    """Parts of the model that are not trained, by their names in the line ``parameters:`` that training prints."""
+    freeze_updates: int = 0
+    """Updates after which the parts of ``freeze`` are trained as well; 0 for never."""
     seed: int = 0
     """Seed of weights, order, masks and dropout."""
     max_updates: int = 3000
@@ -132,6 +139,12 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for key in ("max_updates", "accumulate", "peak_rate", "gradient_clip", "validate_every", "keep_best"):
             require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
+        require(self.start_from != "", "start_from", "is empty", "a folder as exp/<name>, or null")
+        require(self.freeze_updates >= 0, "freeze_updates", f"is {self.freeze_updates}", "at least 0")
+        idle = self.freeze_updates > 0 and not self.freeze
+        require(
+            not idle, "freeze_updates", f"is {self.freeze_updates}, and training.freeze is empty", "name parts there"
+        )
         require(self.sampling_temperature >= 1, "sampling_temperature", f"is {self.sampling_temperature}", "at least 1")
         for key in ("warmup_updates", "weight_decay", "collapse_spread"):
             require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from jointst.errors import DataError
@@ -46,9 +47,11 @@ def _copy(source: Path, folder: Path, fix: str) -> None:
 def _write(context: Context, weights: Path, folder: Path) -> int:
     """Write all parts into a new folder; the number of parameters."""
     (folder / "lang").mkdir(parents=True)
+    with safe_open(weights, framework="pt") as opened:
+        about = opened.metadata()
     stored = load_file(weights).items()
     state = {name: part for name, part in stored if not name.startswith(TRAINING_ONLY) and ".additive." not in name}
-    write_atomically(folder / "model.safetensors", save(state))
+    write_atomically(folder / "model.safetensors", save(state, about))
     for name in ("config.yaml", "versions.json"):
         _copy(context.exp / name, folder, "run stage 6, train")
     for name in ("tokenizer.model", "tokens.txt"):

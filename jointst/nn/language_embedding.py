@@ -13,6 +13,11 @@ from torch import Tensor, nn
 from jointst.languages import LANGUAGES
 
 
+def rows_of_languages() -> tuple[str, ...]:
+    """The language of each row of the embedding: none, then all codes in order."""
+    return ("", *sorted(LANGUAGES))
+
+
 class LanguageEmbedding(nn.Module):
     """Adds the vector of each utterance's language; where that is unknown, the vector of no language.
 
@@ -22,8 +27,8 @@ class LanguageEmbedding(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self._rows = {code: row for row, code in enumerate(sorted(LANGUAGES), start=1)}
-        self.vectors = nn.Embedding(1 + len(self._rows), dim)
+        self._rows = {code: row for row, code in enumerate(rows_of_languages())}
+        self.vectors = nn.Embedding(len(self._rows), dim)
         nn.init.zeros_(self.vectors.weight)
 
     def forward(self, front: Tensor, languages: Sequence[str]) -> Tensor:

@@ -23,6 +23,7 @@ from jointst.data.batch import JointBatch
 from jointst.errors import CollapseError
 from jointst.training.compiling import compile_layers, is_compiled
 from jointst.training.data import JointData
+from jointst.training.freeze import as_in_the_end
 from jointst.training.module import JointModule
 from jointst.training.pace import alone, phases
 from jointst.training.schedule import optimisation
@@ -123,8 +124,9 @@ class _Samples:
         self._model = copy.deepcopy(module.model).train()
         if is_compiled(module.model):
             compile_layers(self._model)  # which a copy is not
+        config = as_in_the_end(module.config)
         self._modules: dict[str, JointModule] = {
-            phase: JointModule(self._model, dataclasses.replace(module.config, loss=alone(module.config.loss, phase)))
+            phase: JointModule(self._model, dataclasses.replace(config, loss=alone(config.loss, phase)))
             for phase, _ in phases(module.config.loss)
             if phase in left
         }

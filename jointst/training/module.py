@@ -15,12 +15,13 @@ from torch.nn import Parameter
 from jointst.config import Config
 from jointst.data.augmentation import spec_augment
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
-from jointst.errors import CollapseError
+from jointst.errors import CollapseError, ConfigError
 from jointst.losses.transducer import transducer_loss
 from jointst.models.joint import JointModel
 from jointst.models.objective import JointLoss, consistency_weight, joint_loss
 from jointst.training.collapse import check_ratios, check_spreads, other_texts, spreads, true_to_mismatched
 from jointst.training.compiling import uncompiled
+from jointst.training.freeze import hold
 from jointst.training.log import Logged
 from jointst.training.readings import Reading, Readings
 from jointst.training.schedule import optimisation
@@ -57,12 +58,17 @@ class JointModule(Logged):
 
         Raises:
             CollapseError: the loss is not finite, or the states have collapsed; on a GPU an update or two later.
+            ConfigError: all that the loss depends on is frozen.
         """
         training = self.config.training
         step = self.global_step * training.accumulate + batch_idx % training.accumulate
         torch.manual_seed((training.seed * 1_000_003 + step) * 4096 + self.global_rank)
+        hold(self.model, training, self.global_step)
         with self._drawn_chunk():
             loss = joint_loss(self.model, self._augment(batch), self.config.loss, self.global_step)
+        if not loss.total.requires_grad:
+            problem = f"leaves nothing to train at update {self.global_step}"
+            raise ConfigError("training.freeze", problem, "leave out a part that the losses depend on")
         values = {"loss": loss.total, **loss.parts}
         if (self.global_step + 1) % WATCH_EVERY == 0:
             values.update(self._states(loss, batch.transcripts))

@@ -20,6 +20,7 @@ from jointst.stage import Context
 from jointst.threads import set_threads
 from jointst.training.data import JointData
 from jointst.training.fill import settled
+from jointst.training.freeze import as_in_the_end
 from jointst.training.module import JointModule
 from jointst.training.trainer import make_trainer
 from jointst.units import Seconds
@@ -77,9 +78,9 @@ class _Clock(Callback):
 def _turn(context: Context, phase: Phase) -> list[Seconds]:
     """Some updates of one phase, from the weights that the training came to: a trained model's lattices are narrow."""
     trained = load_trained(context)
-    loss = alone(trained.config.loss, phase)
-    training = dataclasses.replace(trained.config.training, max_updates=WARM + TIMED)
-    config = dataclasses.replace(trained.config, loss=loss, training=training)
+    ended = as_in_the_end(trained.config)
+    training = dataclasses.replace(ended.training, max_updates=WARM + TIMED)
+    config = dataclasses.replace(ended, loss=alone(ended.loss, phase), training=training)
     clock = _Clock()
     trainer = make_trainer(
         clock,

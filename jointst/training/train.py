@@ -5,26 +5,42 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from safetensors.torch import save
 
-from jointst.build import MARK, build_model, choose_device, describe, digest_symbols, load_statistics, read_symbols
+from jointst.build import (
+    MARK,
+    PHONES,
+    TOKENIZER,
+    about_tables,
+    build_model,
+    choose_device,
+    describe,
+    keep_symbols,
+    load_statistics,
+    read_symbols,
+)
 from jointst.data.durations import FIX
 from jointst.errors import DataError
 from jointst.load_config import to_yaml
 from jointst.stage import Context, Made, settings_of, write_atomically
 from jointst.threads import set_threads
+from jointst.training.begin import begin, changed_since, find_start, recorded
 from jointst.training.checkpoints import Checkpoints, average
 from jointst.training.compiling import compile_layers
 from jointst.training.data import JointData
 from jointst.training.feed import Feed
 from jointst.training.fill import KEPT, settle, settled
 from jointst.training.forecast import Forecast
+from jointst.training.freeze import check_frozen
 from jointst.training.log import Log
 from jointst.training.memory import hardest
 from jointst.training.module import JointModule
 from jointst.training.pace import phases
+from jointst.training.take_over import TakeOver
 from jointst.training.time_to_go import TimeToGo
 from jointst.training.trainer import fit, make_trainer, take_up
 from jointst.versions import versions
@@ -35,11 +51,18 @@ NOT_TRAINED_ON = ("root", "test", "max_tokens_per_second")
 """Data settings that training does not depend on: a new test set must not cost a new training."""
 
 
-def fingerprint(context: Context) -> str:
-    """A hash of everything that training depends on: settings, symbol tables, statistics, transcripts."""
+def fingerprint(context: Context, start: Mapping[str, str] | None = None) -> str:
+    """A hash of everything that training depends on: settings, symbol tables, statistics, transcripts.
+
+    Args:
+        context: of the experiment.
+        start: checksums of the model that it starts from, wherever that lies; None for fresh weights.
+    """
     config = context.config
     names = ("data", "features", "model", "loss", "training")
     sections = settings_of(config, names)
+    if start is not None:
+        sections["training"]["start_from"] = dict(start)
     for section, keys in (("training", MAY_CHANGE), ("data", NOT_TRAINED_ON), ("features", ("max_failures",))):
         for key in keys:
             del sections[section][key]
@@ -61,12 +84,12 @@ def fingerprint(context: Context) -> str:
     sets = [context.data / name for name in (*config.data.train, *config.data.pseudo, *config.data.unpaired)]
     files = {path / "text": "run stage 1, corpus" for path in sets}
     files |= {path / "phones": "run stage 3, lexicon" for path in sets}
-    files[context.data / "lang" / "phones.txt"] = "run stage 3, lexicon"
+    files[context.data / PHONES] = "run stage 3, lexicon"
     if config.durations_folder is not None:
         files |= {config.durations_folder / path.name: FIX for path in sets}
     if config.features.cmvn == "global":
         files[context.data / "cmvn.npz"] = "run stage 4, features"
-    files[context.data / "tokenizer" / "tokenizer.model"] = "run stage 5, tokenizer"
+    files[context.data / TOKENIZER] = "run stage 5, tokenizer"
     for path, fix in files.items():
         if not path.is_file():
             raise DataError("is missing", path=path, fix=fix)
@@ -74,22 +97,49 @@ def fingerprint(context: Context) -> str:
     return digest.hexdigest()
 
 
+def _look(context: Context) -> tuple[str, TakeOver | None]:
+    """The fingerprint, and what the training takes from a trained model if it begins; nothing is written.
+
+    Raises:
+        ConfigError, DataError: ``training.start_from`` or ``training.freeze`` cannot be.
+    """
+    config, start_from = context.config, context.config.training.start_from
+    if start_from is None:
+        mark = fingerprint(context)  # which names what is missing of the data
+        check_frozen(config, read_symbols(config, context.data))
+        return mark, None
+    symbols = read_symbols(config, context.data)
+    check_frozen(config, symbols)
+    known = recorded(context)
+    if known is not None:
+        mark, marked = fingerprint(context, known), context.exp / "fingerprint.txt"
+        if marked.is_file() and marked.read_text() == mark:
+            sentence = changed_since(Path(start_from), known)
+            if sentence:
+                print(f"note: {sentence}", flush=True)
+            return mark, None
+    found = find_start(context, symbols)
+    return fingerprint(context, found.start.sha256), found
+
+
 def run(context: Context) -> Made:
     """Train until ``training.max_updates`` or ``training.max_time``, then average the best weights.
 
     Raises:
         CollapseError: the loss is not finite or states have collapsed.
-        DataError: missing inputs, or an utterance larger than a batch.
+        ConfigError: settings that do not go with the model to start from, or with what is to be frozen.
+        DataError: missing inputs, an utterance larger than a batch, or no model to start from.
         EnvironmentFault: the GPU cannot hold a batch that may be drawn.
     """
     config = context.config
     set_threads(None)
     choose_device(context.ngpu)
-    mark = fingerprint(context)
+    mark, taken = _look(context)
     folder = context.exp
     resumed = take_up(folder, mark, context.force)
     write_atomically(folder / "config.yaml", to_yaml(config))
     write_atomically(folder / "versions.json", json.dumps(versions(), indent=1) + "\n")
+    keep_symbols(folder, context.data)
 
     for sentence in config.idle():
         print(f"warning: {sentence}", flush=True)
@@ -116,6 +166,7 @@ def run(context: Context) -> Made:
         checkpoints.forget()
         if trainer.is_global_zero:  # which has not begun to train, so that the others are not there yet
             (folder / KEPT).unlink(missing_ok=True)
+        begin(folder, model, taken, config, says=trainer.is_global_zero)
     started = time.monotonic()
     if training.compile:
         compile_layers(model)
@@ -128,7 +179,7 @@ def run(context: Context) -> Made:
         raise SystemExit(0)  # one process of several writes the result
     best = checkpoints.best()
     averaged = average([folder / "checkpoints" / entry["file"] for entry in best], mark)
-    metadata = {"symbols": digest_symbols(context.data), MARK: mark}
+    metadata = {**about_tables(config, context.data), MARK: mark}
     write_atomically(folder / "model.safetensors", save(averaged, metadata))
     minutes = (time.monotonic() - started) / 60
     what = f"model after {trainer.global_step} updates ({minutes:.1f} min), the mean of {len(best)} checkpoints"
