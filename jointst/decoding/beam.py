@@ -179,8 +179,8 @@ def _follow(beam: _Beam, log_blank: Tensor, fused: Tensor, decisive: Tensor | No
         beam: hypotheses.
         log_blank: (B, K).
         fused: (B, K, V-1) scores of labels.
-        decisive: (B, V-1) those by which the greedy path chooses, if they are not hypothesis 0's: what is taken back
-            where a phrase is left counts for whole sequences, not there.
+        decisive: (B, V-1) by which the greedy path chooses, if not by those of hypothesis 0: what a phrase takes
+            back where it is left counts for whole sequences.
     """
     batch, width = beam.score.shape
     rows, places = (torch.arange(count, device=beam.score.device) for count in (batch, width))
@@ -222,17 +222,14 @@ def _follow(beam: _Beam, log_blank: Tensor, fused: Tensor, decisive: Tensor | No
 
 
 def _put_first(top: Tensor, top_label: Tensor, score: Tensor, label: Tensor) -> None:
-    """Make a label (B,) with its score (B,) the first of the best, (B, K') each, unless it is out already.
-
-    It changes places with the first; where it is not among them, the last one has to go.
-    """
+    """Make a label (B,) with its score (B,) the first of the best (B, K'), unless it is out; the last may go."""
     same = top_label == label[:, None]
-    last = same.shape[1] - 1
-    place = torch.where(same.any(1), same.int().argmax(1), last)[:, None]
+    place = torch.where(same.any(1), same.int().argmax(1), same.shape[1] - 1)[:, None]
     there = (score > NOTHING)[:, None]
-    for values, first in ((top, score[:, None]), (top_label, label[:, None])):
-        values.copy_(torch.where(there, values.scatter(1, place, values[:, :1]), values))
-        values[:, :1] = torch.where(there, first, values[:, :1])
+    for values, first in ((top, score), (top_label, label)):
+        moved = values.scatter(1, place, values[:, :1])
+        moved[:, 0] = first
+        values.copy_(torch.where(there, moved, values))
 
 
 def _advance(beam: _Beam, candidates: _Candidates, log_labels: Tensor) -> _Step:

@@ -187,7 +187,7 @@ def run(context: Context) -> Made:
     _, dev = _read(context, data.dev, tokenizer)
     if not dev:
         raise DataError("the dev sets are empty")
-    digest = digest_tokenizer(context.data)
+    digest = digest_tokenizer(context.data / "tokenizer" / "tokenizer.model")
     resumed = _prepare(folder, _fingerprint(config, digest, training), context.force)
     pieces = (" ".join(tokenizer.pieces(labels.tolist())) + "\n" for labels in training)
     write_atomically(folder / "pieces.txt", "".join(pieces))

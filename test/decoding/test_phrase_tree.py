@@ -107,9 +107,7 @@ def test_of_two_weights_the_larger_holds() -> None:
 
 def test_memory_is_not_nodes_times_labels() -> None:
     generator = random.Random(0)
-    phrases = [
-        Phrase(labels=tuple(generator.randrange(1, 4096) for _ in range(10)), weight=1.0) for _ in range(1000)
-    ]
+    phrases = [Phrase(labels=tuple(generator.randrange(1, 4096) for _ in range(10)), weight=1.0) for _ in range(1000)]
     tree = PhraseTree(phrases, 4096, CPU)
     held = sum(value.numel() for value in vars(tree).values() if isinstance(value, torch.Tensor))
     assert held < 10**6
