@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from jointst.config import Config
 from jointst.data.dataset import Symbols
 from jointst.errors import DataError, EnvironmentFault
+from jointst.languages import LANGUAGES
 from jointst.load_config import from_yaml
 from jointst.models.joint import JointModel
 from jointst.nn.language_embedding import rows_of_languages
@@ -39,12 +40,14 @@ class Trained:
         symbols: its symbol tables.
         config: the settings it was trained with.
         device: where it is.
+        languages: ISO 639-1 codes of those it was trained for.
     """
 
     model: JointModel
     symbols: Symbols
     config: Config
     device: torch.device
+    languages: tuple[str, ...]
 
 
 def read_symbols(config: Config, data: Path) -> Symbols:
@@ -54,6 +57,12 @@ def read_symbols(config: Config, data: Path) -> Symbols:
         phones=PhoneTable.read(data / PHONES),
         text_input=config.tokenizer.text_input,
     )
+
+
+def read_languages(config: Config, data: Path) -> tuple[str, ...]:
+    """The languages that stage 3 made lexicons of; those of the settings where there are none."""
+    codes = (path.stem.removeprefix("lexicon_") for path in (data / "lang").glob("lexicon_*.txt"))
+    return tuple(sorted(code for code in codes if code in LANGUAGES)) or config.corpus.languages
 
 
 def digest_symbols(data: Path) -> str:
@@ -78,9 +87,9 @@ def keep_symbols(folder: Path, data: Path) -> None:
         write_atomically(kept, (data / source).read_bytes())
 
 
-def digest_tokenizer(data: Path) -> str:
-    """A hash of the tokenizer alone, what a language model depends on."""
-    return hashlib.sha256((data / TOKENIZER).read_bytes()).hexdigest()
+def digest_tokenizer(model: Path) -> str:
+    """A hash of the tokenizer's file alone, what a language model depends on."""
+    return hashlib.sha256(model.read_bytes()).hexdigest()
 
 
 def build_model(config: Config, symbols: Symbols) -> JointModel:
@@ -165,7 +174,8 @@ def load_trained(context: Context) -> Trained:
             fix="the data were made anew: train again with --force",
         ) from None
     device = choose_device(context.ngpu)
-    return Trained(model=model.to(device).eval(), symbols=symbols, config=config, device=device)
+    languages = read_languages(config, context.data)
+    return Trained(model=model.to(device).eval(), symbols=symbols, config=config, device=device, languages=languages)
 
 
 def describe(model: JointModel) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jointst.lock import Claim
 from jointst.stage import Context, Stage, writes_experiment
-from jointst.stages import fusion_files, language_model
+from jointst.stages import fusion_files, search_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ RECIPE_COMMANDS: tuple[Stage, ...] = (
         help="find the weights of the language models on the dev sets",
         function="jointst.decoding.tune:run",
         sections=("data", "decoding", "tune"),
-        inputs=lambda context: [context.exp / "model.safetensors", *language_model(context), *_dev(context)],
+        inputs=lambda context: [context.exp / "model.safetensors", *search_files(context), *_dev(context)],
         outputs=lambda context: [context.exp / "tune.json"],
         per_experiment=True,
     ),

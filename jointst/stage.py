@@ -96,6 +96,8 @@ def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, 
                 del settings["training"][key]
         if not config.training.speech_batch.max_seconds:
             del settings["training"]["speech_batch"]["max_seconds"]
+    if "decoding" in settings and config.decoding.phrases is None:
+        settings["decoding"] = {k: v for k, v in settings["decoding"].items() if not k.startswith("phrase")}
     return settings
 
 

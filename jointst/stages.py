@@ -57,18 +57,17 @@ def _model(context: Context) -> list[Path]:
     return [context.exp / "model.safetensors"]
 
 
-def language_model(context: Context) -> list[Path]:
-    """The files of the language model that decoding uses."""
+def search_files(context: Context) -> list[Path]:
+    """The files of the language model and of the phrases that decoding uses."""
     decoding = context.config.decoding
-    if decoding.lm == "neural":
-        return [context.exp / "lm" / "model.safetensors"]
-    return [Path(decoding.arpa)] if decoding.arpa is not None else []
+    own = [context.exp / "lm" / "model.safetensors"] if decoding.lm == "neural" else []
+    return own + [Path(path) for path in (decoding.arpa, decoding.phrases) if path is not None]
 
 
 def fusion_files(context: Context) -> list[Path]:
     """All that decoding reads beside the model."""
     tuned = context.config.decoding.weights == "tuned"
-    return language_model(context) + ([context.exp / "tune.json"] if tuned else [])
+    return search_files(context) + ([context.exp / "tune.json"] if tuned else [])
 
 
 def _hypotheses(context: Context) -> list[Path]:

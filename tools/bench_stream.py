@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gc
 import itertools
 import resource
@@ -172,18 +173,18 @@ def untrained(arguments: argparse.Namespace) -> Any:
     """A preset, fresh, with the symbols of the trained model."""
     import torch
 
-    from jointst.build import Trained, build_model
+    from jointst.build import build_model
     from jointst.export.load import load_packed
     from jointst.load_config import from_yaml
 
     torch.manual_seed(0)
-    symbols = load_packed(arguments.model).symbols
+    packed = load_packed(arguments.model)
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder) / "conf.yaml"
         settings.write_text(f"model: {{size: {arguments.size}}}\n", encoding="utf-8")
         config = from_yaml(settings)
-    model = build_model(config, symbols).eval()
-    return Trained(model=model, symbols=symbols, config=config, device=torch.device("cpu"))
+    model = build_model(config, packed.symbols).eval()
+    return dataclasses.replace(packed, model=model, config=config)
 
 
 def measure_factor(arguments: argparse.Namespace, report: Any) -> None:

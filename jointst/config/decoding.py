@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jointst.config.check import require
+from jointst.languages import LANGUAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +35,24 @@ class DecodingConfig:
     """Weight of log P of the internal language model, which is subtracted (arXiv 2003.07705, section 3.3)."""
     label_bonus: float = 0.0
     """Added to the score for each label; more than 0 makes hypotheses longer."""
+    phrases: str | None = None
+    """A file of phrases that matter, one a line, if you like with a tab and a weight behind it, for any search."""
+    phrase_weight: float = 1.5
+    """Added to the score of each label that goes on with a phrase, and taken back if the phrase is not finished."""
+    phrase_language: str | None = None
+    """The language of all phrases, an ISO 639-1 code; null: all languages of the model in whose letters they are."""
 
     def __post_init__(self) -> None:
         for key in ("batch_utterances", "max_labels_per_position", "beam", "nbest"):
             require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
         for key in ("lm_weight", "ilm_weight"):
             require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")
+        weight = self.phrase_weight
+        require(
+            0 < weight <= 100, "phrase_weight", f"is {weight}", "above 0, at most 100; for no phrases, phrases: null"
+        )
+        lang = self.phrase_language
+        require(lang is None or lang in LANGUAGES, "phrase_language", f"is {lang}", f"one of {' '.join(LANGUAGES)}")
         beam = self.search == "beam"
         require(not beam or self.nbest <= self.beam, "nbest", f"is {self.nbest} with a beam of {self.beam}")
         for key, idle in (("lm", "none"), ("weights", "stated"), ("ilm_weight", 0.0), ("label_bonus", 0.0)):

@@ -38,6 +38,7 @@ class _Beam:
         hashes: (B, K) of the labels so far.
         predictor: (B K, ...) state.
         lm: (B K, ...) state.
+        phrase: (B K,) state in the tree of phrases; (B K, 0) without phrases.
         on_greedy: (B,) whether the greedy path is under way.
     """
 
@@ -48,6 +49,7 @@ class _Beam:
     hashes: Tensor
     predictor: Tensor
     lm: Tensor
+    phrase: Tensor
     on_greedy: Tensor
 
 
@@ -119,7 +121,7 @@ def beam_search(
         width: K.
         nbest: hypotheses to return for an utterance, at most ``width``.
         max_labels_per_position: after so many labels at a position, only the blank may follow.
-        fusion: language models to add.
+        fusion: language models and phrases to add.
 
     Returns:
         For each utterance up to ``nbest`` hypotheses with different labels, the best first.
@@ -138,7 +140,11 @@ def beam_search(
         added = fusion.label_scores(decoder, beam.lm, predicted)
         fused = log_labels if added is None else log_labels + added.view_as(log_labels)
         fused = fused.masked_fill((beam.emitted_here >= max_labels_per_position)[..., None], NOTHING)
-        candidates = _follow(beam, log_blank, fused)
+        decisive = None
+        if fusion.phrases is not None:
+            decisive = fused[:, 0] + fusion.phrases.gains(beam.phrase.view_as(beam.last)[:, 0])
+            fused = fused + fusion.phrases.scores(beam.phrase).view_as(fused)
+        candidates = _follow(beam, log_blank, fused, decisive)
         steps.append(_advance(beam, candidates, log_labels))
         _step_models(beam, steps[-1], decoder, fusion)
         _finish(beam, finished, fusion, lengths, len(steps) - 1)
@@ -158,11 +164,12 @@ def _start(decoder: TransducerDecoder, fusion: Fusion, lengths: Tensor, width: i
         hashes=zeros,
         predictor=decoder.predictor.initial_state(batch * width, device),
         lm=fusion.initial_state(batch * width, device),
+        phrase=fusion.initial_phrase(batch * width, device),
         on_greedy=lengths > 0,
     )
 
 
-def _follow(beam: _Beam, log_blank: Tensor, fused: Tensor) -> _Candidates:
+def _follow(beam: _Beam, log_blank: Tensor, fused: Tensor, decisive: Tensor | None) -> _Candidates:
     """All candidates, hypotheses of the same labels merged.
 
     The labels y at one position are reached from y by the blank and from y without its last label by that label, and
@@ -172,10 +179,12 @@ def _follow(beam: _Beam, log_blank: Tensor, fused: Tensor) -> _Candidates:
         beam: hypotheses.
         log_blank: (B, K).
         fused: (B, K, V-1) scores of labels.
+        decisive: (B, V-1) by which the greedy path chooses, if not by those of hypothesis 0: what a phrase takes
+            back where it is left counts for whole sequences.
     """
     batch, width = beam.score.shape
     rows, places = (torch.arange(count, device=beam.score.device) for count in (batch, width))
-    best, best_label = fused[:, 0].max(-1)  # (B,)
+    best, best_label = (fused[:, 0] if decisive is None else decisive).max(-1)  # (B,)
     emits = best > log_blank[:, 0]
     on_blank = beam.score + log_blank
     parent = places.repeat(batch, 1)
@@ -201,6 +210,8 @@ def _follow(beam: _Beam, log_blank: Tensor, fused: Tensor) -> _Candidates:
         fused = fused.index_put((row, shorter, last - 1), fused.new_tensor(NOTHING))
 
     top, top_label = fused.topk(min(width, fused.shape[-1]), dim=-1)  # (B, K, K')
+    if decisive is not None:
+        _put_first(top[:, 0], top_label[:, 0], fused[rows, 0, best_label], best_label)
     on_label = (beam.score[..., None] + top).flatten(1)
     return _Candidates(
         score=torch.cat([on_blank, on_label], dim=1),
@@ -208,6 +219,17 @@ def _follow(beam: _Beam, log_blank: Tensor, fused: Tensor) -> _Candidates:
         label=torch.cat([label, (top_label + BLANK + 1).flatten(1)], dim=1),
         greedy=torch.where(emits, greedy_label, 0),
     )
+
+
+def _put_first(top: Tensor, top_label: Tensor, score: Tensor, label: Tensor) -> None:
+    """Make a label (B,) with its score (B,) the first of the best (B, K'), unless it is out; the last may go."""
+    same = top_label == label[:, None]
+    place = torch.where(same.any(1), same.int().argmax(1), same.shape[1] - 1)[:, None]
+    there = (score > NOTHING)[:, None]
+    for values, first in ((top, score), (top_label, label)):
+        moved = values.scatter(1, place, values[:, :1])
+        moved[:, 0] = first
+        values.copy_(torch.where(there, moved, values))
 
 
 def _advance(beam: _Beam, candidates: _Candidates, log_labels: Tensor) -> _Step:
@@ -232,25 +254,26 @@ def _advance(beam: _Beam, candidates: _Candidates, log_labels: Tensor) -> _Step:
 
 
 def _step_models(beam: _Beam, step: _Step, decoder: TransducerDecoder, fusion: Fusion) -> None:
-    """The states of predictor and language model after a step."""
+    """The states of predictor, language model and phrases after a step."""
     batch, width = step.parent.shape
     rows = (torch.arange(batch, device=step.parent.device)[:, None] * width + step.parent).flatten()
     label, emits = step.label.flatten(), (step.label != BLANK).flatten()
     beam.predictor = decoder.predictor.step(beam.predictor[rows], label, emits)
     beam.lm = fusion.step(beam.lm[rows], label, emits)
+    beam.phrase = fusion.step_phrase(beam.phrase[rows], label, emits)
 
 
 def _finish(beam: _Beam, finished: _Finished, fusion: Fusion, lengths: Tensor, step: int) -> None:
     """Take out the hypotheses that are at the end, and those that cannot come to score above a finished one kept."""
     done = (beam.position >= lengths[:, None]) & (beam.score > NOTHING)
     if bool(done.any()):
-        score, ends = beam.score, fusion.end_scores(beam.lm)
+        score, ends = beam.score, fusion.end_scores(beam.lm, beam.phrase)
         if ends is not None:
             score = score + ends.view_as(score)
         finished.add(score.masked_fill(~done, NOTHING), step)
     beam.on_greedy = beam.on_greedy & ~done[:, 0]
     out = done
-    if not fusion.weights.may_raise:
+    if not fusion.may_raise:
         behind = beam.score <= finished.score[:, -1:]
         behind[:, 0] &= ~beam.on_greedy
         out = done | behind

@@ -1,4 +1,4 @@
-"""What a language model adds to the score of a label during search.
+"""What language models and phrases add to the score of a label during search.
 
 B rows (any utterances and hypotheses), V labels with the blank, J joint features.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from jointst.decoding.phrase_tree import PhraseTree
 from jointst.nn.decoder import TransducerDecoder
 
 
@@ -52,23 +53,25 @@ class Weights:
     ilm: float = 0.0
     bonus: float = 0.0
 
-    @property
-    def may_raise(self) -> bool:
-        """Whether a label may score above 0, so that a hypothesis may rise again."""
-        return self.ilm > 0 or self.bonus > 0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Fusion:
-    """A language model with its weights; without either, a search scores by the transducer alone.
+    """A language model with its weights, and phrases; without any, a search scores by the transducer alone.
 
     Attributes:
         lm: the external language model.
         weights: of the parts.
+        phrases: whose labels are raised.
     """
 
     lm: LanguageModel | None = None
     weights: Weights = Weights()
+    phrases: PhraseTree | None = None
+
+    @property
+    def may_raise(self) -> bool:
+        """Whether a label may score above 0, so that a hypothesis may rise again."""
+        return self.weights.ilm > 0 or self.weights.bonus > 0 or self.phrases is not None
 
     @property
     def _external(self) -> LanguageModel | None:
@@ -86,7 +89,7 @@ class Fusion:
         return state if lm is None else lm.step(state, labels, emitted)
 
     def label_scores(self, decoder: TransducerDecoder, state: Tensor, predicted: Tensor) -> Tensor | None:
-        """What is added to log P of every label, (B, V-1); None for nothing.
+        """What the language models add to log P of every label, (B, V-1); None for nothing.
 
         Args:
             decoder: the transducer decoder, for its internal language model.
@@ -103,7 +106,17 @@ class Fusion:
             added = added - weights.ilm * decoder.joiner.internal_lm(predicted)
         return added
 
-    def end_scores(self, state: Tensor) -> Tensor | None:
-        """What the end of the sentence adds, (B,); None for nothing."""
+    def initial_phrase(self, batch: int, device: torch.device) -> Tensor:
+        """The phrases' state before the first label, (B,); (B, 0) where there are none."""
+        return torch.zeros(batch, 0, device=device) if self.phrases is None else self.phrases.initial_state(batch)
+
+    def step_phrase(self, state: Tensor, labels: Tensor, emitted: Tensor) -> Tensor:
+        """The phrases' next state."""
+        return state if self.phrases is None else self.phrases.step(state, labels, emitted)
+
+    def end_scores(self, state: Tensor, phrase: Tensor) -> Tensor | None:
+        """What the end of the sentence adds, (B,), in states of model and phrases; None for nothing."""
         lm = self._external
-        return None if lm is None else self.weights.lm * lm.end(state)
+        parts = [] if lm is None else [self.weights.lm * lm.end(state)]
+        parts += [] if self.phrases is None else [self.phrases.end(phrase)]
+        return sum(parts[1:], parts[0]) if parts else None

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from jointst.decoding.hypothesis import Hypothesis
+from jointst.decoding.phrase_tree import PhraseTree
 from jointst.nn.decoder import TransducerDecoder
 from jointst.nn.predictor import BLANK
 
@@ -32,6 +33,7 @@ class _Rows:
         emitted_here: (R,) labels emitted at that position.
         state: (R, ...) of the predictor.
         predicted: (R, J) projected outputs of the predictor.
+        phrase: (R,) states in the tree of phrases; (R, 0) without phrases.
     """
 
     utterances: Tensor
@@ -40,6 +42,7 @@ class _Rows:
     emitted_here: Tensor
     state: Tensor
     predicted: Tensor
+    phrase: Tensor
 
     def keep(self, index: Tensor) -> _Rows:
         """Those of ``index`` alone."""
@@ -59,7 +62,11 @@ class _Step:
 
 @torch.inference_mode()
 def greedy_search(
-    decoder: TransducerDecoder, encoded: Tensor, lengths: Tensor, max_labels_per_position: int
+    decoder: TransducerDecoder,
+    encoded: Tensor,
+    lengths: Tensor,
+    max_labels_per_position: int,
+    phrases: PhraseTree | None = None,
 ) -> list[Hypothesis]:
     """The most likely choice at every step: the blank moves to the next position, a label stays.
 
@@ -67,11 +74,16 @@ def greedy_search(
     is, skips the blanks, and takes the first label: blanks leave the predictor alone, so the outcome is that of one
     position at a time. Blocks grow while few utterances emit.
 
+    A label that goes deeper in a phrase has its bonus before blank and labels are compared. Nothing is taken back where
+    a phrase is left: that puts a hypothesis behind others, and there are none here, where it would only make the blank
+    win and the label be lost.
+
     Args:
         decoder: predictor and joiner.
         encoded: (B, T, D).
         lengths: (B,) valid positions.
         max_labels_per_position: a position that has emitted so many is left.
+        phrases: whose labels are raised.
 
     Returns:
         B hypotheses.
@@ -86,6 +98,7 @@ def greedy_search(
         emitted_here=torch.zeros(batch, dtype=torch.int64, device=device),
         state=state,
         predicted=decoder.joiner.project_predictor(decoder.predictor.output(state)),
+        phrase=torch.zeros(batch, 0, device=device) if phrases is None else phrases.initial_state(batch),
     )
     steps: list[_Step] = []
     block, every = _SMALLEST_BLOCK, _GPU_STEPS if device.type == "cuda" else 1
@@ -99,7 +112,7 @@ def greedy_search(
             if 2 * count <= len(active):
                 rows = rows.keep(active.nonzero().squeeze(1))
             block = _next_block(block, emitting, count)
-        steps.append(_advance(decoder, projected, rows, block, max_labels_per_position))
+        steps.append(_advance(decoder, projected, rows, block, max_labels_per_position, phrases))
 
 
 def _next_block(block: int, emitting: int, rows: int) -> int:
@@ -111,26 +124,32 @@ def _next_block(block: int, emitting: int, rows: int) -> int:
     return max(_SMALLEST_BLOCK, min(block, _LARGEST_BLOCK // rows))
 
 
-def _advance(decoder: TransducerDecoder, projected: Tensor, rows: _Rows, block: int, limit: int) -> _Step:
+def _advance(
+    decoder: TransducerDecoder, projected: Tensor, rows: _Rows, block: int, limit: int, phrases: PhraseTree | None
+) -> _Step:
     """Move every row beyond its block, or to its first label."""
     joiner, last = decoder.joiner, projected.shape[1] - 1
     offsets = torch.arange(block, device=projected.device)
     places = rows.position[:, None] + offsets  # (R, K)
     sides = projected[rows.utterances[:, None], places.clamp_max(last)], rows.predicted[:, None]
-    may = joiner.may_emit(*sides) & (places < rows.lengths[:, None])
+    raised = None if phrases is None else phrases.most(rows.phrase)[:, None]
+    may = joiner.may_emit(*sides, raised) & (places < rows.lengths[:, None])
     first = torch.where(may, offsets, block).amin(1)
     found = first < block
     at = rows.position + first
     log_blank, log_labels = joiner.log_probs(projected[rows.utterances, at.clamp_max(last)], rows.predicted)
-    log_label, label = log_labels.max(-1)
+    score, label = (log_labels if phrases is None else log_labels + phrases.gains(rows.phrase)).max(-1)
+    log_label = score if phrases is None else log_labels.gather(1, label[:, None])[:, 0]
     label = label + BLANK + 1
-    emits = found & (log_label > log_blank)
+    emits = found & (score > log_blank)
     emitted_here = torch.where(first == 0, rows.emitted_here, 0) + emits
     stays = emits & (emitted_here < limit)
     rows.position = at + (found & ~stays)
     rows.emitted_here = torch.where(stays, emitted_here, 0)
     rows.state = decoder.predictor.step(rows.state, label, emits)
     rows.predicted = joiner.project_predictor(decoder.predictor.output(rows.state))
+    if phrases is not None:
+        rows.phrase = phrases.step(rows.phrase, label, emits)
     return _Step(utterances=rows.utterances, emits=emits, labels=label, positions=at, log_probs=log_label)
 
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from jointst.build import digest_tokenizer
+from jointst.build import TOKENIZER, Trained, digest_tokenizer
 from jointst.config import DecodingConfig
 from jointst.decoding.fusion import LanguageModel
 from jointst.errors import DataError, EnvironmentFault
@@ -104,7 +104,7 @@ class NgramLm(LanguageModel):
                 "decoding.lm: ngram needs the package kenlm (pip install 'jointst[lm]', or tools/install.sh --extra lm)"
             ) from None
         if not path.is_file():
-            raise DataError("there is no file of n-grams", path=path, fix="correct decoding.arpa")
+            raise DataError("there is no file of n-grams", path=path, fix="name an ARPA or kenlm file")
         try:
             self._model = kenlm.Model(str(path))
         except (OSError, RuntimeError) as error:
@@ -174,6 +174,27 @@ def read_language_model(
     if decoding.lm == "none":
         return None
     if decoding.lm == "neural":
-        return NeuralLm.read(context.exp / "lm" / "model.safetensors", digest_tokenizer(context.data), device)
+        digest = digest_tokenizer(context.data / TOKENIZER)
+        return NeuralLm.read(context.exp / "lm" / "model.safetensors", digest, device)
     assert decoding.arpa is not None, "the settings demand it"
     return NgramLm(Path(decoding.arpa), tokenizer, device)
+
+
+def language_model_at(path: Path, packed: Path, trained: Trained) -> LanguageModel:
+    """The language model at a place, for a packed model: the folder of ``jointst lm``, or a file of n-grams.
+
+    Args:
+        path: ``exp/<name>/lm``, wherever it was copied to, or an ARPA or kenlm file.
+        packed: folder of the packed model.
+        trained: the packed model.
+
+    Raises:
+        DataError: it is missing or does not fit.
+        EnvironmentFault: a package is missing.
+    """
+    if not path.exists():
+        fix = "name the folder that jointst lm made, exp/<name>/lm, or an ARPA file"
+        raise DataError("there is no such language model", path=path, fix=fix)
+    if path.is_dir():
+        return NeuralLm.read(path / "model.safetensors", digest_tokenizer(packed / "tokenizer.model"), trained.device)
+    return NgramLm(path, trained.symbols.tokenizer, trained.device)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ from jointst.decoding.beam import beam_search
 from jointst.decoding.fusion import Fusion, LanguageModel, Weights
 from jointst.decoding.greedy import greedy_search
 from jointst.decoding.hypothesis import Hypothesis
-from jointst.decoding.language_models import read_language_model
-from jointst.errors import DataError
+from jointst.decoding.language_models import language_model_at, read_language_model
+from jointst.decoding.phrase_tree import PhraseTree
+from jointst.decoding.phrases import Written, build_tree, read_phrases, wanted_phrases
+from jointst.errors import ConfigError, DataError
 from jointst.nn.decoder import TransducerDecoder
 from jointst.stage import Context
 
@@ -32,12 +36,14 @@ class Search:
     Attributes:
         settings: kind, width and limits.
         lm: the language model, if one is used.
-        weights: of the language models, for each decoder.
+        weights: of the language models, for each decoder; beam search needs them.
+        phrases: whose labels are raised, if there are any.
     """
 
     settings: DecodingConfig
-    lm: LanguageModel | None
-    weights: dict[str, Weights]
+    lm: LanguageModel | None = None
+    weights: dict[str, Weights] = dataclasses.field(default_factory=dict)
+    phrases: PhraseTree | None = None
 
     def __call__(
         self, name: str, decoder: TransducerDecoder, encoded: Tensor, lengths: Tensor
@@ -52,7 +58,7 @@ class Search:
         """
         settings = self.settings
         if settings.search == "greedy":
-            found = greedy_search(decoder, encoded, lengths, settings.max_labels_per_position)
+            found = greedy_search(decoder, encoded, lengths, settings.max_labels_per_position, self.phrases)
             return [[hypothesis] for hypothesis in found]
         return beam_search(
             decoder,
@@ -61,8 +67,18 @@ class Search:
             width=settings.beam,
             nbest=settings.nbest,
             max_labels_per_position=settings.max_labels_per_position,
-            fusion=Fusion(lm=self.lm, weights=self.weights[name]),
+            fusion=Fusion(lm=self.lm, weights=self.weights[name], phrases=self.phrases),
         )
+
+    def listening_for(self, phrases: str | Path | Iterable[Written], trained: Trained) -> Search:
+        """The same search with other phrases, those of a file or of a call; none of an empty list.
+
+        Raises:
+            DataError: one of them cannot be listened for.
+        """
+        settings = self.settings
+        tree = build_tree(wanted_phrases(phrases), trained, settings.phrase_weight, settings.phrase_language)
+        return dataclasses.replace(self, phrases=tree)
 
 
 def tuned_file(context: Context) -> Path:
@@ -113,12 +129,13 @@ def build_search(context: Context, trained: Trained) -> Search:
     """The search of ``decoding``, with what it reads; says which weights it uses.
 
     Raises:
-        DataError: a language model or tuned weights are missing or do not fit.
+        DataError: a language model or tuned weights are missing or do not fit, or a phrase cannot be listened for.
         EnvironmentFault: a package is missing.
     """
     settings = context.config.decoding
+    phrases = phrases_of(settings, trained)
     if settings.search == "greedy":
-        return Search(settings=settings, lm=None, weights={})
+        return Search(settings=settings, phrases=phrases)
     lm = read_language_model(context, settings, trained.symbols.tokenizer, trained.device)
     if settings.weights == "tuned":
         weights, source = _tuned(context), f"tuned, {tuned_file(context)}"
@@ -131,4 +148,58 @@ def build_search(context: Context, trained: Trained) -> Search:
             f"lm {chosen.lm:g}, ilm {chosen.ilm:g}, label bonus {chosen.bonus:g}",
             flush=True,
         )
-    return Search(settings=settings, lm=lm, weights=weights)
+    return Search(settings=settings, lm=lm, weights=weights, phrases=phrases)
+
+
+def phrases_of(settings: DecodingConfig, trained: Trained) -> PhraseTree | None:
+    """The tree of ``decoding.phrases``; says how many there are.
+
+    Raises:
+        DataError: one of them cannot be listened for.
+    """
+    if settings.phrases is None:
+        return None
+    wanted = read_phrases(Path(settings.phrases))
+    weight = settings.phrase_weight
+    print(f"{len(wanted)} phrases of {settings.phrases}, weight {weight:g} a label unless stated there", flush=True)
+    return build_tree(wanted, trained, weight, settings.phrase_language)
+
+
+def greedy(trained: Trained) -> Search:
+    """Plain greedy search for a model."""
+    limit = trained.config.decoding.max_labels_per_position
+    return Search(settings=DecodingConfig(max_labels_per_position=limit))
+
+
+def packed_search(
+    trained: Trained,
+    packed: Path,
+    lm: str | Path | None,
+    phrases: str | Path | Iterable[Written] | None,
+    settings: dict[str, Any],
+) -> Search:
+    """The search of a packed model, which takes nothing but the limit of labels from the settings of its training.
+
+    Args:
+        trained: the packed model.
+        packed: its folder.
+        lm: see :func:`jointst.decoding.language_models.language_model_at`; None for none.
+        phrases: a file, or phrases; None for none.
+        settings: of ``decoding`` by name, those of the language model's kind and place aside.
+
+    Raises:
+        ConfigError: a setting that does not exist or cannot work.
+        DataError: the language model is missing or does not fit, or a phrase cannot be listened for.
+        EnvironmentFault: a package is missing.
+    """
+    known = {field.name for field in dataclasses.fields(DecodingConfig)} - {"lm", "arpa", "weights", "phrases"}
+    for key in settings.keys() - known:
+        raise ConfigError(key, "there is no such setting of a search", f"known: {' '.join(sorted(known))}")
+    kind: dict[str, Any] = {} if lm is None else {"lm": "neural"} if Path(lm).is_dir() else {"lm": "ngram"}
+    if kind.get("lm") == "ngram":
+        kind["arpa"] = str(lm)
+    limit = trained.config.decoding.max_labels_per_position
+    config = DecodingConfig(**{"max_labels_per_position": limit, "nbest": 1, **kind, **settings})
+    model = None if lm is None else language_model_at(Path(lm), packed, trained)
+    search = Search(settings=config, lm=model, weights=dict.fromkeys(DECODERS, _stated(config)))
+    return search if phrases is None else search.listening_for(phrases, trained)

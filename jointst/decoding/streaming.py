@@ -16,8 +16,9 @@ from jointst.data.audio import Samples
 from jointst.data.online import OnlineFeatures, OnlineResampler
 from jointst.data.sound.level import checked_samples
 from jointst.data.sound.reader import HIGHEST_RATE, LOWEST_RATE
-from jointst.decoding.greedy import greedy_search
 from jointst.decoding.hypothesis import Hypothesis
+from jointst.decoding.phrase_tree import PhraseTree
+from jointst.decoding.search import Search, greedy
 from jointst.decoding.segmentation import Piece, SegmentationConfig, Segmenter
 from jointst.decoding.transcript import Transcript, transcript_of
 from jointst.errors import ConfigError
@@ -43,11 +44,16 @@ class OnlineGreedy:
     Args:
         decoder: predictor and joiner.
         max_labels_per_position: a position that has emitted so many is left.
+        phrases: whose labels are raised.
     """
 
-    def __init__(self, decoder: TransducerDecoder, max_labels_per_position: int) -> None:
+    def __init__(
+        self, decoder: TransducerDecoder, max_labels_per_position: int, phrases: PhraseTree | None = None
+    ) -> None:
         self._decoder = decoder
         self._limit = max_labels_per_position
+        self._phrases = phrases
+        self._phrase = torch.zeros(1, 0) if phrases is None else phrases.initial_state(1)
         self._state = decoder.predictor.initial_state(1, decoder.joiner.output.weight.device)
         self._predicted = decoder.joiner.project_predictor(decoder.predictor.output(self._state))
         self._positions = 0
@@ -60,14 +66,18 @@ class OnlineGreedy:
         while position < len(projected):
             # Blanks leave the state as it is: one look at all positions finds the next one that emits.
             log_blank, log_labels = self._decoder.joiner.log_probs(projected[position:], self._predicted)
-            log_label, label = log_labels.max(-1)
-            emitting = (log_label > log_blank).nonzero()
+            raised = log_labels
+            if self._phrases is not None:
+                raised = log_labels + self._phrases.gains(self._phrase)
+            score, label = raised.max(-1)
+            emitting = (score > log_blank).nonzero()
             if not len(emitting):
                 break
             ahead = int(emitting[0])
             emitted_here = emitted_here + 1 if ahead == 0 else 1
             position += ahead
-            self._emit(label[ahead : ahead + 1] + BLANK + 1, float(log_label[ahead]), position)
+            log_prob = float(log_labels[ahead, label[ahead]])
+            self._emit(label[ahead : ahead + 1] + BLANK + 1, log_prob, position)
             if emitted_here >= self._limit:
                 position, emitted_here = position + 1, 0
         self._positions += len(projected)
@@ -77,8 +87,10 @@ class OnlineGreedy:
         self.hypothesis.labels.append(int(label))
         self.hypothesis.positions.append(self._positions + position)
         self.hypothesis.log_probs.append(log_prob)
-        predictor = self._decoder.predictor
-        self._state = predictor.step(self._state, label, torch.ones_like(label, dtype=torch.bool))
+        predictor, emitted = self._decoder.predictor, torch.ones_like(label, dtype=torch.bool)
+        self._state = predictor.step(self._state, label, emitted)
+        if self._phrases is not None:
+            self._phrase = self._phrases.step(self._phrase, label, emitted)
         self._predicted = self._decoder.joiner.project_predictor(predictor.output(self._state))
 
 
@@ -118,13 +130,14 @@ class OnlineEncoder:
 class _Segment:
     """One segment in the making: its first pass so far, and what its second pass needs."""
 
-    def __init__(self, trained: Trained, start: Seconds) -> None:
+    def __init__(self, trained: Trained, search: Search, start: Seconds) -> None:
         model, config = trained.model, trained.config
         self._trained = trained
-        self._limit = config.decoding.max_labels_per_position
+        self._whole_search = search
         self._features = OnlineFeatures(config.features)
         self._encoder = OnlineEncoder(model, trained.device)
-        self._search = OnlineGreedy(model.streaming_decoder, self._limit)
+        limit = search.settings.max_labels_per_position
+        self._search = OnlineGreedy(model.streaming_decoder, limit, search.phrases)
         self._encoded: list[Tensor] = []
         self._start = start
         self._samples = 0
@@ -145,16 +158,18 @@ class _Segment:
         return self._transcript(self._search.hypothesis, final=False)
 
     def finish(self, decoder: Decoder) -> Transcript:
-        """The text of the whole segment by either decoder."""
+        """The text of the whole segment by either decoder; a beam search begins when the segment is whole."""
         self._advance(self._encoder.finish())
-        if decoder == "streaming" or not self._encoded:
+        search, streams = self._whole_search, decoder == "streaming"
+        if not self._encoded or (streams and search.settings.search == "greedy"):
             return self._transcript(self._search.hypothesis, final=True)
         model = self._trained.model
-        streaming = torch.cat(self._encoded, dim=1)
-        lengths = torch.tensor([streaming.shape[1]], device=streaming.device)
-        full_context = model.encode_full_context(streaming, lengths)[-1]
-        hypothesis = greedy_search(model.full_context_decoder, full_context, lengths, self._limit)[0]
-        return self._transcript(hypothesis, final=True)
+        states = torch.cat(self._encoded, dim=1)
+        lengths = torch.tensor([states.shape[1]], device=states.device)
+        if not streams:
+            states = model.encode_full_context(states, lengths)[-1]
+        side = model.streaming_decoder if streams else model.full_context_decoder
+        return self._transcript(search(decoder, side, states, lengths)[0][0], final=True)
 
     def _transcript(self, hypothesis: Hypothesis, *, final: bool) -> Transcript:
         config = self._trained.config
@@ -176,6 +191,7 @@ class StreamingRecogniser:
         rate: of the audio that comes in.
         decoder: whose text is final: the second pass's, or the first pass's own.
         segmentation: where segments end.
+        search: of the final text; None for greedy search. Partial text is always that of greedy search.
 
     Raises:
         ConfigError: a rate at which nobody records speech.
@@ -188,12 +204,14 @@ class StreamingRecogniser:
         *,
         decoder: Decoder = "full_context",
         segmentation: SegmentationConfig | None = None,
+        search: Search | None = None,
     ) -> None:
         check_rate(rate)
         wanted = trained.config.features.sampling_rate
         self._trained = trained
         self._rate = rate
         self._decoder: Decoder = decoder
+        self._search = search or greedy(trained)
         self._resampler = OnlineResampler(rate, wanted)
         self._segmenter = Segmenter(wanted, segmentation or SegmentationConfig())
         chunk = frames_to_seconds(trained.model.chunk * trained.config.model.subsampling, trained.config.features.hop)
@@ -231,7 +249,7 @@ class StreamingRecogniser:
         found: list[Transcript] = []
         for piece in pieces:
             if piece.first:
-                self._segment = _Segment(self._trained, piece.start)
+                self._segment = _Segment(self._trained, self._search, piece.start)
             segment = self._segment
             assert segment is not None, "a piece before the first of its segment"
             if segment.accept(piece.samples):

@@ -18,7 +18,7 @@ from jointst.data.directory import DataDirectory
 from jointst.data.names import Names
 from jointst.decoding.fusion import Weights
 from jointst.decoding.language_models import read_language_model
-from jointst.decoding.search import DECODERS, Search, digest_models, tuned_file
+from jointst.decoding.search import DECODERS, Search, digest_models, phrases_of, tuned_file
 from jointst.errors import ConfigError
 from jointst.nn.decoder import TransducerDecoder
 from jointst.progress import progress
@@ -183,7 +183,7 @@ def run(context: Context) -> Made:
 
     Raises:
         ConfigError: no language model is named.
-        DataError: no trained model, no language model, or a set without features.
+        DataError: no trained model, no language model, a phrase that cannot be listened for, or a set without features.
         EnvironmentFault: a package is missing.
     """
     config = context.config
@@ -192,7 +192,7 @@ def run(context: Context) -> Made:
     set_threads(None)
     trained = load_trained(context)
     lm = read_language_model(context, config.decoding, trained.symbols.tokenizer, trained.device)
-    search = Search(settings=config.decoding, lm=lm, weights={})
+    search = Search(settings=config.decoding, lm=lm, phrases=phrases_of(config.decoding, trained))
     directories = read_directories(context.data, config.data.dev)
     dev = Dev(trained, directories, search, may_lack=config.features.max_failures > 0)
     results = {name: _tune(dev, name, config.tune) for name in DECODERS}

@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from jointst.build import Trained, as_trained, build_model, choose_device
+from jointst.build import Trained, as_trained, build_model, choose_device, read_languages
 from jointst.data.dataset import Symbols
 from jointst.errors import DataError
 from jointst.export.pack import TRAINING_ONLY
@@ -51,4 +51,5 @@ def load_packed(folder: Path, ngpu: int = 0) -> Trained:
     except (RuntimeError, SafetensorError) as error:
         raise DataError(f"does not fit the settings beside it: {error}", path=weights, fix=_FIX) from None
     device = choose_device(ngpu)
-    return Trained(model=model.to(device).eval(), symbols=symbols, config=config, device=device)
+    languages = read_languages(config, folder)
+    return Trained(model=model.to(device).eval(), symbols=symbols, config=config, device=device, languages=languages)

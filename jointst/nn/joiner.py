@@ -45,10 +45,11 @@ class Joiner(nn.Module):
         """log P(blank) (...) and log P(label) (..., V-1), where entry k is label k+1."""
 
     @abstractmethod
-    def may_emit(self, encoder: Tensor, predictor: Tensor) -> Tensor:
+    def may_emit(self, encoder: Tensor, predictor: Tensor, raised: Tensor | None = None) -> Tensor:
         """Where a label may be likelier than the blank, (...) bool: cheaper than to see whether one is.
 
-        Never false where a label is likelier, but for rounding.
+        Never false where a label is likelier, but for rounding; ``raised`` (...) is the most that is added to a log
+        P(label).
         """
 
     def internal_lm(self, predictor: Tensor) -> Tensor:
@@ -99,9 +100,13 @@ class HatJoiner(Joiner):
         blank = logits[..., 0]
         return logsigmoid(blank), logsigmoid(-blank)[..., None] + logits[..., 1:].log_softmax(-1)
 
-    def may_emit(self, encoder: Tensor, predictor: Tensor) -> Tensor:
-        """See :meth:`Joiner.may_emit`; no label is likelier than a blank of at least one half."""
-        return torch.tanh(encoder + predictor) @ self.output.weight[0] < -self.output.bias[0]
+    def may_emit(self, encoder: Tensor, predictor: Tensor, raised: Tensor | None = None) -> Tensor:
+        """See :meth:`Joiner.may_emit`; no label is likelier than a blank of at least one half.
+
+        For log P(blank) - log(1 - P(blank)) is the blank's logit, and no log P(label) is above log(1 - P(blank)).
+        """
+        most = -self.output.bias[0] if raised is None else raised - self.output.bias[0]
+        return torch.tanh(encoder + predictor) @ self.output.weight[0] < most
 
 
 class RnntJoiner(Joiner):
@@ -114,10 +119,11 @@ class RnntJoiner(Joiner):
         log_probs = self.logits(encoder, predictor).log_softmax(-1)
         return log_probs[..., 0], log_probs[..., 1:]
 
-    def may_emit(self, encoder: Tensor, predictor: Tensor) -> Tensor:
+    def may_emit(self, encoder: Tensor, predictor: Tensor, raised: Tensor | None = None) -> Tensor:
         """See :meth:`Joiner.may_emit`; no softmax is needed."""
         logits = self.logits(encoder, predictor)
-        return logits[..., 1:].amax(-1) > logits[..., 0]
+        best = logits[..., 1:].amax(-1)
+        return (best if raised is None else best + raised) > logits[..., 0]
 
 
 class AdditiveJoiner(nn.Module):

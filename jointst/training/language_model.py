@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from jointst.build import choose_device, digest_tokenizer
+from jointst.build import TOKENIZER, choose_device, digest_tokenizer
 from jointst.config import LmConfig
 from jointst.data.batch import LABEL_PADDING, pad_ids
 from jointst.data.dataset import Sequences, read_directories
@@ -174,7 +174,7 @@ def run(context: Context) -> Made:
     _, dev = _read(context, data.dev, tokenizer)
     if not dev:
         raise DataError("the dev sets are empty")
-    digest = digest_tokenizer(context.data)
+    digest = digest_tokenizer(context.data / TOKENIZER)
     mark = _fingerprint(config, digest, training)
     resumed = take_up(folder, mark, context.force)
     pieces = (" ".join(tokenizer.pieces(labels.tolist())) + "\n" for labels in training)

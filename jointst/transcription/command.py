@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path, PurePath
 from typing import NoReturn, TextIO
 
-from jointst.config import Decoder
+from jointst.config import Decoder, DecodingConfig
 from jointst.data.audio import Samples
 from jointst.data.sound.reader import HIGHEST_RATE, LOWEST_RATE
 from jointst.decoding.segmentation import SegmentationConfig
@@ -22,11 +22,14 @@ from jointst.stage import write_atomically
 from jointst.threads import set_threads
 from jointst.transcription.formats import FORMATS, Writer, recording_names
 from jointst.transcription.live import RAW_FORMATS, RawAudio, microphone, read_header, read_pipe
-from jointst.transcription.recogniser import Failure, Recogniser
+from jointst.transcription.recogniser import Recogniser
+from jointst.transcription.result import Failure
 from jointst.transcription.sound_files import read_blocks
 from jointst.units import Hertz
 
 DECODERS: tuple[Decoder, ...] = ("full_context", "streaming")
+SEARCH = ("search", "beam", "lm_weight", "ilm_weight", "label_bonus", "phrase_weight", "phrase_language")
+"""Options that are settings of the search, by their names."""
 PIPE, MICROPHONE = "-", "microphone"
 UNPRINTABLE = "backslashreplace"
 """What becomes of bytes of a file's name that are no UTF-8: an escape that is also valid in JSON."""
@@ -38,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    defaults = SegmentationConfig()
+    defaults, search = SegmentationConfig(), DecodingConfig()
     parser = _Parser(
         prog="jointst transcribe",
         description="Recognise sound files of any container and rate, films too, or, with --stream, a pipe (-), "
@@ -54,6 +57,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", choices=FORMATS, default="text", help="text: a line for each file (with --stream: segment)")
     add("--output", metavar="PATH", help="a file instead of stdout; for srt of several files, a folder")
     add("--decoder", choices=DECODERS, default="full_context", help="whose text is final (%(default)s)")
+    add("--search", choices=("greedy", "beam"), default=search.search, help="of the final text (%(default)s)")
+    add("--beam", type=int, default=search.beam, help="hypotheses that a beam search keeps (%(default)s)")
+    add("--lm", metavar="PATH", help="for a beam search: the folder made by jointst lm, or an ARPA or kenlm file")
+    add("--lm-weight", type=float, default=search.lm_weight, help="of its log P (%(default)s)")
+    add("--ilm-weight", type=float, default=search.ilm_weight, help="of the internal one, subtracted (%(default)s)")
+    add("--label-bonus", type=float, default=search.label_bonus, help="for each label of a beam search (%(default)s)")
+    add("--phrases", metavar="FILE", help="phrases that matter, one a line, if you like with a tab and a weight")
+    add("--phrase-weight", type=float, default=search.phrase_weight, help="of those without one (%(default)s)")
+    add("--phrase-language", metavar="CODE", help="their language (all of the model's in whose letters they are)")
     add("--batch", type=int, default=8, help="segments recognised together (%(default)s)")
     add("--chunk", type=int, help="positions of a chunk, for a model trained with training.dynamic_chunks")
     add("--max-segment", type=float, default=defaults.max_segment, help="longer audio is cut (%(default)s seconds)")
@@ -83,6 +95,9 @@ def run(arguments: list[str]) -> int:
         chunk=options.chunk,
         segmentation=SegmentationConfig(max_segment=options.max_segment, end_silence=options.end_silence),
         ngpu=options.ngpu,
+        lm=options.lm,
+        phrases=options.phrases,
+        **{name: getattr(options, name) for name in SEARCH},
     )
     return _stream(recogniser, options) if options.stream else _files(recogniser, options)
 

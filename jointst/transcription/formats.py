@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from jointst.decoding.transcript import Transcript, Word, join
-from jointst.transcription.recogniser import Transcription
+from jointst.transcription.result import Transcription
 from jointst.units import Seconds
 
 Format: TypeAlias = Literal["text", "jsonl", "srt", "ctm"]

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,56 +20,20 @@ from jointst.config import Decoder
 from jointst.data.audio import Samples, resample
 from jointst.data.features import log_mel
 from jointst.data.sound.level import checked_samples
-from jointst.decoding.greedy import greedy_search
 from jointst.decoding.hypothesis import Hypothesis
+from jointst.decoding.phrases import Written
+from jointst.decoding.search import Search, greedy, packed_search
 from jointst.decoding.segmentation import SegmentationConfig, Segmenter, is_silent
 from jointst.decoding.streaming import StreamingRecogniser, check_rate
-from jointst.decoding.transcript import Transcript, Word, transcript_of
+from jointst.decoding.transcript import Transcript, transcript_of
 from jointst.errors import ConfigError, DataError
 from jointst.export.load import load_packed
+from jointst.transcription.result import Failure, Transcription
 from jointst.transcription.sound_files import read_blocks
 from jointst.units import Hertz, Seconds, frames_to_seconds, seconds_of
 
 POOL = 4
 """Batches of segments that are sorted by length together, so that little of a batch is padding."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Transcription:
-    """What was said in one recording.
-
-    Attributes:
-        name: of the file, as it was given.
-        seconds: its length.
-        segments: transcripts of its segments in order; stretches without sound are left out.
-    """
-
-    name: str
-    seconds: Seconds
-    segments: tuple[Transcript, ...]
-
-    @property
-    def text(self) -> str:
-        """All of it on one line."""
-        return " ".join(segment.text for segment in self.segments if segment.text)
-
-    @property
-    def words(self) -> tuple[Word, ...]:
-        """All words."""
-        return tuple(word for segment in self.segments for word in segment.words)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A recording that could not be read.
-
-    Attributes:
-        name: of the file, as it was given.
-        error: what is wrong with it.
-    """
-
-    name: str
-    error: DataError
 
 
 @dataclass(kw_only=True)
@@ -104,6 +69,7 @@ class Recogniser:
         decoder: ``full_context`` is the better one, ``streaming`` the faster.
         batch: segments recognised together.
         segmentation: where long audio is cut; a recording that is not longer than ``max_segment`` stays whole.
+        search: None for greedy search.
     """
 
     def __init__(
@@ -113,6 +79,7 @@ class Recogniser:
         decoder: Decoder = "full_context",
         batch: int = 8,
         segmentation: SegmentationConfig | None = None,
+        search: Search | None = None,
     ) -> None:
         if batch < 1:
             raise ConfigError("batch", f"is {batch}", "at least 1")
@@ -122,6 +89,7 @@ class Recogniser:
         self.decoder: Decoder = decoder
         self.batch = batch
         self.segmentation = segmentation or SegmentationConfig()
+        self.search = search or greedy(trained)
 
     @classmethod
     def load(
@@ -133,6 +101,9 @@ class Recogniser:
         chunk: int | None = None,
         segmentation: SegmentationConfig | None = None,
         ngpu: int = 0,
+        lm: str | Path | None = None,
+        phrases: str | Path | Iterable[Written] | None = None,
+        **decoding: Any,
     ) -> Recogniser:
         """The recogniser that stage 10 packed into a folder.
 
@@ -142,9 +113,13 @@ class Recogniser:
             chunk: positions of a chunk of the streaming encoder, for a model trained with
                 ``training.dynamic_chunks``; None for the chunk of its settings.
             ngpu: 1 for the GPU.
+            lm: language model of a beam search: the folder of ``jointst lm``, or an ARPA or kenlm file.
+            phrases: that matter: a file, one a line, or texts, each with a weight of its own or without.
+            decoding: settings of the search as in :class:`jointst.config.DecodingConfig`: ``search="beam"``, ``beam``,
+                ``lm_weight``, ``ilm_weight``, ``label_bonus``, ``phrase_weight``, ``phrase_language`` ...
 
         Raises:
-            DataError: the folder is missing or damaged.
+            DataError: the folder or the language model is missing or damaged, or a phrase cannot be listened for.
             ConfigError: a value that cannot work.
         """
         trained = load_packed(Path(folder), ngpu)
@@ -154,56 +129,69 @@ class Recogniser:
             if not 1 <= chunk <= most:
                 raise ConfigError("chunk", f"is {chunk}", f"1 to {most}, the longest segment")
             trained.model.use_chunk(chunk)
-        return cls(trained, decoder=decoder, batch=batch, segmentation=segmentation)
+        search = packed_search(trained, Path(folder), lm, phrases, decoding)
+        return cls(trained, decoder=decoder, batch=batch, segmentation=segmentation, search=search)
 
     @property
     def sampling_rate(self) -> Hertz:
         """The rate the model hears at."""
         return self.trained.config.features.sampling_rate
 
-    def transcribe(self, audio: str | Path | Samples, rate: Hertz | None = None) -> Transcription:
+    def transcribe(
+        self, audio: str | Path | Samples, rate: Hertz | None = None, *, phrases: Iterable[Written] | None = None
+    ) -> Transcription:
         """What is said in a recording.
 
         Args:
             audio: a sound file of any container and rate, or samples (T,), float32 in [-1, 1].
             rate: of the samples; None for the model's own.
+            phrases: that matter here, in place of the recogniser's; None for those.
 
         Raises:
-            DataError: the file cannot be read, or samples are not as they must be.
+            DataError: the file cannot be read, a phrase cannot be listened for, or samples are not as they must be.
         """
         if isinstance(audio, (str, os.PathLike)):
-            result = next(self.transcribe_files([audio]))
+            result = next(self.transcribe_files([audio], phrases=phrases))
         else:
             heard = self.sampling_rate if rate is None else rate
             check_rate(heard)
             samples = checked_samples(audio, heard)
             if len(samples):
                 samples = resample(samples, heard, self.sampling_rate)
-            result = next(self._transcribe([("samples", iter([samples]))]))
+            result = next(self._transcribe([("samples", iter([samples]))], self._searching(phrases)))
         if isinstance(result, Failure):
             raise result.error
         return result
 
-    def transcribe_files(self, paths: Iterable[str | Path]) -> Iterator[Transcription | Failure]:
+    def transcribe_files(
+        self, paths: Iterable[str | Path], *, phrases: Iterable[Written] | None = None
+    ) -> Iterator[Transcription | Failure]:
         """What is said in each of many sound files, in their order; a file that cannot be read fails alone.
 
         Raises:
-            DataError: ``paths`` is one path.
+            DataError: ``paths`` is one path, or a phrase cannot be listened for.
         """
         if isinstance(paths, (str, os.PathLike)):
             raise DataError("is one path, not many", path=paths, fix="transcribe(path), or [path]")
-        return self._transcribe((str(path), read_blocks(Path(path), self.sampling_rate)) for path in paths)
+        sources = ((str(path), read_blocks(Path(path), self.sampling_rate)) for path in paths)
+        return self._transcribe(sources, self._searching(phrases))
 
-    def stream(self, rate: Hertz | None = None) -> StreamingRecogniser:
+    def stream(self, rate: Hertz | None = None, *, phrases: Iterable[Written] | None = None) -> StreamingRecogniser:
         """A recogniser of one live stream of samples at ``rate``, the model's own if None."""
         return StreamingRecogniser(
             self.trained,
             self.sampling_rate if rate is None else rate,
             decoder=self.decoder,
             segmentation=self.segmentation,
+            search=self._searching(phrases),
         )
 
-    def _transcribe(self, sources: Iterable[tuple[str, Iterator[Samples]]]) -> Iterator[Transcription | Failure]:
+    def _searching(self, phrases: Iterable[Written] | None) -> Search:
+        return self.search if phrases is None else self.search.listening_for(phrases, self.trained)
+
+    def _transcribe(
+        self, sources: Iterable[tuple[str, Iterator[Samples]]], search: Search
+    ) -> Iterator[Transcription | Failure]:
         """Cut, pool, recognise in batches, and put together again."""
         recordings: list[_Recording] = []
         found: dict[int, dict[int, Transcript]] = {}
@@ -217,7 +205,7 @@ class Recogniser:
                 for segment, (samples, start) in enumerate(self._cuts(recording, blocks)):
                     pool.append(_Cut(recording=number, segment=segment, samples=samples, start=start))
                     if len(pool) >= POOL * self.batch:
-                        self._recognise(pool, found)
+                        self._recognise(pool, found, search)
             except DataError as error:
                 recording.error = error
                 pool = [cut for cut in pool if cut.recording != number]
@@ -225,7 +213,7 @@ class Recogniser:
             while given <= number and given not in waiting:
                 yield self._result(recordings[given], found.pop(given))
                 given += 1
-        self._recognise(pool, found)
+        self._recognise(pool, found, search)
         for number in range(given, len(recordings)):
             yield self._result(recordings[number], found.pop(number))
 
@@ -263,7 +251,7 @@ class Recogniser:
             yield whole, 0.0
 
     @torch.inference_mode()
-    def _recognise(self, pool: list[_Cut], found: dict[int, dict[int, Transcript]]) -> None:
+    def _recognise(self, pool: list[_Cut], found: dict[int, dict[int, Transcript]], search: Search) -> None:
         """Recognise the pool and empty it."""
         config = self.trained.config
         step = frames_to_seconds(config.model.subsampling, config.features.hop)
@@ -271,14 +259,14 @@ class Recogniser:
         for first in range(0, len(pool), self.batch):
             cuts = pool[first : first + self.batch]
             features = [log_mel(torch.from_numpy(cut.samples), config.features) for cut in cuts]
-            for cut, hypothesis in zip(cuts, self._search(features), strict=True):
+            for cut, hypothesis in zip(cuts, self._search(features, search), strict=True):
                 end = cut.start + seconds_of(len(cut.samples), self.sampling_rate)
                 tokenizer = self.trained.symbols.tokenizer
                 transcript = transcript_of(hypothesis, tokenizer, step, start=cut.start, end=end)
                 found[cut.recording][cut.segment] = transcript
         pool.clear()
 
-    def _search(self, features: list[Tensor]) -> list[Hypothesis]:
+    def _search(self, features: list[Tensor], search: Search) -> list[Hypothesis]:
         """Hypotheses of segments, each (n, F); one that is shorter than a window has an empty one."""
         heard = [index for index, frames in enumerate(features) if len(frames)]
         hypotheses = [Hypothesis() for _ in features]
@@ -291,7 +279,6 @@ class Recogniser:
         encoded, decoder = model.streaming_encoder(model.add_language(front), lengths)[0][-1], model.streaming_decoder
         if self.decoder == "full_context":
             encoded, decoder = model.encode_full_context(encoded, lengths)[-1], model.full_context_decoder
-        limit = self.trained.config.decoding.max_labels_per_position
-        for index, hypothesis in zip(heard, greedy_search(decoder, encoded, lengths, limit), strict=True):
-            hypotheses[index] = hypothesis
+        for index, nbest in zip(heard, search(self.decoder, decoder, encoded, lengths), strict=True):
+            hypotheses[index] = nbest[0]
         return hypotheses

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from reference.phrases import Bonus
 from reference.search import best_by_enumeration, path_score
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from jointst.config import DecoderConfig
 from jointst.decoding.beam import beam_search
 from jointst.decoding.fusion import Fusion, LanguageModel, Weights
 from jointst.decoding.greedy import greedy_search
+from jointst.decoding.phrase_tree import Phrase, PhraseTree
 from jointst.nn.decoder import TransducerDecoder
 
 KINDS = pytest.mark.parametrize(
@@ -92,6 +94,61 @@ def test_width_one_is_greedy_search(kind: str, predictor: str, seed: int) -> Non
         assert found[0].log_probs == pytest.approx(expected.log_probs, abs=1e-5)
         score = path_score(decoder, encoded[b, : lengths[b]], expected.labels, expected.positions)
         assert found[0].score == pytest.approx(score, abs=1e-4)
+
+
+PHRASES = [
+    Phrase(labels=labels, weight=weight)
+    for labels, weight in (((2, 3, 1), 2.0), ((3, 1, 4, 5), 1.5), ((4, 4), 3.0), ((1,), 0.5), ((1, 5), 0.5))
+]
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("space", [None, 1])
+def test_wide_beam_of_phrases_equals_enumeration(space: int | None) -> None:
+    decoder = make("hat", "embedding", vocabulary=3, sharpness=2.0)
+    with torch.no_grad():
+        decoder.joiner.output.bias[0] += 1.0
+    phrases = [Phrase(labels=(2, 1, 1), weight=0.5), Phrase(labels=(1, 2), weight=0.3)]
+    bonus, fusion = Bonus(phrases, space), Fusion(phrases=PhraseTree(phrases, 3, CPU, space))
+    states = torch.randn(3, 5)
+    alone = best_by_enumeration(decoder, states, 5)
+    expected = sorted(((score + bonus.total(labels), labels) for score, labels in alone), reverse=True)
+    assert [labels for _, labels in expected[:4]] != [labels for _, labels in alone[:4]]
+    found = beam_search(
+        decoder, states[None], torch.tensor([3]), width=300, nbest=8, max_labels_per_position=8, fusion=fusion
+    )[0]
+    for hypothesis, (score, labels) in zip(found[:4], expected, strict=False):
+        assert hypothesis.labels == labels
+        assert hypothesis.score == pytest.approx(score, abs=1e-4)
+
+
+@pytest.mark.parametrize(("kind", "predictor", "space"), [("hat", "embedding", 4), ("rnnt", "lstm", None)])
+@pytest.mark.parametrize("seed", range(2))
+def test_phrases_in_a_beam(kind: str, predictor: str, space: int | None, seed: int) -> None:
+    """Width one is greedy search; no wider beam is below it; a hypothesis has the bonus of its labels."""
+    decoder = make(kind, predictor, seed=seed)
+    encoded, lengths = ragged(seed)
+    tree, bonus = PhraseTree(PHRASES, 6, CPU, space), Bonus(PHRASES, space)
+    greedy = greedy_search(decoder, encoded, lengths, LIMIT, tree)
+    fusion = Fusion(phrases=tree)
+    for width in (1, 4):
+        options = {"width": width, "nbest": width, "max_labels_per_position": LIMIT, "fusion": fusion}
+        found = beam_search(decoder, encoded, lengths, **options)  # type: ignore[arg-type]
+        for b, (expected, hypotheses) in enumerate(zip(greedy, found, strict=True)):
+            states = encoded[b, : lengths[b]]
+            best = hypotheses[0].score
+            assert best is not None
+            lowest = path_score(decoder, states, expected.labels, expected.positions) + bonus.total(expected.labels)
+            if width == 1:
+                assert (hypotheses[0].labels, hypotheses[0].positions) == (expected.labels, expected.positions)
+                assert best == pytest.approx(lowest, abs=1e-4)
+            assert best >= lowest - 1e-4
+            alone = beam_search(decoder, states[None], lengths[b : b + 1], **options)[0]  # type: ignore[arg-type]
+            assert [h.labels for h in alone] == [h.labels for h in hypotheses]
+            for hypothesis in hypotheses:
+                path = path_score(decoder, states, hypothesis.labels, hypothesis.positions)
+                assert hypothesis.score is not None
+                assert hypothesis.score >= path + bonus.total(hypothesis.labels) - 1e-4
 
 
 @KINDS

@@ -3,9 +3,11 @@
 import pytest
 import torch
 from reference.greedy import one_at_a_time
+from reference.phrases import Bonus
 
 from jointst.config import DecoderConfig
 from jointst.decoding.greedy import greedy_search
+from jointst.decoding.phrase_tree import Phrase, PhraseTree
 from jointst.nn.decoder import TransducerDecoder
 
 DEVICES = pytest.mark.parametrize(
@@ -42,6 +44,41 @@ def test_equals_one_utterance_at_a_time(kind: str, predictor: str, limit: int, d
         alone = greedy_search(decoder, states[None], lengths[b : b + 1], max_labels_per_position=limit)[0]
         assert (alone.labels, alone.positions) == (hypothesis.labels, hypothesis.positions)
         assert all(0 < value <= 1 for value in hypothesis.confidence)
+
+
+@pytest.mark.parametrize("kind", ["hat", "rnnt"])
+@pytest.mark.parametrize("space", [None, 2])
+@DEVICES
+def test_phrases_equal_one_utterance_at_a_time(kind: str, space: int | None, device: str) -> None:
+    decoder = make(kind, "embedding", 1.0).to(device)
+    torch.manual_seed(0)
+    encoded, lengths = 2 * torch.randn(12, 15, 5, device=device), torch.randint(1, 16, (12,), device=device)
+    phrases = [
+        Phrase(labels=labels, weight=weight)
+        for labels, weight in (((2, 3, 1), 4.0), ((3, 1, 4, 5), 2.5), ((4, 4), 3.0), ((1,), 0.5))
+    ]
+    tree, bonus = PhraseTree(phrases, 6, encoded.device, space), Bonus(phrases, space)
+    plain = greedy_search(decoder, encoded, lengths, 3)
+    together = greedy_search(decoder, encoded, lengths, 3, tree)
+    assert sum(a.labels != b.labels for a, b in zip(plain, together, strict=True)) > 5
+    for b, hypothesis in enumerate(together):
+        states = encoded[b, : lengths[b]]
+        expected = one_at_a_time(decoder, states, 3, bonus)
+        assert (hypothesis.labels, hypothesis.positions) == (expected.labels, expected.positions)
+        assert hypothesis.log_probs == pytest.approx(expected.log_probs, abs=1e-4), "what the model says, not the bonus"
+        alone = greedy_search(decoder, states[None], lengths[b : b + 1], 3, tree)[0]
+        assert (alone.labels, alone.positions) == (hypothesis.labels, hypothesis.positions)
+
+
+def test_a_phrase_that_is_left_costs_no_label() -> None:
+    """What is taken back must not put the label that leaves the phrase behind the blank."""
+    decoder = make("hat", "embedding")
+    with torch.no_grad():
+        decoder.joiner.output.weight.zero_()
+        decoder.joiner.output.bias.copy_(torch.tensor([-2.0, 0.0, 8.0, 0.0, 0.0, 0.0]))
+    tree = PhraseTree([Phrase(labels=(2, 2, 2, 2, 3), weight=3.0)], 6, torch.device("cpu"))
+    found = greedy_search(decoder, torch.randn(1, 9, 5), torch.tensor([9]), 1, tree)[0]
+    assert found.labels == [2] * 9
 
 
 @pytest.mark.parametrize(("kind", "blank"), [("hat", 1.5), ("rnnt", 4.0)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from reference.phrases import Bonus
 from torch import Tensor
 
 from jointst.decoding.hypothesis import Hypothesis
@@ -10,8 +11,8 @@ from jointst.nn.decoder import TransducerDecoder
 
 
 @torch.inference_mode()
-def one_at_a_time(decoder: TransducerDecoder, states: Tensor, limit: int) -> Hypothesis:
-    """Greedy search over encoder states (T, D); a position emits at most ``limit`` labels."""
+def one_at_a_time(decoder: TransducerDecoder, states: Tensor, limit: int, bonus: Bonus | None = None) -> Hypothesis:
+    """Greedy search over encoder states (T, D); a position emits at most ``limit`` labels, raised by a bonus."""
     hypothesis = Hypothesis()
     for t in range(len(states)):
         for _ in range(limit):
@@ -20,9 +21,13 @@ def one_at_a_time(decoder: TransducerDecoder, states: Tensor, limit: int) -> Hyp
             blank, scores = decoder.joiner.log_probs(
                 decoder.joiner.project_encoder(states[t : t + 1]), decoder.joiner.project_predictor(predicted)
             )
-            if scores[0].max() <= blank[0]:
+            raised = scores[0].clone()
+            if bonus is not None:
+                raised += raised.new_tensor([bonus.gain(hypothesis.labels, k + 1) for k in range(len(raised))])
+            if raised.max() <= blank[0]:
                 break
-            hypothesis.labels.append(int(scores[0].argmax()) + 1)
+            best = int(raised.argmax())
+            hypothesis.labels.append(best + 1)
             hypothesis.positions.append(t)
-            hypothesis.log_probs.append(float(scores[0].max()))
+            hypothesis.log_probs.append(float(scores[0, best]))
     return hypothesis

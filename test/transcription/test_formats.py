@@ -8,7 +8,7 @@ import pytest
 
 from jointst.decoding.transcript import Transcript, Word
 from jointst.transcription.formats import Format, Writer, cues_of, recording_names
-from jointst.transcription.recogniser import Transcription
+from jointst.transcription.result import Transcription
 
 
 def word(text: str, start: float, end: float, spaced: bool = True) -> Word:
