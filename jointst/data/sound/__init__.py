@@ -8,8 +8,8 @@ it; ``sndfile`` and ``libav`` decode; ``reader`` opens a file and gives its bloc
 recording; ``level`` looks at the samples that are used.
 
 To add a container, give its first bytes a name in ``kinds.SOUNDS`` and, where its headers tell what must be there, a
-check in ``containers.CHECKS``; then how to make one in ``WHOLE`` of test/data/odd_sounds.py, which tests it whole and cut
-off through all three.
+check in ``containers.CHECKS``; then how to make one in ``WHOLE`` of test/data/odd_sounds.py: it is tested whole and cut
+off, through all three.
 """
 
 from __future__ import annotations
