@@ -29,6 +29,7 @@ class Layout:
         parts: byte ranges of whole files that were joined by ``cat`` and are decoded one after the other; none for the
             file as it is.
         least: length that it must have; 0 if that is not known before.
+        end: the first byte behind what belongs to it, where another file may have been joined on; 0 if not known.
         options: names and values for libav's demuxer.
         open_end: its size is not stated, so that a last packet that is short is no fault.
     """
@@ -36,6 +37,7 @@ class Layout:
     decoder: Decoder = "libav"
     parts: tuple[Range, ...] = ()
     least: Seconds = 0.0
+    end: int = 0
     options: tuple[tuple[str, str], ...] = ()
     open_end: bool = False
 

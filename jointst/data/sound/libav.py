@@ -106,8 +106,9 @@ def _frames(container: Any, layout: Layout) -> Iterator[tuple[Hertz, NDArray[np.
                     break
                 fault = "ends within a packet"
                 continue
-            yield rate, np.zeros(frame_shape, np.float32)
-            done += frame_shape[0]
+            if rate:  # a file that was cut from a longer one begins with frames that need those before
+                yield rate, np.zeros(frame_shape, np.float32)
+                done += frame_shape[0]
         if fault and frames:
             raise _damaged(done, rate)
         if packet is not None:
