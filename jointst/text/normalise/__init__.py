@@ -53,6 +53,8 @@ VERSION = "3"
 SCORING = f"jointst-scoring-1 over jointst-text-{VERSION}"
 """Name and version of what :func:`for_scoring` does, printed with every result."""
 
+_NOTE = re.compile(r"(?<=[^\s(\[])\[(?:\d{1,3}|[a-z])\](?!\w)")
+"""The mark of a footnote, as encyclopedias have it: right after a word or its punctuation."""
 _DIGIT = re.compile(r"[\d○◯]")
 _READERS = (
     read_ordinals, read_dates, read_clocks, read_ranges, read_signs, read_money, read_units, read_fractions,
@@ -104,6 +106,8 @@ def for_scoring(text: str, lang: str) -> str:
 
 def _read(text: str, rules: Rules) -> str:
     """Everything that is not letters in words, in the order in which it can be told apart."""
+    if "[" in text:
+        text = _NOTE.sub(" ", text)
     digits = bool(_DIGIT.search(text))
     if "." in text or "@" in text or "/" in text:
         text = read_addresses(text, rules)

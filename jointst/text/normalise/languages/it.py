@@ -64,7 +64,6 @@ RULES = Rules(
     decimals="number",
     dot="punto",
     minus="meno",
-    between="a",
     ratio="a",
     ampersand="e",
     ordinal=rf"(?<![\w.,])(?P<number>\d{{1,4}})\.?(?P<ending>[{SIGN_O}{SIGN_A}]|°(?!\s?[CF]\b)|[oa](?![^\W_]))",
