@@ -28,7 +28,7 @@ from jointst.languages import language
 from jointst.text.marks import strip_marks
 from jointst.text.normalise.addresses import read_abbreviations, read_addresses
 from jointst.text.normalise.calendar import read_clocks, read_dates
-from jointst.text.normalise.characters import JOIN, SIGN_A, SIGN_O, letters_only, unify
+from jointst.text.normalise.characters import JOIN, SIGN_A, SIGN_O, letters_only, unescape, unify
 from jointst.text.normalise.languages import RULES
 from jointst.text.normalise.measures import read_money, read_units
 from jointst.text.normalise.numbers import (
@@ -80,7 +80,7 @@ def normalise(text: str, lang: str) -> str:
         JointstError: the language is unknown.
     """
     rules = _rules(lang)
-    text = _replace(unify(strip_marks(text)[0]), rules.respelled)
+    text = _replace(unify(strip_marks(unescape(text))[0]), rules.respelled)
     text = _read(text, rules)
     if rules.removed:
         text = compiled(f"[{rules.removed}]").sub("", unicodedata.normalize("NFKC", text))
