@@ -239,16 +239,19 @@ _LIST = re.compile(r"\d+(?:[.,]\d+)+")
 def read_numbers(text: str, rules: Rules) -> str:
     """All digits that are left: numbers, versions, lists, and digits inside words."""
     text = compiled(rf"{number_pattern(rules.code)}(?=(?P<following>\s?[^\W\d_]+)?)").sub(
-        lambda match: f" {_plain(match.group(), match['following'] or '', rules)} ", text
+        lambda match: f" {_plain(match, rules)} ", text
     )
     text = _VERSION.sub(lambda match: f" {_joined(match.group().split('.'), rules.dot, rules)} ", text)
     text = _LIST.sub(lambda match: f" {_joined(re.split('[.,]', match.group()), '', rules)} ", text)
     return re.sub(r"\d+", lambda match: f" {read_digits(match.group(), rules.code)} ", text)
 
 
-def _plain(written: str, following: str, rules: Rules) -> str:
-    number = parse_number(written, rules)
-    return read_number(number, rules, following=following.strip())
+def _plain(match: re.Match[str], rules: Rules) -> str:
+    before = _BEFORE.search(match.string[max(0, match.start() - 30) : match.start()])
+    counts = match["following"] and not (before and before[1].lower() in rules.numbered)
+    return read_number(
+        parse_number(match.group(), rules), rules, following=match["following"].strip() if counts else ""
+    )
 
 
 def _spelled(written: str, rules: Rules) -> str:

@@ -15,6 +15,10 @@ _NO_NOUNS = set(
     "hanno non si più come ma da dal fra tra il lo la i gli le su sul ed era fu".split()
 )
 _ARTICLES = set("il lo la l al allo alla del dello della nel nella dal dalla sul sulla un una".split())
+_NUMBERED = frozenset(
+    "capitolo pagina numero parte gruppo tipo fase livello "
+    "articolo linea canale sala tomo volume allegato giorno".split()
+)
 
 
 def _cardinal(number: int) -> str:
@@ -31,6 +35,8 @@ def _counted(words: str, gender: str) -> str:
 
 def _before_word(words: str, following: str) -> str:
     word = following.lower()
+    if re.search("(?:ilion|iliard)[eio]$", words) and word not in _NO_NOUNS:
+        return f"{words} di"  # a million takes it before what it counts
     if words != "uno" or word in _NO_NOUNS:
         return words
     if word.endswith("a") and not word.endswith("ma"):
@@ -59,6 +65,7 @@ RULES = Rules(
     cardinal=_cardinal,
     counted=_counted,
     before_word=_before_word,
+    numbered=_NUMBERED,
     groups_by_space=True,
     point="virgola",
     decimals="number",

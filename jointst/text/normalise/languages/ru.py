@@ -26,6 +26,9 @@ _CASES: dict[str, dict[str, str | bool]] = {
     "ми": {"plural": True, "case": "i"},
 }
 """Last letters of an ordinal to the forms that have them."""
+_NUMBERED = frozenset(
+    "глава главы страница номер часть группа тип этап уровень статья линия канал зал том дом квартира пункт".split()
+)
 
 
 def _cardinal(number: int) -> str:
@@ -86,6 +89,7 @@ RULES = Rules(
     cardinal=_cardinal,
     counted=_counted,
     before_word=_before_word,
+    numbered=_NUMBERED,
     plural=_plural,
     groups_by_space=True,
     point="запятая",
@@ -229,7 +233,7 @@ RULES = Rules(
         "и. о.": "исполняющий обязанности",
         "гг.": "годы",
     },
-    without_dots={"г-н": "господин", "г-жа": "госпожа"},
+    without_dots={"д-р": "доктор", "г-н": "господин", "г-жа": "госпожа"},
     before_capital={
         "г.": "город",
         "ул.": "улица",
