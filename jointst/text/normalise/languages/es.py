@@ -195,7 +195,7 @@ RULES = Rules(
         "depto.": "departamento",
     },
     without_dots={f"D{SIGN_A}": "doña"},
-    before_capital={"D.": "don", f"D.{SIGN_A}": "doña", "Av.": "avenida", "Pte.": "presidente"},
+    before_capital={f"D.{SIGN_A}": "doña", "Av.": "avenida", "Pte.": "presidente"},
     before_number={
         "n.º": "número",
         "№": "número",

@@ -194,7 +194,7 @@ RULES = Rules(
         "vol.": "volume",
         "on.": "onorevole",
     },
-    before_capital={"S.": "san", "P.za": "piazza"},
+    before_capital={"P.za": "piazza"},
     before_number={
         "n.": "numero",
         "n.º": "numero",

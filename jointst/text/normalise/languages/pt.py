@@ -188,7 +188,6 @@ RULES = Rules(
         "depto.": "departamento",
         "Exmo.": "excelentíssimo",
     },
-    before_capital={"D.": "dona", "R.": "rua", "S.": "são"},
     before_number={
         "n.º": "número",
         "№": "número",
