@@ -23,7 +23,7 @@ _NUMBERED = frozenset(
 
 def _cardinal(number: int) -> str:
     # num2words leaves out an i of eighteen within larger numbers, and the accent of three at their end
-    words = words_of(number, "it").replace("dicotto", "diciotto")
+    words = words_of(number, "it").replace("dicott", "diciott")
     return re.sub(r"(?<=\w)tre$", "tré", words)
 
 
@@ -47,7 +47,7 @@ def _before_word(words: str, following: str) -> str:
 def _ordinal(number: int, ending: str, before: str) -> str:
     if ending == "°" and before not in _ARTICLES:
         return ""
-    words = words_of(number, "it", to="ordinal")
+    words = words_of(number, "it", to="ordinal").replace("dicott", "diciott")
     return re.sub(r"o\b", "a", words) if ending in (SIGN_A, "a") else words
 
 
