@@ -88,7 +88,9 @@ def how_to_convert(path: Path, lang: str = "") -> str:
 _WRONG = ("cp1252", "latin_1", "cp1251", "mac_roman")
 """What UTF-8 is read as by mistake."""
 _RUN = re.compile("[\x80-\U0010ffff]+")
-_LEADS = re.compile("[ÃÂÐÑØÙÅÄÎãäåæçèéà√–—Р С][\x80-\u2122]|â€|вЂ|‚Ä")
+_LEADS = re.compile(
+    "[ÃÂÐÑØÙÅÄÎãäåæçèéà][\x80-\u2122]|[РСГВ][Ђ-Џђ-џҐґ‚„…†‡€‰‹‘’“”•–—™›\u00a0-\u00bf]|[√¬][\x80-\u2122]|â[€\x80]|вЂ|‚Ä"
+)
 """How such text begins: the first byte of a letter, read as a letter."""
 _QUOTED_CAPITAL = re.compile("[^\\W\\d_][…‘’“”»›!]+")
 """A capital letter and what may end a word in capitals: CAFÉ» is no UTF-8."""
@@ -118,6 +120,8 @@ def read_wrongly(text: str) -> str:
 
 def _decoded(run: str, encoding: str) -> str:
     """The letters that a run is in UTF-8, or an empty string."""
+    if encoding == "mac_roman" and run[0] not in "√¬‚":  # –ü is a dash and a letter
+        return ""
     raw = bytearray()
     for character in run:
         try:

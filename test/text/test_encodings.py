@@ -111,6 +111,8 @@ def test_text_read_as_cyrillic_is_put_right() -> None:
         "Россия",
         "Ñandú",
         "Åse",
+        "–über",
+        "Сёла — Рёв и Ёж",
         "",
     ],
 )

@@ -28,7 +28,7 @@ from jointst.languages import language
 from jointst.text.marks import strip_marks
 from jointst.text.normalise.addresses import read_abbreviations, read_addresses
 from jointst.text.normalise.calendar import read_clocks, read_dates
-from jointst.text.normalise.characters import JOIN, SIGN_A, SIGN_O, letters_only, unify
+from jointst.text.normalise.characters import JOIN, SIGN_A, SIGN_O, letters_only, unescape, unify
 from jointst.text.normalise.languages import RULES
 from jointst.text.normalise.measures import read_money, read_units
 from jointst.text.normalise.numbers import (
@@ -53,6 +53,8 @@ VERSION = "3"
 SCORING = f"jointst-scoring-1 over jointst-text-{VERSION}"
 """Name and version of what :func:`for_scoring` does, printed with every result."""
 
+_NOTE = re.compile(r"(?<=[^\s(\[])\[(?:\d{1,3}|[a-z])\](?!\w)")
+"""The mark of a footnote, as encyclopedias have it: right after a word or its punctuation."""
 _DIGIT = re.compile(r"[\d○◯]")
 _READERS = (
     read_ordinals, read_dates, read_clocks, read_ranges, read_signs, read_money, read_units, read_fractions,
@@ -78,7 +80,7 @@ def normalise(text: str, lang: str) -> str:
         JointstError: the language is unknown.
     """
     rules = _rules(lang)
-    text = _replace(unify(strip_marks(text)[0]), rules.respelled)
+    text = _replace(unify(strip_marks(unescape(text))[0]), rules.respelled)
     text = _read(text, rules)
     if rules.removed:
         text = compiled(f"[{rules.removed}]").sub("", unicodedata.normalize("NFKC", text))
@@ -104,6 +106,8 @@ def for_scoring(text: str, lang: str) -> str:
 
 def _read(text: str, rules: Rules) -> str:
     """Everything that is not letters in words, in the order in which it can be told apart."""
+    if "[" in text:
+        text = _NOTE.sub(" ", text)
     digits = bool(_DIGIT.search(text))
     if "." in text or "@" in text or "/" in text:
         text = read_addresses(text, rules)

@@ -80,9 +80,9 @@ def _abbreviations(
     rules = RULES[code]
     found = []
     # the words before a capital are abbreviations as they are written, the others also at the beginning of a sentence
-    counted = {*rules.units, *(sign for signs in rules.currencies for sign in signs.split())}
-    nouns = {key: words for key, words in rules.abbreviations.items() if key in counted}
-    others = {key: words for key, words in rules.abbreviations.items() if key not in counted}
+    counted = {symbol.lower() for symbols in (*rules.units, *rules.currencies) for symbol in symbols.split()}
+    nouns = {key: words for key, words in rules.abbreviations.items() if key.lower() in counted}
+    others = {key: words for key, words in rules.abbreviations.items() if key.lower() not in counted}
     for before, table, after, flags in (
         ("", {**rules.before_capital, **rules.without_dots}, r"(?=\s*[A-ZÀ-ÞА-ЯЁ])", re.RegexFlag(0)),
         ("", others, "", re.IGNORECASE),

@@ -77,13 +77,16 @@ def _is_selector(code: int) -> bool:
     return 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF or 0x180B <= code <= 0x180F
 
 
+def unescape(text: str) -> str:
+    """``text`` with the characters that pages write as ``&amp;`` or ``&#39;``."""
+    return _ENTITY.sub(lambda match: html.unescape(match[0]), text) if "&" in text else text
+
+
 def unify(text: str) -> str:
     """``text`` with one character for each thing: plain digits and apostrophes, NFKC, ``^2`` for a superscript.
 
     What is invisible is gone, and emoji made of a digit.
     """
-    if "&" in text:
-        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
     if text.isascii():
         return text.replace("`", "'")
     if not _UNUSUAL.search(text):

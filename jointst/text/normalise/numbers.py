@@ -149,7 +149,8 @@ def read_powers(text: str, rules: Rules) -> str:
 
 
 _RANGE = re.compile(
-    r"(?<![\d.,/:–—~〜-])(?<!\d )(?P<first>[$€£¥₹]?(?P<a>\d[\d.,]*)\s?[%°‰€$£¥₹₽万萬亿億]?)(?P<dash>\s?[–—~〜]\s?|-)"
+    r"(?<![\d.,/:–—~〜-])(?<!\d )(?P<first>[$€£¥₹]?(?P<a>\d[\d.,]*)\s?[%°‰€$£¥₹₽万萬亿億]?)"
+    r"(?P<dash>\s?[–—~〜]\s?|-|(?<=\d{4})\s-\s(?=\d{4}))"
     r"(?P<second>[$€£¥₹]?(?P<b>\d[\d.,]*))(?![\d/:–—~〜-]| \d)"
 )
 _TELEPHONE = r"(?<![\w/-])(?=(?:\d[/-]?){9})0\d{1,4}(?:[/-]\d{2,8}){1,3}(?![\w/-])"
@@ -160,8 +161,10 @@ def read_ranges(text: str, rules: Rules) -> str:
     """The dash of 10-20 as a word, where the second number is the larger one and neither starts with 0."""
 
     def read(match: re.Match[str]) -> str:
-        first, second = (re.sub(r"\D", "", match[name]) for name in "ab")
-        rising = first[0] != "0" != second[0] and (len(first), first) < (len(second), second)
+        first, second = (parse_number(match[name].rstrip(".,"), rules) for name in "ab")
+        codes = any(len(number.whole) > 1 and number.whole[0] == "0" for number in (first, second))
+        size, larger = ((len(number.whole), number.whole, number.fraction) for number in (first, second))
+        rising = not codes and size < larger
         if not rising or match["a"].count(".") > 1:
             return f"{match['first']} {match['second']}"
         return f"{match['first']} {rules.between} {match['second']}"
@@ -236,16 +239,19 @@ _LIST = re.compile(r"\d+(?:[.,]\d+)+")
 def read_numbers(text: str, rules: Rules) -> str:
     """All digits that are left: numbers, versions, lists, and digits inside words."""
     text = compiled(rf"{number_pattern(rules.code)}(?=(?P<following>\s?[^\W\d_]+)?)").sub(
-        lambda match: f" {_plain(match.group(), match['following'] or '', rules)} ", text
+        lambda match: f" {_plain(match, rules)} ", text
     )
     text = _VERSION.sub(lambda match: f" {_joined(match.group().split('.'), rules.dot, rules)} ", text)
     text = _LIST.sub(lambda match: f" {_joined(re.split('[.,]', match.group()), '', rules)} ", text)
     return re.sub(r"\d+", lambda match: f" {read_digits(match.group(), rules.code)} ", text)
 
 
-def _plain(written: str, following: str, rules: Rules) -> str:
-    number = parse_number(written, rules)
-    return read_number(number, rules, following=following.strip())
+def _plain(match: re.Match[str], rules: Rules) -> str:
+    before = _BEFORE.search(match.string[max(0, match.start() - 30) : match.start()])
+    counts = match["following"] and not (before and before[1].lower() in rules.numbered)
+    return read_number(
+        parse_number(match.group(), rules), rules, following=match["following"].strip() if counts else ""
+    )
 
 
 def _spelled(written: str, rules: Rules) -> str:

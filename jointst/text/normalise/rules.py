@@ -40,6 +40,7 @@ class Rules:
         cardinal: a whole number in words, the form that counts.
         counted: those words before a noun of a gender (m, f, n), or before a word that follows, whatever it is.
         before_word: those words before any other word: its gender is guessed from its ending, or not at all.
+        numbered: words after which a number is a name and counts nothing (chapter 1).
         plural: which form of a noun stands after a number (whole part, whether it has decimals).
         decimal: its decimal mark; the other of ``.`` and ``,`` groups thousands.
         comma_decimals: whether a comma that cannot group is a decimal mark too, where the decimal mark is a point.
@@ -98,6 +99,7 @@ class Rules:
     cardinal: Callable[[int], str]
     counted: Callable[[str, str], str] = lambda words, gender: words
     before_word: Callable[[str, str], str] = lambda words, following: words
+    numbered: frozenset[str] = frozenset()
     plural: Callable[[int, bool], int] = lambda whole, has_decimals: int(whole != 1 or has_decimals)
     decimal: Literal[".", ","] = ","
     comma_decimals: bool = False

@@ -17,6 +17,9 @@ _ENDS_IN_EN = set(
     "ihren ihrer seinem seinen seiner meinem meinen meiner unserem unseren unserer".split()
 )
 _FEMININE = re.compile(r"(?:e|ung|heit|keit|schaft|ion|tät)$")
+_NUMBERED = frozenset(
+    "kapitel platz nummer seite teil band gruppe stufe phase typ klasse artikel absatz linie raum tag".split()
+)
 
 
 def _cardinal(number: int) -> str:
@@ -65,6 +68,7 @@ RULES = Rules(
     cardinal=_cardinal,
     counted=_counted,
     before_word=_before_word,
+    numbered=_NUMBERED,
     groups_by_space=True,
     point="komma",
     dot="punkt",
@@ -189,6 +193,11 @@ RULES = Rules(
         "o. Ä.": "oder Ähnliches",
         "u. Ä.": "und Ähnliches",
         "i. d. R.": "in der Regel",
+        "u. U.": "unter Umständen",
+        "i. A.": "im Auftrag",
+        "z. Zt.": "zur Zeit",
+        "o. g.": "oben genannt",
+        "ff.": "folgende",
         "z. T.": "zum Teil",
         "zzgl.": "zuzüglich",
         "inkl.": "inklusive",
@@ -198,10 +207,7 @@ RULES = Rules(
         "sog.": "sogenannte",
         "Dr.": "Doktor",
         "Prof.": "Professor",
-        "Hr.": "Herr",
         "Hrn.": "Herrn",
-        "Fr.": "Frau",
-        "St.": "Sankt",
         "Str.": "Straße",
         "Tel.": "Telefon",
         "Mio.": "Millionen",
@@ -214,11 +220,8 @@ RULES = Rules(
         "n. Chr.": "nach Christus",
         "geb.": "geboren",
         "gest.": "gestorben",
-        "max.": "maximal",
-        "min.": "minimal",
         "mind.": "mindestens",
         "Dipl.-Ing.": "Diplomingenieur",
-        "Jan.": "Januar",
         "Feb.": "Februar",
         "Aug.": "August",
         "Sept.": "September",
@@ -230,7 +233,10 @@ RULES = Rules(
         "u. v. m.": "und vieles mehr",
         "i. e. S.": "im engeren Sinne",
     },
+    before_capital={"Fr.": "Frau", "Hr.": "Herr", "St.": "Sankt"},
     before_number={
+        "max.": "maximal",
+        "min.": "minimal",
         "Nr.": "Nummer",
         "№": "Nummer",
         "#": "Nummer",
@@ -244,6 +250,8 @@ RULES = Rules(
     at="at",
     slash="slash",
     special=(
+        (r"(?<=\d\.\s)Jan\.", "Januar"),
+        (r"(?<![\d.:])(\d{1,2})\s?[-–]\s?(?=\d{1,2}\sUhr)", r"\1 bis "),
         (r"(?<=\d)\s?%(?=ig)", " prozent"),
         (r"(?<![\d.,])1\sMio\.?", "1 Million"),
         (r"(?<![\d.,])1\sMrd\.?", "1 Milliarde"),

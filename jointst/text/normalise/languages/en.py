@@ -221,6 +221,7 @@ RULES = Rules(
     at="at",
     slash="slash",
     special=(
+        (r"(?<=[ap]m)\s?[-–]\s?(?=\d)", " to "),
         *((rf"\b(?i:{name[:3]}|{name[:4]})\.(?=\s?\d)", name.title()) for name in _MONTHS if name != "may"),
         (rf"\b({_MONTH})\s{_DAY}(?:st|nd|rd|th)?(?!\d|[:%]|[.,]\d|\s?[-–]\s?\d)", r"\1 \2th"),
         (rf"(?<![\w.,/:-])(?:the\s)?{_DAY}\s({_MONTH})\b", r"the \1th of \2"),

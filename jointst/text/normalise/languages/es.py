@@ -14,6 +14,10 @@ _NO_NOUNS = set(
     "sobre entre hay ha han va la las lo los el su sus".split()
 )
 _MASCULINE_IN_A = re.compile(r"(?:d[ií]a|ma|mapa|planeta|kilómetro|guardia|poeta|artista|turista)s?$")
+_NUMBERED = frozenset(
+    "capítulo página número parte grupo tipo fase nivel artículo "
+    "línea canal sala tomo volumen tema anexo día apartado".split()
+)
 
 
 def _cardinal(number: int) -> str:
@@ -28,6 +32,8 @@ def _counted(words: str, gender: str) -> str:
 
 def _before_word(words: str, following: str) -> str:
     word = following.lower()
+    if re.search("ill[óo]n(?:es)?$", words) and word not in _NO_NOUNS:
+        return f"{words} de"  # a million takes it before what it counts
     if word in _NO_NOUNS or not re.search("uno$|ientos", words) or (words != "uno" and not word.endswith("s")):
         return words
     return _counted(words, "f" if re.search("as?$", word) and not _MASCULINE_IN_A.search(word) else "m")
@@ -58,6 +64,7 @@ RULES = Rules(
     cardinal=_cardinal,
     counted=_counted,
     before_word=_before_word,
+    numbered=_NUMBERED,
     groups_by_space=True,
     point="coma",
     decimals="number",
@@ -188,7 +195,7 @@ RULES = Rules(
         "depto.": "departamento",
     },
     without_dots={f"D{SIGN_A}": "doña"},
-    before_capital={"D.": "don", f"D.{SIGN_A}": "doña", "Av.": "avenida", "Pte.": "presidente"},
+    before_capital={f"D.{SIGN_A}": "doña", "Av.": "avenida", "Pte.": "presidente"},
     before_number={
         "n.º": "número",
         "№": "número",

@@ -15,11 +15,15 @@ _NO_NOUNS = set(
     "hanno non si più come ma da dal fra tra il lo la i gli le su sul ed era fu".split()
 )
 _ARTICLES = set("il lo la l al allo alla del dello della nel nella dal dalla sul sulla un una".split())
+_NUMBERED = frozenset(
+    "capitolo pagina numero parte gruppo tipo fase livello "
+    "articolo linea canale sala tomo volume allegato giorno".split()
+)
 
 
 def _cardinal(number: int) -> str:
     # num2words leaves out an i of eighteen within larger numbers, and the accent of three at their end
-    words = words_of(number, "it").replace("dicotto", "diciotto")
+    words = words_of(number, "it").replace("dicott", "diciott")
     return re.sub(r"(?<=\w)tre$", "tré", words)
 
 
@@ -31,6 +35,8 @@ def _counted(words: str, gender: str) -> str:
 
 def _before_word(words: str, following: str) -> str:
     word = following.lower()
+    if re.search("(?:ilion|iliard)[eio]$", words) and word not in _NO_NOUNS:
+        return f"{words} di"  # a million takes it before what it counts
     if words != "uno" or word in _NO_NOUNS:
         return words
     if word.endswith("a") and not word.endswith("ma"):
@@ -41,7 +47,7 @@ def _before_word(words: str, following: str) -> str:
 def _ordinal(number: int, ending: str, before: str) -> str:
     if ending == "°" and before not in _ARTICLES:
         return ""
-    words = words_of(number, "it", to="ordinal")
+    words = words_of(number, "it", to="ordinal").replace("dicott", "diciott")
     return re.sub(r"o\b", "a", words) if ending in (SIGN_A, "a") else words
 
 
@@ -59,12 +65,12 @@ RULES = Rules(
     cardinal=_cardinal,
     counted=_counted,
     before_word=_before_word,
+    numbered=_NUMBERED,
     groups_by_space=True,
     point="virgola",
     decimals="number",
     dot="punto",
     minus="meno",
-    between="a",
     ratio="a",
     ampersand="e",
     ordinal=rf"(?<![\w.,])(?P<number>\d{{1,4}})\.?(?P<ending>[{SIGN_O}{SIGN_A}]|°(?!\s?[CF]\b)|[oa](?![^\W_]))",
@@ -188,7 +194,7 @@ RULES = Rules(
         "vol.": "volume",
         "on.": "onorevole",
     },
-    before_capital={"S.": "san", "P.za": "piazza"},
+    before_capital={"P.za": "piazza"},
     before_number={
         "n.": "numero",
         "n.º": "numero",

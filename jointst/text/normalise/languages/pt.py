@@ -15,6 +15,9 @@ _NO_NOUNS = set(
     "sem que é são está foi era não se mais menos como já até desde há vai o os um uma".split()
 )
 _MASCULINE_IN_A = re.compile(r"(?:dia|ma|mapa|planeta|poeta|artista|turista|guarda|lucas|mas)s?$")
+_NUMBERED = frozenset(
+    "capítulo página número parte grupo tipo fase nível artigo linha canal sala tomo volume anexo dia".split()
+)
 
 
 def _cardinal(number: int) -> str:
@@ -30,6 +33,8 @@ def _counted(words: str, gender: str) -> str:
 
 def _before_word(words: str, following: str) -> str:
     word = following.lower()
+    if re.search("[ib]lh(?:ão|ões)$", words) and word not in _NO_NOUNS:
+        return f"{words} de"  # a million takes it before what it counts
     feminine = re.search("as?$", word) and word not in _NO_NOUNS and not _MASCULINE_IN_A.search(word)
     return _counted(words, "f") if feminine and not words.endswith("mil") else words
 
@@ -56,6 +61,7 @@ RULES = Rules(
     cardinal=_cardinal,
     counted=_counted,
     before_word=_before_word,
+    numbered=_NUMBERED,
     plural=lambda whole, has_decimals: int(whole >= 2),
     groups_by_space=True,
     point="vírgula",
@@ -182,7 +188,6 @@ RULES = Rules(
         "depto.": "departamento",
         "Exmo.": "excelentíssimo",
     },
-    before_capital={"D.": "dona", "R.": "rua", "S.": "são"},
     before_number={
         "n.º": "número",
         "№": "número",
