@@ -39,18 +39,22 @@ class Leak(NamedTuple):
 def shared_sentences(everything: Everything, *parts: Part) -> Iterator[Leak]:
     """Sentences of these parts that are in a development or test set, in the same language.
 
-    Sets that are meant to have the sentences of training are left out, see :func:`of_commands`.
+    Of sets that are meant to have the sentences of training (see :func:`of_commands`) only the same utterance counts.
     """
     if everything.config.same_sentences:
         return
     commands = {item.path for item, _ in of_commands(everything)}
     held: dict[str, dict[str, str]] = {}
+    by_id: dict[tuple[str, str], str] = {}
     for item in everything.held_out():
-        for key, value in item.entries("text").items() if item.path not in commands else ():
-            held.setdefault(item.lang(key), {}).setdefault(fold(value), f"{item.name} {key}")
-    for item in everything.of(*parts) if held else ():
         for key, value in item.entries("text").items():
-            where = held.get(item.lang(key), {}).get(fold(value))
+            if item.path in commands:
+                by_id[key, fold(value)] = f"{item.name} {key}"
+            else:
+                held.setdefault(item.lang(key), {}).setdefault(fold(value), f"{item.name} {key}")
+    for item in everything.of(*parts) if held or by_id else ():
+        for key, value in item.entries("text").items():
+            where = held.get(item.lang(key), {}).get(fold(value)) or (by_id and by_id.get((key, fold(value))))
             if value and where:
                 yield Leak(item, key, where)
 
@@ -58,8 +62,8 @@ def shared_sentences(everything: Everything, *parts: Part) -> Iterator[Leak]:
 def of_commands(everything: Everything) -> list[tuple[Set, int]]:
     """Development and test sets nearly all of whose sentences are in training too, and how many of them are.
 
-    Nobody leaks so much by mistake without the same audio or ids: it is a corpus of commands or prompts, in which
-    everybody says the same.
+    Nobody leaks so much by mistake without the same audio or ids, which other rules look at: it is a corpus of commands
+    or prompts, in which everybody says the same.
     """
     wanted: dict[str, set[str]] = {}
     for item in everything.held_out():
