@@ -1,9 +1,8 @@
 """Locks of folders in which work goes on: who is at work there, and free again as soon as that process is dead.
 
 ``flock`` does it: the kernel gives a lock back when its process ends, whatever ends it, and a file server does so for a
-host that is gone. A lock is shared (by those that read) or of one holder (who writes). Each holder leaves a note beside
-it, for the message of those that are refused, and locks that note too, so that every host can tell the note of a dead
-process. The locks' files stay: removing one that another process is about to lock would make two locks of it.
+host that is gone. A lock is shared (by those that read) or of one holder (who writes). The locks' files stay: removing
+one that another process is about to lock would make two locks of it.
 """
 
 from __future__ import annotations
@@ -11,11 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import getpass
-import json
 import os
-import re
-import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -23,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jointst.errors import JointstError
+from jointst.holders import holders, remove_dead_notes, write_note
 from jointst.processes import HOST, is_alive
 from jointst.units import Seconds
 
@@ -37,7 +33,6 @@ SHOWN = 3
 """Holders that are named."""
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
 """What file systems without locks say."""
-_NOTE = re.compile(r"\.[0-9a-f]{6}-[0-9]+\.by")
 CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -71,13 +66,13 @@ class Busy(JointstError):
 
     Args:
         folder: the folder.
-        holders: who, what and since when, as far as that is known.
+        known: of its holders: who, what and since when.
     """
 
-    def __init__(self, folder: Path, holders: Sequence[str]) -> None:
-        self.folder, self.holders = folder, holders
-        more = f" and {len(holders) - SHOWN} more" if len(holders) > SHOWN else ""
-        named = "; ".join(holders[:SHOWN]) or "another process, which has left no note"
+    def __init__(self, folder: Path, known: Sequence[str]) -> None:
+        self.folder, self.holders = folder, known
+        more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+        named = "; ".join(known[:SHOWN]) or "another process, which has left no note"
         super().__init__(
             f"{folder} is in use: {named}{more} (wait until that has ended, or end it; "
             "--name gives an experiment a folder of its own, data.root does so for data)"
@@ -183,8 +178,11 @@ def _locked(claim: Claim, what: str, command: str, patience: Seconds) -> Iterato
         return
     held = _Held(claim.shared, [file], None)
     _locks[key] = held
-    _remove_dead_notes(claim.file)
-    _write_note(claim, held, what, command)
+    remove_dead_notes(claim.file)
+    written = write_note(claim.file, what, command)
+    if written is not None:
+        held.note = written[0]
+        held.files.append(written[1])
     if not claim.shared:
         _tell(add=key)
     try:
@@ -240,7 +238,7 @@ def _lock(file: int, claim: Claim, patience: Seconds) -> bool:
             return True
         except BlockingIOError:
             if time.monotonic() >= until:
-                raise Busy(claim.folder, _holders(claim)) from None
+                raise Busy(claim.folder, holders(claim.file)) from None
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
@@ -266,77 +264,6 @@ def _tell(*, add: str = "", remove: str = "") -> None:
     own = f"{HOST} {os.getpid()} "
     lines = [line for line in os.environ.get(HELD, "").splitlines() if line != own + remove]
     os.environ[HELD] = "\n".join([*lines, own + add] if add else lines)
-
-
-def _write_note(claim: Claim, held: _Held, what: str, command: str) -> None:
-    """Say who holds it; where that cannot be written the lock holds all the same."""
-    note = claim.file.with_name(f"{claim.file.name}.{HOST}-{os.getpid()}.by")
-    record = {
-        "what": what,
-        "host": socket.gethostname(),
-        "process": os.getpid(),
-        "user": _user(),
-        "since": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
-        "command": command if len(command) < 300 else command[:297] + "...",
-    }
-    with contextlib.suppress(OSError):
-        file = os.open(note, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        held.files.append(file)
-        held.note = note
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(file, 0)
-        os.write(file, json.dumps(record).encode())
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without a name for it
-        return str(os.getuid())
-
-
-def _living_notes(lock: Path) -> Iterator[tuple[Path, bool]]:
-    """Every note of a lock, and whether its writer lives."""
-    for note in sorted(lock.parent.iterdir()):
-        if not note.name.startswith(f"{lock.name}.") or not _NOTE.fullmatch(note.name[len(lock.name) :]):
-            continue
-        with contextlib.suppress(OSError):
-            file = os.open(note, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                alive = False
-            except BlockingIOError:
-                alive = True
-            finally:
-                os.close(file)
-            yield note, alive
-
-
-def _remove_dead_notes(lock: Path) -> None:
-    for note, alive in _living_notes(lock):
-        if not alive:
-            with contextlib.suppress(OSError):
-                note.unlink()
-
-
-def _holders(claim: Claim) -> list[str]:
-    """What the notes say, in words; waits a moment for one, which is written after its lock is taken."""
-    for _ in range(10):
-        words = []
-        for note, alive in _living_notes(claim.file):
-            if alive:
-                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                    words.append(_in_words(json.loads(note.read_bytes())))
-        if words:
-            return words
-        time.sleep(ASK_EVERY)
-    return []
-
-
-def _in_words(record: dict[str, object]) -> str:
-    words = f"{record['what']} is under way there, by user {record['user']}, process {record['process']} on host "
-    words += f"{record['host']}, since {record['since']}"
-    return words + (f": {record['command']}" if record["command"] else "")
 
 
 _take_over()

@@ -569,6 +569,20 @@ def test_break_is_found_and_mended_or_left(name: str, capsys: pytest.CaptureFixt
         assert status == (1 if rule.level == "ERROR" else 0)
 
 
+def test_a_copy_of_the_test_set_is_no_corpus_of_commands() -> None:
+    for path in LONG.iterdir():
+        path.unlink()
+    for path in TEST.iterdir():
+        shutil.copy(path, LONG)
+    for key, audio in read_table(LONG / "wav.scp").items():
+        shutil.copy(audio, f"audio/copy-{key}.wav")
+    replace(LONG / "wav.scp", "audio/anna-test-01.wav", "audio/copy-anna-test-01.wav")
+    assert run("validate") == 1
+    assert ("ERROR", "sentence-overlap", str(LONG / "text"), 1, "anna-test-01") in found()
+    assert ("ERROR", "audio-overlap", str(LONG / "wav.scp"), 2, "anna-test-02") in found()
+    assert run("validate", "--data.same_sentences", "true") == 1, "the audio is the same"
+
+
 def test_there_are_enough_and_every_rule_is_provoked() -> None:
     assert len(BREAKS) >= 40
     always = {"speaker-overlap"}  # the sound sets have one speaker: see test_validate.py

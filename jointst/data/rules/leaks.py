@@ -39,18 +39,22 @@ class Leak(NamedTuple):
 def shared_sentences(everything: Everything, *parts: Part) -> Iterator[Leak]:
     """Sentences of these parts that are in a development or test set, in the same language.
 
-    Sets that are meant to have the sentences of training are left out, see :func:`of_commands`.
+    Of sets that are meant to have the sentences of training (see :func:`of_commands`) only the same utterance counts.
     """
     if everything.config.same_sentences:
         return
     commands = {item.path for item, _ in of_commands(everything)}
     held: dict[str, dict[str, str]] = {}
+    by_id: dict[tuple[str, str], str] = {}
     for item in everything.held_out():
-        for key, value in item.entries("text").items() if item.path not in commands else ():
-            held.setdefault(item.lang(key), {}).setdefault(fold(value), f"{item.name} {key}")
-    for item in everything.of(*parts) if held else ():
         for key, value in item.entries("text").items():
-            where = held.get(item.lang(key), {}).get(fold(value))
+            if item.path in commands:
+                by_id[key, fold(value)] = f"{item.name} {key}"
+            else:
+                held.setdefault(item.lang(key), {}).setdefault(fold(value), f"{item.name} {key}")
+    for item in everything.of(*parts) if held or by_id else ():
+        for key, value in item.entries("text").items():
+            where = held.get(item.lang(key), {}).get(fold(value)) or (by_id and by_id.get((key, fold(value))))
             if value and where:
                 yield Leak(item, key, where)
 
@@ -58,8 +62,8 @@ def shared_sentences(everything: Everything, *parts: Part) -> Iterator[Leak]:
 def of_commands(everything: Everything) -> list[tuple[Set, int]]:
     """Development and test sets nearly all of whose sentences are in training too, and how many of them are.
 
-    Nobody leaks so much by mistake without the same audio or ids: it is a corpus of commands or prompts, in which
-    everybody says the same.
+    Nobody leaks so much by mistake without the same audio or ids, which other rules look at: it is a corpus of commands
+    or prompts, in which everybody says the same.
     """
     wanted: dict[str, set[str]] = {}
     for item in everything.held_out():
@@ -140,7 +144,10 @@ def audio_overlap(everything: Everything) -> Iterator[Finding]:
 @rule("recording-in-sets", "WARNING")
 def recording_in_sets(everything: Everything) -> Iterator[Finding]:
     """Recordings are of one set; parts of one recording in several sets have its voices and its room in common."""
-    places = {item.path: by_place(spans(item)) for item in everything.sets}
+    places = {item.path: by_place(spans(item)) for item in everything.held_out()}
+    wanted = set().union(*places.values())
+    for item in everything.of("train", "pseudo"):
+        places[item.path] = by_place(span for span in spans(item) if span.place in wanted)
     for first, second, shared in _pairs(everything, lambda item: places[item.path]):
         parts = [(a, b) for place in shared for a in places[first.path][place] for b in places[second.path][place]]
         together = sum(common(a, b) > TOGETHER for a, b in parts)
@@ -156,18 +163,22 @@ def recording_in_sets(everything: Everything) -> Iterator[Finding]:
 
 
 def _pairs(everything: Everything, names: Callable[[Set], Iterable[str]]) -> Iterator[tuple[Set, Set, list[str]]]:
-    """What sets of different parts have in common, by pair."""
+    """What a held-out set has in common with one of training, or with another of another part: for each pair, once."""
+    held, seen = everything.held_out(), dict[str, list[int]]()
     found: dict[tuple[int, int], list[str]] = {}
-    seen: dict[str, list[int]] = {}
-    sets = everything.of("train", "pseudo", "dev", "test")
-    for number, item in enumerate(sets):
+    for number, item in enumerate(held):
         for name in names(item):
             for other in seen.setdefault(name, []):
-                if other != number and not {*sets[other].parts} & {*item.parts}:
+                if not {*held[other].parts} & {*item.parts}:
                     found.setdefault((other, number), []).append(name)
-            if not seen[name] or seen[name][-1] != number:
-                seen[name].append(number)
-    yield from ((sets[first], sets[second], shared) for (first, second), shared in found.items())
+            seen[name].append(number)
+    yield from ((held[first], held[second], shared) for (first, second), shared in found.items())
+    for item in everything.of("train", "pseudo"):
+        own: dict[int, list[str]] = {}
+        for name in names(item):
+            for other in seen.get(name, ()):
+                own.setdefault(other, []).append(name)
+        yield from ((item, held[other], shared) for other, shared in own.items())
 
 
 @rule("dev-test-overlap", "WARNING")

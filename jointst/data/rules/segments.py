@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from jointst.data.audio import OVERSHOOT, is_ark
@@ -174,10 +174,11 @@ def segment_overlap(everything: Everything) -> Iterator[Finding]:
 def audio_twice(everything: Everything) -> Iterator[Finding]:
     """No audio stands under two ids of a set: one of their transcripts is most likely wrong."""
     for item in everything.sets:
-        if "segments" not in item.tables:
-            for span, other, _ in _overlapping(item):
-                entry = item.entries("wav.scp")[span.key]
-                yield item.at("wav.scp", span.key, f"the same audio as {other.key}: {entry}", "keep one of them")
+        seen: dict[str, str] = {}
+        for key, entry in item.entries("wav.scp").items() if "segments" not in item.tables else ():
+            first = seen.setdefault(place(entry), key)
+            if first != key:
+                yield item.at("wav.scp", key, f"the same audio as {first}: {entry}", "keep one of them")
 
 
 def _overlapping(item: Set) -> Iterator[tuple[Span, Span, Seconds]]:
@@ -193,7 +194,7 @@ def _overlapping(item: Set) -> Iterator[tuple[Span, Span, Seconds]]:
                 latest = span
 
 
-def by_place(parts: Iterator[Span]) -> dict[str, list[Span]]:
+def by_place(parts: Iterable[Span]) -> dict[str, list[Span]]:
     """The parts of each recording, by their beginnings."""
     places: dict[str, list[Span]] = {}
     for span in parts:
