@@ -47,6 +47,13 @@ def test_a_setting_that_came_later_counts_where_it_is_set() -> None:
     assert settings_of(listening, ("decoding",))["decoding"]["phrase_weight"] == 1.5
 
 
+def test_a_training_from_fresh_weights_is_what_it_was_before_it_could_start_from_a_model() -> None:
+    config, keys = Config(), {"start_from", "freeze", "freeze_updates"}
+    assert not keys & set(settings_of(config, ("training",))["training"])
+    started = replace(config.training, start_from="exp/base", freeze=("ctc",), freeze_updates=5)
+    assert keys <= set(settings_of(replace(config, training=started), ("training",))["training"])
+
+
 @pytest.fixture
 def stage() -> Stage:
     return Stage(

@@ -40,7 +40,7 @@ def check_frozen(config: Config, symbols: Symbols) -> None:
     left = {name for name, count in parts.items() if count and name not in training.freeze}
     if not left:
         raise ConfigError("training.freeze", "names all parts of the model", "leave out what is to be trained")
-    alone = min(config.loss.ctc_only_updates, training.max_updates)
+    alone = min(config.loss.ctc_only_updates, training.freeze_updates or training.max_updates)
     if alone > 0 and not left.intersection(CTC_PARTS):
         problem = f"leaves nothing to train in the first {alone} updates, of CTC alone"
         raise ConfigError("training.freeze", problem, "--loss.ctc_only_updates 0")
