@@ -37,7 +37,7 @@ class DecodingConfig:
     """Added to the score for each label; more than 0 makes hypotheses longer."""
     phrases: str | None = None
     """A file of phrases that matter, one a line, if you like with a tab and a weight behind it, for any search."""
-    phrase_weight: float = 1.5
+    phrase_weight: float = 1.0
     """Added to the score of each label that goes on with a phrase, and taken back if the phrase is not finished."""
     phrase_language: str | None = None
     """The language of all phrases, an ISO 639-1 code; null: all languages of the model in whose letters they are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ Written: TypeAlias = "str | tuple[str, float]"
 
 HEAVIEST = 100.0
 """Larger weights only lose precision: nothing else is ever said."""
+_LETTERS = re.compile(r"[^\W\d_]+")
 _STRANGER = "\ue000"
 """A character for private use, which is in no normalised text and so in no tokenizer: what follows it is encoded as
 inside a word."""
@@ -84,7 +86,7 @@ def wanted_phrases(phrases: str | Path | Iterable[Written]) -> list[Wanted]:
         return read_phrases(Path(phrases))
     wanted = []
     for number, given in enumerate(phrases, start=1):
-        text, *behind = given if isinstance(given, tuple) else (given,)
+        text, *behind = given if isinstance(given, tuple) and given else (given,)
         phrase = Wanted(text=str(text), weight=None, path=None, line=number)
         if not isinstance(text, str) or len(behind) > 1:
             raise phrase.fault(f"is {given!r}", "a text, or a text and its weight")
@@ -133,9 +135,10 @@ def build_tree(wanted: Sequence[Wanted], trained: Trained, weight: float, lang: 
 
 def readings(text: str, languages: Sequence[str]) -> dict[str, str]:
     """A phrase as each language in whose letters it is written would write it, or every one if it is in none's."""
-    normalised = {lang: normalise(text, lang) for lang in languages}
-    native = {lang: read for lang, read in normalised.items() if read and is_written_in(read, lang)}
-    return native or {lang: read for lang, read in normalised.items() if read}
+    letters = " ".join(_LETTERS.findall(text))
+    native = [lang for lang in languages if is_written_in(letters, lang)]
+    read = {lang: normalise(text, lang) for lang in native or languages}
+    return {lang: written for lang, written in read.items() if written}
 
 
 def _spell(phrase: Wanted, languages: Sequence[str], tokenizer: Tokenizer) -> list[tuple[int, ...]]:

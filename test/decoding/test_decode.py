@@ -18,6 +18,7 @@ from jointst.decoding import decode, tune
 from jointst.decoding.search import DECODERS, Search, build_search, digest_models
 from jointst.errors import ConfigError, DataError
 from jointst.stage import Context
+from jointst.stages import fusion_files
 from jointst.training import language_model
 
 GRID = TuneConfig(lm_weights=(0.5,), ilm_weights=(0.2,), label_bonuses=(0.0, 2.0))
@@ -157,9 +158,31 @@ def test_a_missing_language_model_is_named(toy: Context) -> None:
         decode.run(changed(toy, search="beam", lm="neural"))
 
 
+@pytest.mark.parametrize("search", ["greedy", "beam"])
+def test_phrases_are_decoded_with(toy: Context, packed: Path, search: str) -> None:
+    decode.run(changed(toy, search=search))
+    plain = {decoder: records(toy, decoder) for decoder in DECODERS}
+    path = Path("phrases.txt")
+    path.write_text("the window\nдверь\t30\n", encoding="utf-8")
+    context = changed(toy, search=search, phrases=str(path), phrase_weight=2.0)
+    assert path in fusion_files(context)
+    decode.run(context)
+    for decoder in DECODERS:
+        found = records(toy, decoder)
+        assert found.keys() == plain[decoder].keys()
+        assert any(record["text"] != plain[decoder][key]["text"] for key, record in found.items())
+    path.write_text("the window\tnone\n")
+    with pytest.raises(DataError, match=r"phrases.txt:1: has the weight 'none'"):
+        decode.run(context)
+
+
 @pytest.mark.parametrize(
     ("settings", "key"),
     [
+        ({"phrase_weight": 0.0}, "phrase_weight"),
+        ({"phrase_weight": float("nan")}, "phrase_weight"),
+        ({"phrase_weight": 1e9}, "phrase_weight"),
+        ({"phrases": "a", "phrase_language": "xx"}, "phrase_language"),
         ({"lm": "neural"}, "lm"),
         ({"ilm_weight": 0.1}, "ilm_weight"),
         ({"weights": "tuned"}, "weights"),

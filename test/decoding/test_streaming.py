@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from jointst.config import DecoderConfig
 from jointst.data.features import log_mel
 from jointst.decoding.greedy import greedy_search
+from jointst.decoding.phrase_tree import Phrase, PhraseTree
 from jointst.decoding.segmentation import SegmentationConfig
 from jointst.decoding.streaming import OnlineEncoder, OnlineGreedy, StreamingRecogniser
 from jointst.decoding.transcript import Transcript
@@ -43,21 +45,29 @@ def recognise(stream: StreamingRecogniser, samples: np.ndarray, most: int = 4000
     return found + stream.finish()
 
 
+TREE = PhraseTree(
+    [Phrase(labels=(2, 3, 1), weight=4.0), Phrase(labels=(4, 4), weight=3.0), Phrase(labels=(1, 5), weight=1.0)],
+    vocabulary=6,
+    device=torch.device("cpu"),
+)
+
+
 @pytest.mark.parametrize("kind", ["hat", "rnnt"])
 @pytest.mark.parametrize("predictor", ["embedding", "lstm"])
+@pytest.mark.parametrize("phrases", [None, TREE], ids=["plain", "phrases"])
 @torch.inference_mode()
-def test_search_in_pieces_equals_search_of_the_whole(kind: str, predictor: str) -> None:
+def test_search_in_pieces_equals_search_of_the_whole(kind: str, predictor: str, phrases: PhraseTree | None) -> None:
     torch.manual_seed(3)
     config = DecoderConfig(kind=kind, predictor=predictor, embedding_dim=8, joint_dim=8)  # type: ignore[arg-type]
     decoder = TransducerDecoder(6, 5, config).eval()
     decoder.joiner.output.weight.mul_(6)
     decoder.joiner.output.bias[0] = 0.3 if kind == "hat" else 1.0
     encoded = 2 * torch.randn(1, 40, 5)
-    whole = greedy_search(decoder, encoded, torch.tensor([40]), max_labels_per_position=2)[0]
+    whole = greedy_search(decoder, encoded, torch.tensor([40]), 2, phrases)[0]
     assert len(whole.labels) > 15
     assert any(a == b for a, b in zip(whole.positions, whole.positions[1:])), "some positions emit several"
     for sizes in ([40], [1] * 40, [3, 0, 10, 1, 26]):
-        search, position = OnlineGreedy(decoder, 2), 0
+        search, position = OnlineGreedy(decoder, 2, phrases), 0
         for size in sizes:
             before = len(search.hypothesis.labels)
             emitted = search.accept(encoded[:, position : position + size])
@@ -106,6 +116,29 @@ def test_segments_say_what_they_say_alone(packed: Path, decoder: str, rate: int,
     if decoder == "streaming":
         for transcript, following in zip(said, said[1:]):
             assert transcript.final or following.text.startswith(transcript.text), "a first pass only adds"
+
+
+@pytest.mark.parametrize("decoder", ["streaming", "full_context"])
+@pytest.mark.parametrize("search", ["greedy", "beam"])
+def test_a_stream_listens_for_phrases_as_files_do(packed: Path, decoder: str, search: str) -> None:
+    phrases = ["открой", ("门今天", 30.0), "天气"]
+    options: dict[str, Any] = {"decoder": decoder, "search": search, "beam": 2}
+    recogniser = Recogniser.load(packed, phrases=phrases, phrase_weight=2.0, **options)
+    samples = speechlike(1.5)
+    final = [transcript for transcript in recognise(recogniser.stream(), samples) if transcript.final]
+    whole = recogniser.transcribe(samples).segments
+    assert [segment.text for segment in whole] == [transcript.text for transcript in final]
+    assert final[0].text
+    plain = Recogniser.load(packed, phrase_weight=2.0, **options)
+    alone = plain.transcribe(samples)
+    assert alone.text != recogniser.transcribe(samples).text
+    assert recogniser.transcribe(samples, phrases=[]).text == alone.text
+    for called in (
+        plain.transcribe(samples, phrases=phrases).segments,
+        recognise(plain.stream(phrases=phrases), samples),
+    ):
+        assert [part.text for part in called if part.final] == [transcript.text for transcript in final]
+    assert [part.text for part in recognise(recogniser.stream(phrases=[]), samples) if part.final] == [alone.text]
 
 
 def test_state_does_not_grow_with_the_stream(packed: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ import torch
 
 from jointst import Recogniser
 from jointst.cli import main
+from jointst.config import LmConfig
 from jointst.errors import ConfigError, DataError
+from jointst.stage import Context
+from jointst.training import language_model
 
 RATE = 16000
 
@@ -83,6 +87,7 @@ def test_a_pipe_says_what_the_file_says(
         (["--stream", "a.wav", "b.wav"], "takes one source"),
         (["--format", "docx", "a.wav"], "invalid choice: 'docx'"),
         (["--model", "absent", "a.wav"], "absent: there is no such folder of a packed model"),
+        (["--search", "widest", "a.wav"], "invalid choice: 'widest'"),
     ],
 )
 def test_wrong_options(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,6 +95,57 @@ def test_wrong_options(arguments: list[str], message: str, capsys: pytest.Captur
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--search", "beam", "--beam", "0"], "beam: is 0"),
+        (["--lm", "absent", "--search", "beam"], "absent: there is no such language model"),
+        (["--lm", "."], "lm: is neural in greedy search (search: beam)"),
+        (["--lm", ".", "--search", "beam"], "model.safetensors: there is no language model (run jointst lm)"),
+        (["--label-bonus", "1"], "label_bonus: is 1.0 in greedy search"),
+        (["--phrases", "absent.txt"], "absent.txt: there is no such file of phrases"),
+        (["--phrases", "phrases.txt"], "phrases.txt:2: has the weight 'much'"),
+        (["--phrase-weight", "nan"], "phrase_weight: is nan"),
+        (["--phrase-weight", "0"], "phrase_weight: is 0"),
+        (["--phrase-language", "xx"], "phrase_language: is xx"),
+    ],
+)
+def test_searches_that_cannot_be(
+    packed: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("phrases.txt").write_text("door\t2\nwindow\tmuch\n")
+    assert main(["transcribe", "--model", str(packed), *arguments, "a.wav"]) == 1
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_all_commands_search_alike(
+    toy: Context, packed: Path, sound_files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A beam with the language model of ``jointst lm`` and phrases: in files, in a stream, and as an object."""
+    language_model.run(replace(toy, config=replace(toy.config, lm=LmConfig(dim=8, max_updates=2, validate_every=2))))
+    capsys.readouterr()
+    phrases = tmp_path / "phrases.txt"
+    phrases.write_text("the window\nоткрой дверь\n门今天\t30\n", encoding="utf-8")
+    options = ["--search", "beam", "--beam", "2", "--lm", str(toy.exp / "lm"), "--lm-weight", "0.5"]
+    said = []
+    for more in ([], options, [*options, "--phrases", str(phrases)]):
+        assert main(["transcribe", "--model", str(packed), *more, str(sound_files["good"])]) == 0
+        said.append(capsys.readouterr().out)
+        assert main(["transcribe", "--model", str(packed), *more, "--stream", str(sound_files["good"])]) == 0
+        assert capsys.readouterr().out == said[-1]
+    assert len(set(said)) == 3
+    lm = toy.exp / "lm"
+    recogniser = Recogniser.load(packed, search="beam", beam=2, lm=lm, lm_weight=0.5)
+    given = ["the window", "открой дверь", ("门今天", 30.0)]
+    assert [recogniser.transcribe(sound_files["good"], phrases=p).text for p in (None, given)] == [
+        line.strip() for line in said[1:]
+    ]
+    with pytest.raises(ConfigError, match="width: there is no such setting of a search"):
+        Recogniser.load(packed, width=3)
 
 
 def test_subtitles_stay_in_their_folder(
