@@ -205,6 +205,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "zeros.wav": (of_bytes(bytes(5000)), "holds zero bytes and no sound"),
     "text.wav": (of_bytes(b"no sound at all\n"), "is no sound but text"),
     "a long text.mp3": (of_bytes("été ".encode() * 2000), "is no sound but text"),
+    "words that are boxes of MP4.wav": (of_bytes(b"how wide, and free\n"), "is no sound but text"),
     "page.mp3": (of_bytes(b"<!DOCTYPE html><html>404</html>"), "is no sound but an HTML page"),
     "answer.wav": (of_bytes(b'{"error": "not found"}'), "is no sound but JSON"),
     "long answer.wav": (of_bytes(b'{"error": "' + b"x" * 9000 + b'"}'), "is no sound but JSON"),
