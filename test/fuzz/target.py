@@ -56,6 +56,7 @@ class Target:
         read: reads an input, in an empty folder that is the working directory too; what it returns is ignored.
         names: an error of a reader must hold this, most often the name of the file; empty where settings are named.
         pieces: what edits put in, beside single bytes.
+        slow: whether an input takes a tenth of a second and more, so that the tests try fewer.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Target:
     read: Callable[[bytes], object]
     names: str
     pieces: tuple[bytes, ...] = field(default=HARD, repr=False)
+    slow: bool = False
 
     @cached_property
     def ready(self) -> tuple[bytes, ...]:
