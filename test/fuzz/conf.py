@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from fuzz.target import HARD, Target
-
 from jointst.conf_file import check_conf
 from jointst.config import Config
 from jointst.load_config import parse

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from fuzz.target import HARD, Target
 
+from fuzz.target import HARD, Target
 from jointst.config import Config, CorpusConfig, DataConfig
 from jointst.data.directory import DataDirectory
 from jointst.data.durations import read_durations

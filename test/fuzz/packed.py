@@ -8,9 +8,9 @@ from functools import cache, partial
 from pathlib import Path
 
 import torch
-from fuzz.target import HARD, WORDS32, Target
 from safetensors.torch import save
 
+from fuzz.target import HARD, WORDS32, Target
 from jointst.build import build_model
 from jointst.config import Config, CorpusConfig, FeatureConfig, ModelConfig, TokenizerConfig
 from jointst.data.dataset import Symbols

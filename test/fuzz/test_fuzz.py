@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
 from fuzz.found import FOLDER, FOUND
 from fuzz.registry import TARGETS
 from fuzz.target import HARD, Target, inputs, judge
-from hypothesis import HealthCheck, Phase, given, settings
 
 EXAMPLES = 15
 """Inputs of a target: about a minute for all of them on one core."""
