@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from jointst.errors import DataError
+from jointst.text.encodings import how_to_convert
 
 
 def check_conf(path: Path, settings: type[Any]) -> bool:
@@ -31,7 +32,7 @@ def check_conf(path: Path, settings: type[Any]) -> bool:
     try:
         root = yaml.compose(path.read_bytes().decode("utf-8"), Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
-        raise DataError(f"is not UTF-8 at byte {error.start}", path=path, fix="iconv the file to UTF-8") from None
+        raise DataError(f"is not UTF-8 at byte {error.start}", path=path, fix=how_to_convert(path)) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = ", ".join(part for part in (error.context, error.problem) if part)

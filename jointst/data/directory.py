@@ -151,7 +151,12 @@ def _parse_line(raw: bytes, number: int, allow_empty: bool, faults: _Faults) -> 
     try:
         line = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        faults.add("encoding", number, f"is not UTF-8 at byte {error.start}", "iconv the file to UTF-8")
+        faults.add(
+            "encoding",
+            number,
+            f"is not UTF-8 at byte {error.start}",
+            "jointst validate names its likely encoding and the command that converts it",
+        )
         return None
     if "\0" in line:
         faults.add("zero-byte", number, "holds a zero byte", "the file is damaged: make it again")

@@ -54,7 +54,7 @@ def _part(raw: bytes) -> bytes:
 def _utf_16(raw: bytes) -> str:
     """UTF-16 without its mark: spaces and line feeds have their zero bytes all on one side."""
     even, odd = raw[::2].count(0), raw[1::2].count(0)
-    text = len(raw) % 2 + min(even, odd) * 20 < max(even, odd)
+    text = min(even, odd) * 20 < max(even, odd) > len(raw) / 200
     return ("utf_16_le" if odd > even else "utf_16_be") if text else ""
 
 
@@ -88,7 +88,9 @@ def how_to_convert(path: Path, lang: str = "") -> str:
 _WRONG = ("cp1252", "latin_1", "cp1251", "mac_roman")
 """What UTF-8 is read as by mistake."""
 _RUN = re.compile("[\x80-\U0010ffff]+")
-_LEADS = re.compile("[ÃÂÐÑØÙÅÄÎãäåæçèéà√–—Р С][\x80-\u2122]|â€|вЂ|‚Ä")
+_LEADS = re.compile(
+    "[ÃÂÐÑØÙÅÄÎãäåæçèéà][\x80-\u2122]|[РСГВ][Ђ-Џђ-џҐґ‚„…†‡€‰‹‘’“”•–—™›\u00a0-\u00bf]|[√¬][\x80-\u2122]|â[€\x80]|вЂ|‚Ä"
+)
 """How such text begins: the first byte of a letter, read as a letter."""
 _QUOTED_CAPITAL = re.compile("[^\\W\\d_][…‘’“”»›!]+")
 """A capital letter and what may end a word in capitals: CAFÉ» is no UTF-8."""
@@ -118,6 +120,8 @@ def read_wrongly(text: str) -> str:
 
 def _decoded(run: str, encoding: str) -> str:
     """The letters that a run is in UTF-8, or an empty string."""
+    if encoding == "mac_roman" and run[0] not in "√¬‚":  # –ü is a dash and a letter
+        return ""
     raw = bytearray()
     for character in run:
         try:

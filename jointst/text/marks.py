@@ -90,7 +90,7 @@ _BETWEEN = re.compile(rf"{_OPEN}{{1,2}}(?P<words>[^\[\](){{}}<>（）［］【�
 _FORMS = re.compile(
     "|".join(form.pattern.replace("(?P<said>", f"(?P<said{i}>") for i, form in enumerate(FORMS)), re.IGNORECASE
 )
-_MAY_HOLD_MARKS = re.compile(r"[\[({<（［【〔〈*+%!~]|-->|&=|>>|(?i:speaker)")
+_MAY_HOLD_MARKS = re.compile(r"[\[({<（［【〔〈*+%!~>&:]")
 """Most text has none of these, and is not looked at further."""
 _SPLIT = re.compile(r"[\s,;:.|/、・]+")
 _KNOWN_TO_TOOLS = frozenset(SOUNDS["any"].split())

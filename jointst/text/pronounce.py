@@ -14,6 +14,7 @@ from jointst.data.directory import sort_keys
 from jointst.errors import DataError
 from jointst.parallel import run_jobs
 from jointst.stage import write_atomically
+from jointst.text.encodings import how_to_convert
 from jointst.text.phonemes import Phonemizer, Phones, front_end_versions
 
 Lexicon = dict[str, Phones]
@@ -96,7 +97,7 @@ def read_user_lexicon(config: LexiconConfig, lang: str) -> Lexicon:
         try:
             fields = raw.decode("utf-8").split()
         except UnicodeDecodeError:
-            raise DataError("is not UTF-8", path=path, line=number, fix="iconv the file to UTF-8") from None
+            raise DataError("is not UTF-8", path=path, line=number, fix=how_to_convert(path, lang)) from None
         if len(fields) == 1:
             raise DataError(
                 f"{fields[0]!r} has no phones", path=path, line=number, fix="a line is: word phone phone ..."

@@ -409,14 +409,9 @@ BREAKS = {
         3,
         "en-03",
     ),
-    "training in capitals": Break(
-        lambda: (
-            (TRAIN / "text").write_text(
-                "".join(f"{key} {value.upper()}\n" for key, value in read_table(TRAIN / "text").items())
-            )
-            and (LONG / "text").write_text(
-                "".join(f"{key} {value.upper()}\n" for key, value in read_table(LONG / "text").items())
-            )
+    "unpaired text in capitals": Break(
+        lambda: (UNPAIRED / "text").write_text(
+            "".join(f"{key} {value.upper()}\n" for key, value in read_table(UNPAIRED / "text").items())
         ),
         "two-alphabets",
         UNPAIRED / "text",

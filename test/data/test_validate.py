@@ -3,13 +3,14 @@ test_broken_directories.py."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from jointst.config import Config, DataConfig
+from jointst.config import Config, CorpusConfig, DataConfig
 from jointst.data import recordings, validate
 from jointst.data.directory import DataDirectory
 from jointst.errors import DataError
@@ -83,6 +84,38 @@ def test_same_sentence_in_another_language_is_no_leak() -> None:
     (TRAIN / "utt2lang").write_text("x_train-1 de\nx_train-2 en\n")
     validate.run(CONTEXT)
     assert found() == []
+
+
+def fixes() -> dict[str, tuple[str, str]]:
+    """Message and fix of the last finding of each rule."""
+    rows = [line.split("\t") for line in Path("data/validate.tsv").read_text().splitlines()[1:]]
+    return {row[1]: (row[5], row[6]) for row in rows}
+
+
+def test_another_encoding_is_named_with_the_command_that_converts_it() -> None:
+    text = "x_train-1 это первое предложение\nx_train-2 а это второе предложение\n"
+    (TRAIN / "text").write_bytes(text.encode("cp1251"))
+    (TRAIN / "utt2lang").write_text("x_train-1 ru\nx_train-2 ru\n")
+    with pytest.raises(DataError):
+        validate.run(CONTEXT)
+    assert "iconv -f CP1251 -t UTF-8 data/x_train/text > data/x_train/text.utf8" in fixes()["encoding"][1]
+
+
+def test_transcripts_that_are_not_normalised_are_counted_and_the_first_is_shown() -> None:
+    (TRAIN / "text").write_text("x_train-1 SENTENCE 1 OF TRAIN.\nx_train-2 SENTENCE TWO OF TRAIN\n")
+    validate.run(CONTEXT)
+    message, fix = fixes()["not-normalised"]
+    assert message.startswith("2 of 2 transcripts are not as the normaliser writes them (capital letters 2, digits 1,")
+    assert "'SENTENCE 1 OF TRAIN.' would be 'sentence one of train'" in message
+    assert fix.startswith("jointst fix writes them so")
+    assert "two alphabets in one model" in fixes()["two-alphabets"][0]
+
+
+def test_own_marks_of_transcribers_are_counted() -> None:
+    (TRAIN / "text").write_text("x_train-1 <unk> one #hm#\nx_train-2 so <unk>\n")
+    corpus = CorpusConfig(transcriber_marks=("#hm#",))
+    validate.run(dataclasses.replace(CONTEXT, config=dataclasses.replace(CONTEXT.config, corpus=corpus)))
+    assert fixes()["transcriber-mark"][0] == "3 marks of transcribers in 2 transcripts (<unk> 2, #hm# 1)"
 
 
 def test_many_findings_are_cut_short_on_the_screen_only(capsys: pytest.CaptureFixture[str]) -> None:

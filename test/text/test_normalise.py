@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 
 import pytest
 
@@ -105,17 +106,33 @@ def test_an_unknown_language_is_named() -> None:
         normalise("a", "xx")
 
 
+SPECIAL = [
+    *"'’ .,0123456789%&$€£¥₹₽°º²½¼-–—/:()[]<>{}@#*+=~^ab\u0301\u0654\u064e\u3099ｶﾞﷺǅİ",
+    *"\u202f\u00a0\u200b\u00ad\ufe0f\u20e3",
+    *"❤❶①№™〇々零年点時千万億भारत्ि١٬٫ـًгМKmhMtDrz\ue010\ue014\ud800",
+    *("https://", "www.", ".com", "Uhr", "Mai", "1º", "2ª", "3rd", "12:30", "1,000", "1.000", " 000", "10-20", "<unk>"),
+]
+
+
 @pytest.mark.parametrize("lang", sorted(LANGUAGES))
-def test_twice_is_once(lang: str) -> None:
+def test_any_text_gives_words_of_letters_and_twice_is_once(lang: str) -> None:
     generator = random.Random(lang)
-    special = "'’ .,0123456789%&$ab\u0301\u0654\u064e\u3099ｶﾞﷺ½ǅİ"
-    for _ in range(400):
-        characters = [
-            generator.choice([chr(generator.randrange(32, 0x3100)), chr(generator.randrange(0x3100, 0xD800)), *special])
-            if generator.random() < 0.5
-            else generator.choice(special)
-            for _ in range(12)
-        ]
-        once = normalise("".join(characters), lang)
-        assert normalise(once, lang) == once, "".join(characters)
+    for _ in range(600):
+        written = "".join(
+            generator.choice([chr(generator.randrange(32, 0x3100)), chr(generator.randrange(0x3100, 0x20000))])
+            if generator.random() < 0.3
+            else generator.choice(SPECIAL)
+            for _ in range(generator.randrange(1, 20))
+        )
+        once = normalise(written, lang)
+        assert normalise(once, lang) == once, ascii(written)
         assert once == " ".join(once.split())
+        for before, character in zip(f" {once}", once):
+            kind = unicodedata.category(character)[0]
+            assert kind in "LM" or character in " '", ascii(written)
+            assert kind != "M" or before not in " '", ascii(written)
+
+
+def test_numbers_of_any_length_are_read() -> None:
+    assert len(normalise("1" * 5000, "en").split()) == 5000
+    assert normalise("9" * 5000 + " km, $" + "9" * 5000 + ".50 1" + ",000" * 2000, "en")

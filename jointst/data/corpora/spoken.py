@@ -16,7 +16,7 @@ from jointst.data.corpora.libreoffice_help import fetch_packages, read_sentences
 from jointst.data.corpora.sentences import ALPHABETS, has_right_length, hash_of, is_readable
 from jointst.errors import ConfigError, DataError
 from jointst.parallel import run_jobs
-from jointst.text.encodings import how_to_convert
+from jointst.text.encodings import how_to_convert, read_wrongly
 
 KEY = "corpus.synthetic.sentences"
 GRAMMAR = "grammar"
@@ -106,11 +106,11 @@ def _read(task: _Task) -> list[str]:
             raw: Iterable[str] = sorted(read_sentences(task.lang, task.downloads), key=hash_of)
             raw = (sentence for sentence in raw if is_readable(sentence, task.lang))
         else:
-            raw = sorted(set(read_lines(_path(source, task.lang))), key=hash_of)
+            raw = sorted(set(read_lines(_path(source, task.lang), task.lang)), key=hash_of)
         for sentence in raw:
             if len(found) == task.wanted:
                 break
-            if _is_foreign(sentence, task.lang):
+            if _is_foreign(sentence, task.lang) or read_wrongly(sentence):
                 continue
             normalised = normalise(sentence, task.lang)
             if has_right_length(normalised, task.lang) and _has_own_script(normalised, task.lang):
@@ -118,11 +118,11 @@ def _read(task: _Task) -> list[str]:
     return list(found)
 
 
-def read_lines(path: Path) -> list[str]:
-    """Lines of a text file, plain or gzip.
+def read_lines(path: Path, lang: str) -> list[str]:
+    """Lines of a text file in a language, plain or gzip.
 
     Raises:
-        DataError: not UTF-8, with the line, or not gzip.
+        DataError: not UTF-8 or with zero bytes, with the line, or not gzip.
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -134,9 +134,11 @@ def read_lines(path: Path) -> list[str]:
     for number, line in enumerate(content.splitlines(), start=1):
         try:
             lines.append(line.decode("utf-8"))
+            problem = "holds a zero byte" if b"\0" in line else ""
         except UnicodeDecodeError as error:
-            fix = how_to_convert(path)
-            raise DataError(f"is not UTF-8: {error}", path=path, line=number, fix=fix) from None
+            problem = f"is not UTF-8 at byte {error.start}"
+        if problem:
+            raise DataError(problem, path=path, line=number, fix=how_to_convert(path, lang))
     return lines
 
 

@@ -10,7 +10,8 @@ rows are in jointst/text/normalise/languages, the readers beside this module: ch
 
 Simple rules where a reading cannot be known: endings of case only where the words beside say them (German am 3. Mai,
 Russian в 1999 году); 1 and 2 agree with the ending of the word that follows; a dash between numbers is a range where
-the second is larger; dates in the language's order, 5/6/2024 not at all in English; Roman numerals are letters.
+the second is larger; dates in the language's order, 5/6/2024 not at all in English; Roman numbers are letters, except
+beside the word for century.
 
 Scoring folds, on both sides, what careful writers spell both ways: see :func:`for_scoring`.
 """
@@ -27,12 +28,13 @@ from jointst.languages import language
 from jointst.text.marks import strip_marks
 from jointst.text.normalise.addresses import read_abbreviations, read_addresses
 from jointst.text.normalise.calendar import read_clocks, read_dates
-from jointst.text.normalise.characters import JOIN, SIGN_A, SIGN_O, letters_only, unify
+from jointst.text.normalise.characters import JOIN, SIGN_A, SIGN_O, letters_only, unescape, unify
 from jointst.text.normalise.languages import RULES
 from jointst.text.normalise.measures import read_money, read_units
 from jointst.text.normalise.numbers import (
     LARGEST_NUMBER_DIGITS,
     compiled,
+    read_centuries,
     read_fractions,
     read_numbers,
     read_ordinals,
@@ -51,7 +53,9 @@ VERSION = "3"
 SCORING = f"jointst-scoring-1 over jointst-text-{VERSION}"
 """Name and version of what :func:`for_scoring` does, printed with every result."""
 
-_DIGIT = re.compile(r"\d")
+_NOTE = re.compile(r"(?<=[^\s(\[])\[(?:\d{1,3}|[a-z])\](?!\w)")
+"""The mark of a footnote, as encyclopedias have it: right after a word or its punctuation."""
+_DIGIT = re.compile(r"[\d○◯]")
 _READERS = (
     read_ordinals, read_dates, read_clocks, read_ranges, read_signs, read_money, read_units, read_fractions,
     read_powers, read_years, read_numbers,
@@ -76,7 +80,7 @@ def normalise(text: str, lang: str) -> str:
         JointstError: the language is unknown.
     """
     rules = _rules(lang)
-    text = _replace(unify(strip_marks(text)[0]), rules.respelled)
+    text = _replace(unify(strip_marks(unescape(text))[0]), rules.respelled)
     text = _read(text, rules)
     if rules.removed:
         text = compiled(f"[{rules.removed}]").sub("", unicodedata.normalize("NFKC", text))
@@ -84,8 +88,8 @@ def normalise(text: str, lang: str) -> str:
     if rules.transliterated and not text.isascii():
         text = letters_only(_transliterate(text), rules.apostrophes)
     if not language(lang).has_spaces:
-        text = _SPACE_BESIDE_CJK.sub("", text)
-    return unicodedata.normalize("NFKC", text)
+        text = unicodedata.normalize("NFKC", _SPACE_BESIDE_CJK.sub("", text))
+    return text
 
 
 def for_scoring(text: str, lang: str) -> str:
@@ -102,13 +106,15 @@ def for_scoring(text: str, lang: str) -> str:
 
 def _read(text: str, rules: Rules) -> str:
     """Everything that is not letters in words, in the order in which it can be told apart."""
+    if "[" in text:
+        text = _NOTE.sub(" ", text)
     digits = bool(_DIGIT.search(text))
     if "." in text or "@" in text or "/" in text:
         text = read_addresses(text, rules)
     if digits:
         for pattern, words in rules.special:
             text = compiled(pattern).sub(words, text)
-    text = read_abbreviations(text, rules)
+    text = read_abbreviations(read_centuries(text, rules), rules)
     if digits:
         text = _ONE_WITH_NUMBER.sub(JOIN, text)
         if rules.prefixes:
@@ -118,8 +124,10 @@ def _read(text: str, rules: Rules) -> str:
         text = _JOINED.sub("", text)
     if SIGN_O in text or SIGN_A in text:
         text = _LETTER_O.sub("o", _LETTER_A.sub("a", text))
-    pattern_of_symbols, names = _symbols(rules.code)
-    return pattern_of_symbols.sub(lambda match: f" {names[match.group()]} ", text)
+    for sign, words in _symbols(rules.code):
+        if sign in text:
+            text = text.replace(sign, f" {words} ")
+    return text
 
 
 _ONE_WITH_NUMBER = re.compile(r"(?<=[^\W\d_]')(?=\d)")
@@ -128,9 +136,8 @@ _LETTER_O, _LETTER_A = (re.compile(rf"(?<=[^\W\d_])\.?{sign}") for sign in (SIGN
 
 
 @cache
-def _symbols(code: str) -> tuple[re.Pattern[str], dict[str, str]]:
-    words = {"&": RULES[code].ampersand, **RULES[code].symbols}
-    return re.compile("|".join(map(re.escape, words))), words
+def _symbols(code: str) -> tuple[tuple[str, str], ...]:
+    return ("&", RULES[code].ampersand), *RULES[code].symbols.items()
 
 
 def _rules(lang: str) -> Rules:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 
 from jointst.text.normalise.characters import NUMERO, SIGN_A, SIGN_O
@@ -26,6 +27,7 @@ _ADDRESS = re.compile(
     rf"|(?<![\w.@/-])(?P<file>[A-Za-z0-9_-]+\.(?:{'|'.join(FILE_TYPES.split())})){_END}",
     re.ASCII,
 )
+_MAY_BE_ADDRESS = re.compile(r"\w\.\w|://")
 _LAST_MARKS = re.compile(r"[.,;:!?…]+$")
 _HANDLE = re.compile(r"(?<![\w.])@(?=\w)|(?<=\w)@(?=\w)|(?<=\s)@(?=\s)")
 
@@ -42,40 +44,56 @@ def read_addresses(text: str, rules: Rules) -> str:
             whole = whole.rstrip("/").replace(sign, f" {word} ")
         return f" {re.sub(r'[-_+~#?=&%:]', ' ', whole)} {end[0] if end else ''}"
 
-    if "." in text:
+    if _MAY_BE_ADDRESS.search(text):
         text = _ADDRESS.sub(read, text)
     return _HANDLE.sub(f" {rules.at} ", text) if "@" in text else text
 
 
 def read_abbreviations(text: str, rules: Rules) -> str:
     """Abbreviations, and signs such as № and §, in words."""
-    if rules.before_number:
+    if rules.before_number and _DIGIT.search(text):
         pattern, words = _before_number(rules.code)
         text = pattern.sub(lambda match: f"{words[_key(match.group())]} ", text)
-    if "." not in text:
+    tables, ends, without_dots = _abbreviations(rules.code)
+    if not (("." in text and any(_end_of(part) in ends for part in text.split(".")[:-1])) or without_dots(text)):
         return text
-    for pattern, words in _abbreviations(rules.code):
+    for pattern, words in tables:
         text = pattern.sub(lambda match: f"{words[_key(match.group())]} ", text)  # noqa: B023
     return text
 
 
+_DIGIT = re.compile(r"\d")
+_LAST_WORD = re.compile(r"[^\W\d_]\w*$")
+
+
+def _end_of(part: str) -> str:
+    """The word before a dot, in small letters."""
+    found = _LAST_WORD.search(part[-15:])
+    return found[0].lower() if found else ""
+
+
 @cache
-def _abbreviations(code: str) -> tuple[tuple[re.Pattern[str], dict[str, str]], ...]:
+def _abbreviations(
+    code: str,
+) -> tuple[tuple[tuple[re.Pattern[str], dict[str, str]], ...], set[str], Callable[[str], object]]:
+    """Patterns with their words; the words that stand before a dot in them; and whether a text has one without dots."""
     rules = RULES[code]
     found = []
     # the words before a capital are abbreviations as they are written, the others also at the beginning of a sentence
-    counted = {*rules.units, *(sign for signs in rules.currencies for sign in signs.split())}
-    nouns = {key: words for key, words in rules.abbreviations.items() if key in counted}
-    others = {key: words for key, words in rules.abbreviations.items() if key not in counted}
+    counted = {symbol.lower() for symbols in (*rules.units, *rules.currencies) for symbol in symbols.split()}
+    nouns = {key: words for key, words in rules.abbreviations.items() if key.lower() in counted}
+    others = {key: words for key, words in rules.abbreviations.items() if key.lower() not in counted}
     for before, table, after, flags in (
-        ("", rules.before_capital, r"(?=\s*[A-ZÀ-ÞА-ЯЁ])", re.RegexFlag(0)),
+        ("", {**rules.before_capital, **rules.without_dots}, r"(?=\s*[A-ZÀ-ÞА-ЯЁ])", re.RegexFlag(0)),
         ("", others, "", re.IGNORECASE),
-        (r"(?<!\d)(?<!\d\s)", nouns, "", re.IGNORECASE),  # after a number it is counted
+        (r"(?<!\d)(?<!\d\s)", nouns, r"(?!\s?\d)", re.IGNORECASE),  # beside a number it is counted
     ):
         if table:
             pattern = re.compile(rf"{before}{_one_of(list(table))}{after}", flags)
             found.append((pattern, {_key(key): words for key, words in table.items()}))
-    return tuple(found)
+    ends = {_end_of(part) for key in (*rules.abbreviations, *rules.before_capital) for part in key.split(".")[:-1]}
+    plain = "|".join(map(re.escape, rules.without_dots))
+    return tuple(found), ends, re.compile(rf"(?<!\w)(?:{plain})(?!\w)").search if plain else lambda text: None
 
 
 @cache

@@ -12,7 +12,9 @@ from jointst.text.normalise.rules import HOUR, MINUTE, Rules
 _ISO = re.compile(
     r"(?<![\d./-])(?P<y>\d{4})(?P<sep>[-/.])(?P<m>0?[1-9]|1[0-2])(?P=sep)(?P<d>0?[1-9]|[12]\d|3[01])(?!\d|[-/.]\d)"
 )
-_PARTS = re.compile(r"(?<![\d./-])(?P<a>\d{1,2})(?P<sep>[-/.])(?P<b>\d{1,2})(?P=sep)(?P<y>\d{4}|\d{2})(?!\d|[-/.]\d)")
+_PARTS = re.compile(
+    r"(?<![\d./-])(?P<a>\d{1,2})(?P<sep>[-/]|\.\s?)(?P<b>\d{1,2})(?P=sep)(?P<y>\d{4}|\d{2})(?!\d|[-/.]\d)"
+)
 _SHORT = re.compile(r"(?<![\d./-])(?P<d>0?[1-9]|[12]\d|3[01])\.(?P<m>0?[1-9]|1[0-2])\.(?![^\s),;])")
 _BEFORE = re.compile(r"(\w+)[\s,]*$")
 
@@ -50,17 +52,19 @@ def _date(match: re.Match[str], day: int, month: int, year: str, rules: Rules) -
 
 def read_clocks(text: str, rules: Rules) -> str:
     """14:30, with seconds or without, and what else the language has; then ratios such as 3:1."""
+    text = _CLOCKS_APART.sub(rf"\1 {rules.between} ", text)
     for pattern in _clocks(rules.code):
         text = pattern.sub(lambda match: f" {_clock(match, rules)} ", text)
     return _RATIO.sub(f" {rules.ratio} ", text)
 
 
+_CLOCKS_APART = re.compile(r"(\d{1,2}[:hH]\d{2})\s?[-–—~〜]\s?(?=\d{1,2}[:hH]\d{2})")
 _RATIO = re.compile(r"(?<=\d)\s?:\s?(?=\d)")
 
 
 @cache
 def _clocks(code: str) -> tuple[re.Pattern[str], ...]:
-    start, end = r"(?<![\d:.,/-])", r"(?![\d:]|[.,]\d)"
+    start, end = r"(?<![\d:.,/])", r"(?![\d:]|[.,]\d)"
     plain = rf"{start}{HOUR}:{MINUTE}(?::(?P<s>[0-5]\d))?(?P<suffix>){end}"
     return tuple(re.compile(rf"{start}{pattern}") for pattern in RULES[code].clocks) + (re.compile(plain),)
 

@@ -45,7 +45,8 @@ class _Incoming(dict[int, str]):
         elif code in _SUBSCRIPTS or code in _DINGBATS:
             found = f" {unicodedata.numeric(character):.0f} "
         elif parts and parts[0].startswith("<") and any(code in block for block in _SPACED):
-            found = f" {''.join(chr(int(part, 16)) for part in parts[1:])} "
+            whole = "".join(chr(int(part, 16)) for part in parts[1:])
+            found = f" {_SUPERSCRIPT.sub(_as_power, whole)} "
         else:
             found = character
         self[code] = found
@@ -59,6 +60,11 @@ _INCOMING = _Incoming(
     | {0x2103: "°C ", 0x2109: "°F ", 0x2116: f" {NUMERO} ", 0xBA: SIGN_O, 0xAA: SIGN_A, 0xFDFC: " ريال "}
     | {0x66A: "%", 0x66B: ".", 0x66C: ",", 0x2215: "⁄", 0x130: "I"}
 )
+_UNUSUAL = re.compile(
+    "[^ -_a-~«»¡¿À-ňŊ-ɏ\u0400-\u045f–—“”„…’،؛؟ء-غف-\u0652\u0901-\u0965\u3001-\u3006\u3008-\u3011"
+    "\u3041-\u3096\u30a1-\u30fe\u4e00-\u9fff！，：；？]"
+)
+"""Whether a text has more than the letters and marks of plain sentences."""
 _KEYCAP = re.compile("[0-9#*]\ufe0f?\u20e3")
 _SUPERSCRIPT = re.compile("⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _PRIME = re.compile(r"(?<=[^\W\d_])′(?=[^\W\d_])")
@@ -71,15 +77,20 @@ def _is_selector(code: int) -> bool:
     return 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF or 0x180B <= code <= 0x180F
 
 
+def unescape(text: str) -> str:
+    """``text`` with the characters that pages write as ``&amp;`` or ``&#39;``."""
+    return _ENTITY.sub(lambda match: html.unescape(match[0]), text) if "&" in text else text
+
+
 def unify(text: str) -> str:
     """``text`` with one character for each thing: plain digits and apostrophes, NFKC, ``^2`` for a superscript.
 
     What is invisible is gone, and emoji made of a digit.
     """
-    if "&" in text:
-        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
     if text.isascii():
         return text.replace("`", "'")
+    if not _UNUSUAL.search(text):
+        return unicodedata.normalize("NFKC", text.replace("’", "'"))
     text = _SUPERSCRIPT.sub(_as_power, _PRIME.sub("'", _KEYCAP.sub(" ", text)))
     text = unicodedata.normalize("NFKC", text.translate(_INCOMING)).translate(_APOSTROPHE)
     return _NO_GROUP.sub(" ", text) if GROUP in text else text
@@ -108,13 +119,13 @@ _LONELY_APOSTROPHE = re.compile(r"(?<!\S)'+|'+(?!\S)|'(?=')")
 
 
 @cache
-def _lonely_mark() -> re.Pattern[str]:
-    """Marks that stand on no letter, in text of letters, marks, apostrophes and spaces."""
+def _lonely_mark() -> tuple[frozenset[str], re.Pattern[str]]:
+    """All marks, and those that stand on no letter, in text of letters, marks, apostrophes and spaces."""
     codes = [code for code in range(0x300, 0x1F000) if unicodedata.category(chr(code)).startswith("M")]
     runs = [code for code in codes if unicodedata.category(chr(code - 1))[0] != "M"]
     ends = [code for code in codes if unicodedata.category(chr(code + 1))[0] != "M"]
     marks = "".join(f"{chr(first)}-{chr(last)}" for first, last in zip(runs, ends))
-    return re.compile(f"(?<![^ '])[{marks}]+")
+    return frozenset(map(chr, codes)), re.compile(f"(?<![^ '])[{marks}]+")
 
 
 def letters_only(text: str, apostrophes: bool) -> str:
@@ -122,7 +133,13 @@ def letters_only(text: str, apostrophes: bool) -> str:
     text = text.translate(_OUTGOING[apostrophes]).lower()
     if not text.isascii():
         # İ in lower case is i with a dot of its own
-        text = _lonely_mark().sub("", unicodedata.normalize("NFKC", text).replace("i\u0307", "i"))
+        text = unicodedata.normalize("NFKC", text).replace("i\u0307", "i")
+    words = text.split()
+    if not text.isascii():
+        marks, lonely = _lonely_mark()
+        if "'" in text or any(word[0] in marks for word in words):
+            text = lonely.sub("", text)
+            words = text.split()
     if "'" in text:
-        text = _LONELY_APOSTROPHE.sub("", text)
-    return " ".join(text.split())
+        words = _LONELY_APOSTROPHE.sub("", text).split()
+    return " ".join(words)

@@ -19,7 +19,8 @@ def read_units(text: str, rules: Rules) -> str:
         return f" {_counted(parse_number(match['number'], rules), units[match['unit']], rules)} "
 
     def name(match: re.Match[str]) -> str:
-        return f"{match['fraction']} {_some(units[match['unit']], rules).replace('{}', '')} "
+        forms = units[match["unit"]].forms
+        return f"{match['fraction']} {forms[min(rules.plural(1, True), len(forms) - 1)].replace('{}', '')} "
 
     text = pattern.sub(read, after_fraction.sub(name, text))
     return alone.sub(lambda match: f" {_some(units[match['unit']], rules)} ", text)
@@ -33,8 +34,8 @@ def _units(code: str) -> tuple[dict[str, Named], re.Pattern[str], re.Pattern[str
     powers = "|".join(re.escape(name) for name in sorted(rows, key=len, reverse=True) if "^" in name)
     return (
         units,
-        re.compile(rf"(?P<number>{number_pattern(code)})\s?{symbol}"),
-        re.compile(rf"(?P<fraction>\d[⁄/]\d{{1,2}})\s?{symbol}"),
+        re.compile(rf"(?P<number>{number_pattern(code)})\s{{0,2}}{symbol}"),
+        re.compile(rf"(?P<fraction>\d[⁄/]\d{{1,2}})\s{{0,2}}{symbol}"),
         re.compile(rf"(?<![^\W_])(?P<unit>{powers}){_end(code)}"),
     )
 
@@ -48,6 +49,8 @@ def read_money(text: str, rules: Rules) -> str:
         if match["magnitude"]:
             words = read_number(number, rules, following=match["magnitude"])
             return f" {words} {match['magnitude']} {major.forms[-1]} "
+        if not number.fraction and number.whole.endswith("000000"):
+            return f" {read_number(number, rules)} {major.forms[-1]} "
         if minor is None or not rules.money or len(number.fraction) != 2:
             return f" {_counted(number, major, rules)} "
         cents = Number(str(int(number.fraction)))

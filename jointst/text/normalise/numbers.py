@@ -113,7 +113,7 @@ def read_fractions(text: str, rules: Rules) -> str:
             return f" {rules.half} "
         if known:
             one, _, many = rules.fractions[d].partition("|")
-            counted = rules.counted(rules.cardinal(n), "f" if rules.code == "ru" else "m")
+            counted = rules.counted(rules.cardinal(n), "f" if rules.code == "ru" else "n")
             fraction = one if n == 1 else (many if "{}" not in many else many.format(counted))
         else:
             fraction = rules.fraction.format(n=rules.cardinal(n), d=rules.cardinal(d))
@@ -149,24 +149,29 @@ def read_powers(text: str, rules: Rules) -> str:
 
 
 _RANGE = re.compile(
-    r"(?<![\d.,/:–—~〜-])(?<!\d )(?P<first>[$€£¥₹]?(?P<a>\d[\d.,]*)\s?[%°‰€$£¥₹₽]?)(?P<dash>\s?[–—~〜]\s?|-)"
+    r"(?<![\d.,/:–—~〜-])(?<!\d )(?P<first>[$€£¥₹]?(?P<a>\d[\d.,]*)\s?[%°‰€$£¥₹₽万萬亿億]?)"
+    r"(?P<dash>\s?[–—~〜]\s?|-|(?<=\d{4})\s-\s(?=\d{4}))"
     r"(?P<second>[$€£¥₹]?(?P<b>\d[\d.,]*))(?![\d/:–—~〜-]| \d)"
 )
-_TELEPHONE = re.compile(r"(?<![\w-])\d{3}-\d{4}(?![\w-])")
+_TELEPHONE = r"(?<![\w/-])(?=(?:\d[/-]?){9})0\d{1,4}(?:[/-]\d{2,8}){1,3}(?![\w/-])"
+"""030/123456, 090-1234-5678."""
 
 
 def read_ranges(text: str, rules: Rules) -> str:
     """The dash of 10-20 as a word, where the second number is the larger one and neither starts with 0."""
 
     def read(match: re.Match[str]) -> str:
-        first, second = (re.sub(r"\D", "", match[name]) for name in "ab")
-        rising = first[0] != "0" != second[0] and (len(first), first) < (len(second), second)
+        first, second = (parse_number(match[name].rstrip(".,"), rules) for name in "ab")
+        codes = any(len(number.whole) > 1 and number.whole[0] == "0" for number in (first, second))
+        size, larger = ((len(number.whole), number.whole, number.fraction) for number in (first, second))
+        rising = not codes and size < larger
         if not rising or match["a"].count(".") > 1:
             return f"{match['first']} {match['second']}"
         return f"{match['first']} {rules.between} {match['second']}"
 
-    spelled = _TELEPHONE.sub(lambda match: " ".join(match.group().replace("-", "")), text)
-    return _RANGE.sub(read, spelled)
+    telephone = f"{_TELEPHONE}|{rules.telephone}" if rules.telephone else _TELEPHONE
+    text = compiled(telephone).sub(lambda match: f" {_spelled(match.group(), rules)} ", text)
+    return _RANGE.sub(read, text)
 
 
 _MINUS = re.compile(r"(?<![^\s([{«\"'])[-−–](?=[$€£¥₹]?\d)|(?<=\d )−(?= ?\d)|(?<=[^\W\d_])−(?=\d)")
@@ -193,6 +198,23 @@ def read_years(text: str, rules: Rules) -> str:
     return text
 
 
+_ROMAN = {"I": 1, "V": 5, "X": 10}
+
+
+def read_centuries(text: str, rules: Rules) -> str:
+    """Roman numbers, where the word for century stands beside them; elsewhere they may be letters."""
+
+    def read(match: re.Match[str]) -> str:
+        digits = [_ROMAN[letter] for letter in match["roman"]]
+        smaller = (digit < following for digit, following in zip(digits, [*digits[1:], 0]))
+        number = sum(-digit if less else digit for digit, less in zip(digits, smaller))
+        return f"{rules.century_words(number, match['rest'] or '')} "
+
+    if not rules.century or not ("I" in text or "V" in text or "X" in text):
+        return text
+    return compiled(rules.century).sub(read, text)
+
+
 _BEFORE = re.compile(r"(\w+)\W*$")
 
 
@@ -217,16 +239,19 @@ _LIST = re.compile(r"\d+(?:[.,]\d+)+")
 def read_numbers(text: str, rules: Rules) -> str:
     """All digits that are left: numbers, versions, lists, and digits inside words."""
     text = compiled(rf"{number_pattern(rules.code)}(?=(?P<following>\s?[^\W\d_]+)?)").sub(
-        lambda match: f" {_plain(match.group(), match['following'] or '', rules)} ", text
+        lambda match: f" {_plain(match, rules)} ", text
     )
     text = _VERSION.sub(lambda match: f" {_joined(match.group().split('.'), rules.dot, rules)} ", text)
     text = _LIST.sub(lambda match: f" {_joined(re.split('[.,]', match.group()), '', rules)} ", text)
     return re.sub(r"\d+", lambda match: f" {read_digits(match.group(), rules.code)} ", text)
 
 
-def _plain(written: str, following: str, rules: Rules) -> str:
-    number = parse_number(written, rules)
-    return read_number(number, rules, following=following.strip())
+def _plain(match: re.Match[str], rules: Rules) -> str:
+    before = _BEFORE.search(match.string[max(0, match.start() - 30) : match.start()])
+    counts = match["following"] and not (before and before[1].lower() in rules.numbered)
+    return read_number(
+        parse_number(match.group(), rules), rules, following=match["following"].strip() if counts else ""
+    )
 
 
 def _spelled(written: str, rules: Rules) -> str:

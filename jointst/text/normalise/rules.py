@@ -40,6 +40,7 @@ class Rules:
         cardinal: a whole number in words, the form that counts.
         counted: those words before a noun of a gender (m, f, n), or before a word that follows, whatever it is.
         before_word: those words before any other word: its gender is guessed from its ending, or not at all.
+        numbered: words after which a number is a name and counts nothing (chapter 1).
         plural: which form of a noun stands after a number (whole part, whether it has decimals).
         decimal: its decimal mark; the other of ``.`` and ``,`` groups thousands.
         comma_decimals: whether a comma that cannot group is a decimal mark too, where the decimal mark is a point.
@@ -51,10 +52,13 @@ class Rules:
         between: the word for the dash of a range.
         ratio: the word for the colon of 3:1.
         ampersand: the word for ``&``.
+        telephone: digits that are a telephone number, as a pattern, beside those that are one everywhere.
         ordinal: digits with the sign of an ordinal, as a pattern with groups ``number`` and ``ending``.
         ordinal_words: the words of an ordinal: number, ending, the word before.
         year: where four digits are a year, as a pattern of these digits.
         year_words: the words of a year.
+        century: Roman numbers beside the word for century, as a pattern with groups ``roman`` and ``rest``.
+        century_words: the words of both: number, rest.
         decade: digits with the ending of a decade, as a pattern with groups ``number`` and ``ending``.
         decade_words: the words of a decade: number, ending.
         short_dates: whether 24.12. is a date.
@@ -76,6 +80,7 @@ class Rules:
         operators: signs of arithmetic to words, where they stand beside numbers.
         abbreviations: to words; a space may stand after each of their dots.
         before_capital: abbreviations that are such only before a capital letter.
+        without_dots: abbreviations that have no dot, and are such only before a capital letter.
         before_number: abbreviations and signs that are such only before digits.
         symbols: signs read wherever they stand.
         at: the word for ``@``.
@@ -94,6 +99,7 @@ class Rules:
     cardinal: Callable[[int], str]
     counted: Callable[[str, str], str] = lambda words, gender: words
     before_word: Callable[[str, str], str] = lambda words, following: words
+    numbered: frozenset[str] = frozenset()
     plural: Callable[[int, bool], int] = lambda whole, has_decimals: int(whole != 1 or has_decimals)
     decimal: Literal[".", ","] = ","
     comma_decimals: bool = False
@@ -106,10 +112,13 @@ class Rules:
     ratio: str = ""
     ampersand: str
 
+    telephone: str = ""
     ordinal: str = ""
     ordinal_words: Callable[[int, str, str], str] = lambda number, ending, before: ""
     year: str = ""
     year_words: Callable[[int], str] = lambda year: ""
+    century: str = ""
+    century_words: Callable[[int, str], str] = lambda number, rest: ""
     decade: str = ""
     decade_words: Callable[[int, str], str] = lambda number, ending: ""
     short_dates: bool = False
@@ -133,6 +142,7 @@ class Rules:
 
     abbreviations: Mapping[str, str] = field(default_factory=dict)
     before_capital: Mapping[str, str] = field(default_factory=dict)
+    without_dots: Mapping[str, str] = field(default_factory=dict)
     before_number: Mapping[str, str] = field(default_factory=dict)
     symbols: Mapping[str, str] = field(default_factory=dict)
     at: str

@@ -76,7 +76,7 @@ def test_prepare_leaves_out_english_duplicates_and_held_out_sentences(
     assert report[0] == ["language", "found", "kept", *REASONS, "marks"]
     assert dict(zip(report[0], report[1], strict=True)) == {
         "language": "de", "found": "5", "kept": "2", "script": "0", "length": "0", "english": "1", "held_out": "1",
-        "duplicate": "1", "surplus": "0",
+        "duplicate": "1", "surplus": "0", "encoding": "0", "marks": "0",
     }  # fmt: skip
     corpus.prepare(CorpusConfig(languages=("de", "en"), unpaired_sentences=1), Path("data"), nj=1)
     again = DataDirectory.read(made)

@@ -53,10 +53,34 @@ def test_every_line_belongs_to_one_job(size: int, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_line_that_is_not_utf8_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("de/a.txt").write_bytes(b"eins\nzwei\ndrei \xff\nvier\n")
+    Path("de/a.txt").write_bytes(b"eins\nzwei\ndie Stra\xdfe ist sch\xf6n\nvier\n")
     monkeypatch.setattr(text_files, "JOB_BYTES", 8)
-    with pytest.raises(DataError, match=r"a\.txt:3: is not UTF-8 at byte 5 \(iconv -c"):
+    command = "iconv -f CP1252 -t UTF-8 de/a.txt > de/a.txt.utf8"
+    with pytest.raises(DataError, match=rf"a\.txt:3: is not UTF-8 at byte 8 \(.*CP1252: {command}"):
         prepare()
+
+
+@pytest.mark.parametrize("content", [b"eins\nzw\0ei\n", "eins zwei\n".encode("utf-16-le")])
+def test_zero_bytes_are_refused(content: bytes) -> None:
+    Path("de/a.txt").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.txt:\d: holds a zero byte"):
+        prepare()
+
+
+def test_marks_of_transcribers_are_left_out_and_counted() -> None:
+    Path("de/a.txt").write_text("[Lachen] ja das geht (unverständlich)\n#hm# gut so\n")
+    made = prepare(languages=("de",), text_files=("{lang}/a.txt",), transcriber_marks=("#hm#",))
+    assert sorted(made.text.values()) == ["gut so", "ja das geht"]
+    assert (made.path / "left_out.tsv").read_text().splitlines()[1].split("\t")[-1] == "3"
+
+
+def test_text_that_was_read_as_another_encoding_is_left_out() -> None:
+    Path("de/a.txt").write_text("die straÃŸe dort\nüber den wolken\n")
+    made = prepare(languages=("de",), text_files=("{lang}/a.txt",))
+    assert list(made.text.values()) == ["über den wolken"]
+    Path("de/a.txt").write_text("die straÃŸe dort\n")
+    with pytest.raises(DataError, match=r"left out: encoding 1\) \(it was UTF-8"):
+        prepare(languages=("de",), text_files=("{lang}/a.txt",))
 
 
 def test_refused_files() -> None:

@@ -76,7 +76,7 @@ RULES = Rules(
     # Arabic is written without short vowels (U+064B-0652, U+0670), marks of the Quran and the stretching stroke.
     # Alef wasla is written as plain alef; hamzas on alefs are kept, but left out so often that they are scored alike.
     removed="\u0610-\u061a\u0640\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed",
-    respelled={"ٱ": "ا", "ک": "ك", "ی": "ي"},
+    respelled={"ٱ": "ا", "ک": "ك", "ی": "ي", "ہ": "ه", "ھ": "ه"},
     folded={"أ": "ا", "إ": "ا", "آ": "ا"},
     cardinal=_cardinal,
     counted=_counted,
@@ -162,8 +162,12 @@ RULES = Rules(
     mixed="{whole} و{fraction}",
     powers={"2": "تربيع", "3": "تكعيب", "": "أس {}"},
     operators={"+": "زائد", "=": "يساوي", "×": "في", "÷": "على", "±": "زائد أو ناقص"},
-    abbreviations={"د.": "دكتور", "أ.د.": "الأستاذ الدكتور", "م.": "مهندس", "ق.م": "قبل الميلاد", "إلخ.": "إلى آخره"},
+    abbreviations={"د.": "دكتور", "أ.د.": "الأستاذ الدكتور", "ق.م": "قبل الميلاد", "إلخ.": "إلى آخره"},
     before_number={"№": "رقم", "#": "رقم", "ص.": "صفحة", "رقم.": "رقم", "No.": "رقم"},
+    special=(
+        (r"(?<!\d)([12]\d{3})\s?م(?!\w)", r"\1 ميلادية"),
+        (r"(?<!\d)(1\d{3})\s?هـ?(?!\w)", r"\1 هجرية"),
+    ),
     at="آت",
     slash="شرطة مائلة",
 )

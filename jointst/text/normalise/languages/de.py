@@ -17,6 +17,9 @@ _ENDS_IN_EN = set(
     "ihren ihrer seinem seinen seiner meinem meinen meiner unserem unseren unserer".split()
 )
 _FEMININE = re.compile(r"(?:e|ung|heit|keit|schaft|ion|tät)$")
+_NUMBERED = frozenset(
+    "kapitel platz nummer seite teil band gruppe stufe phase typ klasse artikel absatz linie raum tag".split()
+)
 
 
 def _cardinal(number: int) -> str:
@@ -61,9 +64,11 @@ def _clock(hour: int, minute: int, suffix: str) -> str:
 RULES = Rules(
     code="de",
     apostrophes=True,
+    respelled={"str.": "straße"},
     cardinal=_cardinal,
     counted=_counted,
     before_word=_before_word,
+    numbered=_NUMBERED,
     groups_by_space=True,
     point="komma",
     dot="punkt",
@@ -72,7 +77,7 @@ RULES = Rules(
     ratio="zu",
     ampersand="und",
     # before a month with the space after it, otherwise without: only dates stand without an article
-    ordinal=rf"(?<![\w.,])(?P<number>\d{{1,3}})(?P<ending>\.\s(?=\s*{_MONTH})|\.(?=\s+[A-ZÄÖÜ]))",
+    ordinal=rf"(?<![\w.,])(?P<number>\d{{1,3}})(?P<ending>\.\s(?=\s*(?:(?:bis|und|oder|[–-])\s?\d{{1,2}}\.\s*)?{_MONTH})|\.(?=\s+[A-ZÄÖÜ]))",
     ordinal_words=_ordinal,
     year=rf"(?:{after(_BEFORE_YEARS)}"
     rf"\d{{4}}|(?<![\d.,'{GROUP}])(?:1[1-9]\d\d)(?!\s[A-ZÄÖÜ]))(?![\d{GROUP}]|[.,']\d)",
@@ -122,6 +127,7 @@ RULES = Rules(
         "h": "Stunde|Stunden, f",
         "Std.": "Stunde|Stunden, f",
         "km/h": "Kilometer pro Stunde",
+        "m/s^2": "Meter pro Quadratsekunde",
         "m/s": "Meter pro Sekunde",
         "W": "Watt",
         "kW": "Kilowatt",
@@ -187,6 +193,11 @@ RULES = Rules(
         "o. Ä.": "oder Ähnliches",
         "u. Ä.": "und Ähnliches",
         "i. d. R.": "in der Regel",
+        "u. U.": "unter Umständen",
+        "i. A.": "im Auftrag",
+        "z. Zt.": "zur Zeit",
+        "o. g.": "oben genannt",
+        "ff.": "folgende",
         "z. T.": "zum Teil",
         "zzgl.": "zuzüglich",
         "inkl.": "inklusive",
@@ -196,10 +207,7 @@ RULES = Rules(
         "sog.": "sogenannte",
         "Dr.": "Doktor",
         "Prof.": "Professor",
-        "Hr.": "Herr",
         "Hrn.": "Herrn",
-        "Fr.": "Frau",
-        "St.": "Sankt",
         "Str.": "Straße",
         "Tel.": "Telefon",
         "Mio.": "Millionen",
@@ -212,11 +220,8 @@ RULES = Rules(
         "n. Chr.": "nach Christus",
         "geb.": "geboren",
         "gest.": "gestorben",
-        "max.": "maximal",
-        "min.": "minimal",
         "mind.": "mindestens",
         "Dipl.-Ing.": "Diplomingenieur",
-        "Jan.": "Januar",
         "Feb.": "Februar",
         "Aug.": "August",
         "Sept.": "September",
@@ -228,7 +233,10 @@ RULES = Rules(
         "u. v. m.": "und vieles mehr",
         "i. e. S.": "im engeren Sinne",
     },
+    before_capital={"Fr.": "Frau", "Hr.": "Herr", "St.": "Sankt"},
     before_number={
+        "max.": "maximal",
+        "min.": "minimal",
         "Nr.": "Nummer",
         "№": "Nummer",
         "#": "Nummer",
@@ -242,6 +250,11 @@ RULES = Rules(
     at="at",
     slash="slash",
     special=(
+        (r"(?<=\d\.\s)Jan\.", "Januar"),
+        (r"(?<![\d.:])(\d{1,2})\s?[-–]\s?(?=\d{1,2}\sUhr)", r"\1 bis "),
+        (r"(?<=\d)\s?%(?=ig)", " prozent"),
+        (r"(?<![\d.,])1\sMio\.?", "1 Million"),
+        (r"(?<![\d.,])1\sMrd\.?", "1 Milliarde"),
         (rf"(\d)\.(?={_MONTH})", r"\1. "),
         (r"(?<=\d)\s?(?:Mio|Mill)\.?(?=\s?[€$£]|\s)", " Millionen"),
         (r"(?<=\d)\s?(?:Mrd)\.?(?=\s?[€$£]|\s)", " Milliarden"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jointst.text.normalise.cardinals import words_of
-from jointst.text.normalise.characters import GROUP
+from jointst.text.normalise.characters import GROUP, JOIN
 from jointst.text.normalise.rules import HOUR, MINUTE, Rules
 
 _MONTHS = "january february march april may june july august september october november december".split()
@@ -59,6 +59,7 @@ RULES = Rules(
     between="to",
     ratio="to",
     ampersand="and",
+    telephone=r"(?<![\w/-])(?:[2-9]\d\d-)?[2-9]\d\d-\d{4}(?<!00)(?![\w/-])",
     ordinal=r"(?P<number>\d{1,3}(?:,\d{3})+|(?<!\d)\d{1,6})(?P<ending>(?i:st|nd|rd|th))(?![^\W_])",
     ordinal_words=_ordinal,
     year=rf"(?<![\d.,'{GROUP}])[12]\d{{3}}(?![\d{GROUP}]|[.,']\d)",
@@ -111,6 +112,7 @@ RULES = Rules(
         "hr": "hour|hours",
         "hrs": "hour|hours",
         "km/h": "kilometer per hour|kilometers per hour",
+        "m/s^2": "meter per second squared|meters per second squared",
         "m/s": "meter per second|meters per second",
         "mph": "mile per hour|miles per hour",
         "kW": "kilowatt|kilowatts",
@@ -196,9 +198,10 @@ RULES = Rules(
         "i.e.": "that is",
         "approx.": "approximately",
         "est.": "established",
-        "st.": "saint",
+        "st.": "street",
     },
-    before_capital={"mt.": "mount", "Mt.": "mount", "Ft.": "fort", "Fr.": "father"},
+    without_dots={"Mr": "mister", "Mrs": "missus", "Dr": "doctor", "St": "saint"},
+    before_capital={"St.": "saint", "Mt.": "mount", "Ft.": "fort", "Fr.": "father"},
     before_number={
         "no.": "number",
         "nos.": "numbers",
@@ -218,9 +221,13 @@ RULES = Rules(
     at="at",
     slash="slash",
     special=(
+        (r"(?<=[ap]m)\s?[-–]\s?(?=\d)", " to "),
         *((rf"\b(?i:{name[:3]}|{name[:4]})\.(?=\s?\d)", name.title()) for name in _MONTHS if name != "may"),
         (rf"\b({_MONTH})\s{_DAY}(?:st|nd|rd|th)?(?!\d|[:%]|[.,]\d|\s?[-–]\s?\d)", r"\1 \2th"),
         (rf"(?<![\w.,/:-])(?:the\s)?{_DAY}\s({_MONTH})\b", r"the \1th of \2"),
+        (r"(?<=\d/\d)(?:nd|rd|th)s?\b", ""),
+        (r"(?<=[1-9])'s\b", f"{JOIN}'s"),
+        (r"(\d)\s?['′]\s?(\d{1,2})\s?(?:\"|″|'')", r"\1 foot \2"),
         (r"(?<=\d)\s?bn\b", " billion"),
         (r"([$€£]\s?\d[\d.,]*)\s?[mM]\b", r"\1 million"),
         (r"([$€£]\s?\d[\d.,]*)\s?[kK]\b", r"\1 thousand"),

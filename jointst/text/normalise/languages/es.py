@@ -14,6 +14,10 @@ _NO_NOUNS = set(
     "sobre entre hay ha han va la las lo los el su sus".split()
 )
 _MASCULINE_IN_A = re.compile(r"(?:d[ií]a|ma|mapa|planeta|kilómetro|guardia|poeta|artista|turista)s?$")
+_NUMBERED = frozenset(
+    "capítulo página número parte grupo tipo fase nivel artículo "
+    "línea canal sala tomo volumen tema anexo día apartado".split()
+)
 
 
 def _cardinal(number: int) -> str:
@@ -28,6 +32,8 @@ def _counted(words: str, gender: str) -> str:
 
 def _before_word(words: str, following: str) -> str:
     word = following.lower()
+    if re.search("ill[óo]n(?:es)?$", words) and word not in _NO_NOUNS:
+        return f"{words} de"  # a million takes it before what it counts
     if word in _NO_NOUNS or not re.search("uno$|ientos", words) or (words != "uno" and not word.endswith("s")):
         return words
     return _counted(words, "f" if re.search("as?$", word) and not _MASCULINE_IN_A.search(word) else "m")
@@ -58,6 +64,7 @@ RULES = Rules(
     cardinal=_cardinal,
     counted=_counted,
     before_word=_before_word,
+    numbered=_NUMBERED,
     groups_by_space=True,
     point="coma",
     decimals="number",
@@ -69,6 +76,8 @@ RULES = Rules(
     ordinal=rf"(?<![\w.,])(?P<number>\d{{1,4}})\.?(?P<ending>[{SIGN_O}{SIGN_A}]|(?:er|ro|do|to|ra|da|ta|[oa])(?![^\W_]))",
     ordinal_words=_ordinal,
     year_words=_cardinal,
+    century=r"(?:(?<=\b[Ss]iglo\s)|(?<=\b[Ss]iglos\s))(?P<roman>[IVX]+)\b(?P<rest>)",
+    century_words=lambda number, rest: _cardinal(number) if number > 10 else _ordinal(number, "", ""),
     months=tuple(_MONTHS),
     date=_date,
     clocks=(
@@ -103,6 +112,7 @@ RULES = Rules(
         "s": "segundo|segundos",
         "min": "minuto|minutos",
         "km/h": "kilómetro por hora|kilómetros por hora",
+        "m/s^2": "metro por segundo al cuadrado|metros por segundo al cuadrado",
         "m/s": "metro por segundo|metros por segundo",
         "W": "vatio|vatios",
         "kW": "kilovatio|kilovatios",
@@ -184,7 +194,8 @@ RULES = Rules(
         "Gral.": "general",
         "depto.": "departamento",
     },
-    before_capital={"D.": "don", f"D.{SIGN_A}": "doña", "Av.": "avenida", "Pte.": "presidente"},
+    without_dots={f"D{SIGN_A}": "doña"},
+    before_capital={f"D.{SIGN_A}": "doña", "Av.": "avenida", "Pte.": "presidente"},
     before_number={
         "n.º": "número",
         "№": "número",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 from jointst.text.normalise.cardinals import words_of
+from jointst.text.normalise.characters import JOIN
 from jointst.text.normalise.rules import HOUR, MINUTE, Rules
 
+_NO_NOUNS = set("de d et en à a au aux ou par pour sur dans est sont était qui que ne sans avec comme virgule".split())
 _MONTHS = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
 _MONTH = rf"(?i:{'|'.join(_MONTHS)})\b"
 
@@ -17,6 +19,13 @@ def _cardinal(number: int) -> str:
 
 def _counted(words: str, gender: str) -> str:
     return re.sub(r"un$", "une", words) if gender == "f" else words
+
+
+def _before_word(words: str, following: str) -> str:
+    """A million takes de before what it counts."""
+    if not re.search(r"(?:million|milliard|billion)s?$", words) or following.lower() in _NO_NOUNS:
+        return words
+    return f"{words} d'{JOIN}" if following[0].lower() in "aeiouyhàâéèêîïôœ" else f"{words} de"
 
 
 def _ordinal(number: int, ending: str, before: str) -> str:
@@ -43,6 +52,7 @@ RULES = Rules(
     apostrophes=True,
     cardinal=_cardinal,
     counted=_counted,
+    before_word=_before_word,
     plural=lambda whole, has_decimals: int(whole >= 2),
     groups_by_space=True,
     point="virgule",
@@ -55,6 +65,8 @@ RULES = Rules(
     ordinal=r"(?<![\w.,])(?P<number>\d{1,4})(?P<ending>ers?|res?|ères?|[eè]mes?|nde?s?|de|es?)(?![^\W_])",
     ordinal_words=_ordinal,
     year_words=_cardinal,
+    century=r"\b(?P<roman>[IVX]+)(?P<rest>er|e|ème)(?=\s(?:siècle|s\.))",
+    century_words=lambda number, rest: _ordinal(number, rest, ""),
     months=tuple(_MONTHS),
     date=_date,
     clocks=(rf"{HOUR}\s?(?P<suffix>[hH])(?:\s?{MINUTE})?(?:\s?min)?(?![^\W_])",),
@@ -87,6 +99,7 @@ RULES = Rules(
         "min": "minute|minutes, f",
         "mn": "minute|minutes, f",
         "km/h": "kilomètre à l'heure|kilomètres à l'heure",
+        "m/s^2": "mètre par seconde carrée|mètres par seconde carrée",
         "m/s": "mètre par seconde|mètres par seconde",
         "W": "watt|watts",
         "kW": "kilowatt|kilowatts",
@@ -141,7 +154,10 @@ RULES = Rules(
     powers={"2": "au carré", "3": "au cube", "": "puissance {}"},
     operators={"+": "plus", "=": "égale", "×": "fois", "÷": "divisé par", "±": "plus ou moins"},
     abbreviations={
+        "M. le": "monsieur le",
         "MM.": "messieurs",
+        "Mme.": "madame",
+        "Mlle.": "mademoiselle",
         "Dr.": "docteur",
         "Pr.": "professeur",
         "p. ex.": "par exemple",
@@ -157,11 +173,9 @@ RULES = Rules(
         "Ste.": "sainte",
         "tél.": "téléphone",
         "bd.": "boulevard",
-        "av.": "avenue",
         "janv.": "janvier",
         "févr.": "février",
         "juil.": "juillet",
-        "sept.": "septembre",
         "oct.": "octobre",
         "nov.": "novembre",
         "déc.": "décembre",
@@ -170,6 +184,15 @@ RULES = Rules(
         "chap.": "chapitre",
     },
     before_capital={"M.": "monsieur"},
+    without_dots={
+        "Mme": "madame",
+        "Mmes": "mesdames",
+        "Mlle": "mademoiselle",
+        "Mlles": "mesdemoiselles",
+        "MM": "messieurs",
+        "Dr": "docteur",
+        "Pr": "professeur",
+    },
     before_number={
         "n.º": "numéro",
         "№": "numéro",
@@ -185,7 +208,8 @@ RULES = Rules(
     at="arobase",
     slash="slash",
     special=(
+        (r"(?<=\d\s)sept\.", "septembre"),
         (rf"(?<![\w.,/])1(?=\s{_MONTH})", "1er"),
-        (r"(?<![^\W\d_])Mmes\b\.?", "mesdames"),
+        (r"(?<=\dh)\s?[-–]\s?(?=\d)", " à "),
     ),
 )

@@ -51,7 +51,7 @@ RULES = Rules(
     + _NO_LETTER,
     ordinal_words=_ordinal,
     year=rf"(?:{after('सन् सन वर्ष साल ईस्वी ' + ' '.join(_MONTHS) + ' ' + _SPELLED)}[12]\d{{3}}|(?<![\d.,])1[1-9]\d\d"
-    rf"(?=\s(?:में|ई\.|ईस्वी|ई॰){_NO_LETTER}))(?![\d]|[.,]\d)",
+    rf"(?=\s(?:में|ई\.|ईस्वी|के दशक){_NO_LETTER}))(?![\d]|[.,]\d)",
     year_words=_year,
     months=tuple(_MONTHS),
     date=_date,

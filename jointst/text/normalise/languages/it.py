@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from jointst.text.normalise.cardinals import words_of
-from jointst.text.normalise.characters import SIGN_A, SIGN_O
+from jointst.text.normalise.characters import JOIN, SIGN_A, SIGN_O
 from jointst.text.normalise.rules import HOUR, MINUTE, Rules, after
 
 _MONTHS = "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre".split()
@@ -15,11 +15,15 @@ _NO_NOUNS = set(
     "hanno non si più come ma da dal fra tra il lo la i gli le su sul ed era fu".split()
 )
 _ARTICLES = set("il lo la l al allo alla del dello della nel nella dal dalla sul sulla un una".split())
+_NUMBERED = frozenset(
+    "capitolo pagina numero parte gruppo tipo fase livello "
+    "articolo linea canale sala tomo volume allegato giorno".split()
+)
 
 
 def _cardinal(number: int) -> str:
     # num2words leaves out an i of eighteen within larger numbers, and the accent of three at their end
-    words = words_of(number, "it").replace("dicotto", "diciotto")
+    words = words_of(number, "it").replace("dicott", "diciott")
     return re.sub(r"(?<=\w)tre$", "tré", words)
 
 
@@ -31,17 +35,19 @@ def _counted(words: str, gender: str) -> str:
 
 def _before_word(words: str, following: str) -> str:
     word = following.lower()
+    if re.search("(?:ilion|iliard)[eio]$", words) and word not in _NO_NOUNS:
+        return f"{words} di"  # a million takes it before what it counts
     if words != "uno" or word in _NO_NOUNS:
         return words
     if word.endswith("a") and not word.endswith("ma"):
-        return "una"
+        return f"un'{JOIN}" if word[0] in "aeiouàèéìòù" else "una"
     return "uno" if re.match("s[^aeiouh]|z|gn|ps|x|y", word) else "un"
 
 
 def _ordinal(number: int, ending: str, before: str) -> str:
     if ending == "°" and before not in _ARTICLES:
         return ""
-    words = words_of(number, "it", to="ordinal")
+    words = words_of(number, "it", to="ordinal").replace("dicott", "diciott")
     return re.sub(r"o\b", "a", words) if ending in (SIGN_A, "a") else words
 
 
@@ -59,17 +65,20 @@ RULES = Rules(
     cardinal=_cardinal,
     counted=_counted,
     before_word=_before_word,
+    numbered=_NUMBERED,
     groups_by_space=True,
     point="virgola",
     decimals="number",
     dot="punto",
     minus="meno",
-    between="a",
     ratio="a",
     ampersand="e",
     ordinal=rf"(?<![\w.,])(?P<number>\d{{1,4}})\.?(?P<ending>[{SIGN_O}{SIGN_A}]|°(?!\s?[CF]\b)|[oa](?![^\W_]))",
     ordinal_words=_ordinal,
     year_words=_cardinal,
+    century=r"\b(?P<roman>[IVX]+)\b(?P<rest>)(?:(?<=\b[Ss]ecolo\s\w)|(?<=\b[Ss]ecolo\s\w\w)|(?<=\b[Ss]ecolo\s\w{3})|"
+    r"(?<=\b[Ss]ecolo\s\w{4})|(?<=\b[Ss]ecolo\s\w{5})|(?=\s[Ss]ecolo))",
+    century_words=lambda number, rest: _ordinal(number, "", ""),
     months=tuple(_MONTHS),
     date=_date,
     clocks=(
@@ -103,9 +112,10 @@ RULES = Rules(
         "kg": "chilogrammo|chilogrammi",
         "t": "tonnellata|tonnellate, f",
         "s": "secondo|secondi",
-        "h": "ora|ore, f",
+        "h": "!un'ora|ore, f",
         "min": "minuto|minuti",
         "km/h": "chilometro all'ora|chilometri all'ora",
+        "m/s^2": "metro al secondo quadrato|metri al secondo quadrato",
         "m/s": "metro al secondo|metri al secondo",
         "W": "watt",
         "kW": "chilowatt",
@@ -184,7 +194,7 @@ RULES = Rules(
         "vol.": "volume",
         "on.": "onorevole",
     },
-    before_capital={"S.": "san", "P.za": "piazza"},
+    before_capital={"P.za": "piazza"},
     before_number={
         "n.": "numero",
         "n.º": "numero",

@@ -15,6 +15,9 @@ _NO_NOUNS = set(
     "sem que é são está foi era não se mais menos como já até desde há vai o os um uma".split()
 )
 _MASCULINE_IN_A = re.compile(r"(?:dia|ma|mapa|planeta|poeta|artista|turista|guarda|lucas|mas)s?$")
+_NUMBERED = frozenset(
+    "capítulo página número parte grupo tipo fase nível artigo linha canal sala tomo volume anexo dia".split()
+)
 
 
 def _cardinal(number: int) -> str:
@@ -30,6 +33,8 @@ def _counted(words: str, gender: str) -> str:
 
 def _before_word(words: str, following: str) -> str:
     word = following.lower()
+    if re.search("[ib]lh(?:ão|ões)$", words) and word not in _NO_NOUNS:
+        return f"{words} de"  # a million takes it before what it counts
     feminine = re.search("as?$", word) and word not in _NO_NOUNS and not _MASCULINE_IN_A.search(word)
     return _counted(words, "f") if feminine and not words.endswith("mil") else words
 
@@ -56,6 +61,7 @@ RULES = Rules(
     cardinal=_cardinal,
     counted=_counted,
     before_word=_before_word,
+    numbered=_NUMBERED,
     plural=lambda whole, has_decimals: int(whole >= 2),
     groups_by_space=True,
     point="vírgula",
@@ -68,6 +74,8 @@ RULES = Rules(
     ordinal=rf"(?<![\w.,])(?P<number>\d{{1,4}})\.?(?P<ending>[{SIGN_O}{SIGN_A}]|[oa](?![^\W_]))",
     ordinal_words=_ordinal,
     year_words=_cardinal,
+    century=r"(?:(?<=\b[Ss]éculo\s)|(?<=\b[Ss]éculos\s))(?P<roman>[IVX]+)\b(?P<rest>)",
+    century_words=lambda number, rest: _cardinal(number) if number > 10 else _ordinal(number, "", ""),
     months=tuple(_MONTHS),
     date=_date,
     clocks=(rf"{HOUR}\s?(?P<suffix>[hH])(?:\s?{MINUTE})?(?:\s?min)?(?![^\W_])",),
@@ -99,6 +107,7 @@ RULES = Rules(
         "s": "segundo|segundos",
         "min": "minuto|minutos",
         "km/h": "quilômetro por hora|quilômetros por hora",
+        "m/s^2": "metro por segundo ao quadrado|metros por segundo ao quadrado",
         "m/s": "metro por segundo|metros por segundo",
         "W": "watt|watts",
         "kW": "quilowatt|quilowatts",
@@ -160,6 +169,9 @@ RULES = Rules(
         "Prof.": "professor",
         "Profa.": "professora",
         f"Prof.{SIGN_A}": "professora",
+        f"Prof{SIGN_A}": "professora",
+        f"Dr.{SIGN_A}": "doutora",
+        f"Dr{SIGN_A}": "doutora",
         "etc.": "etcetera",
         "p. ex.": "por exemplo",
         "por ex.": "por exemplo",
@@ -176,7 +188,6 @@ RULES = Rules(
         "depto.": "departamento",
         "Exmo.": "excelentíssimo",
     },
-    before_capital={"D.": "dona", "R.": "rua", "S.": "são"},
     before_number={
         "n.º": "número",
         "№": "número",

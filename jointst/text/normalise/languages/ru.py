@@ -9,6 +9,8 @@ from jointst.text.normalise.rules import HOUR, MINUTE, Rules, after
 
 _MONTHS = "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split()
 _MONTH = rf"(?i:{'|'.join(_MONTHS)})\b"
+_OF_CENTURIES = {"век": "й", "века": "го", "веке": "м", "веку": "му", "веком": "ым", "веков": "х"}
+_NO_NOUNS = {"по", "до", "на", "за", "для", "но", "или", "это", "было", "из-за", "не", "же", "уже", "мы", "вы", "ни"}
 _MASCULINE_IN_A = {"мужчина", "папа", "дедушка", "судья", "юноша", "слуга", "коллега"}
 _CASES: dict[str, dict[str, str | bool]] = {
     "й": {"gender": "m"},
@@ -24,6 +26,9 @@ _CASES: dict[str, dict[str, str | bool]] = {
     "ми": {"plural": True, "case": "i"},
 }
 """Last letters of an ordinal to the forms that have them."""
+_NUMBERED = frozenset(
+    "глава главы страница номер часть группа тип этап уровень статья линия канал зал том дом квартира пункт".split()
+)
 
 
 def _cardinal(number: int) -> str:
@@ -39,9 +44,11 @@ def _counted(words: str, gender: str) -> str:
 def _before_word(words: str, following: str) -> str:
     """1 книга and 2 книги are feminine, 1 окно is neuter: so their endings say."""
     word = following.lower()
+    if word in _NO_NOUNS or len(word) < 3:
+        return words
     if re.search(r"\bодин$", words) and word not in _MASCULINE_IN_A:
         return _counted(words, "f" if word[-1:] in ("а", "я") else "n" if word[-1:] in ("о", "е", "ё") else "m")
-    if re.search(r"\bдва$", words) and len(word) > 2 and word[-1] in ("ы", "и"):
+    if re.search(r"\bдва$", words) and word[-1] in ("ы", "и"):
         return _counted(words, "f")
     return words
 
@@ -82,6 +89,7 @@ RULES = Rules(
     cardinal=_cardinal,
     counted=_counted,
     before_word=_before_word,
+    numbered=_NUMBERED,
     plural=_plural,
     groups_by_space=True,
     point="запятая",
@@ -93,6 +101,8 @@ RULES = Rules(
     r"[ыи]?ми)(?![^\W_])",
     ordinal_words=_ordinal,
     year_words=_year,
+    century=rf"\b(?P<roman>[IVX]+)\s(?P<rest>{'|'.join(_OF_CENTURIES)})\b",
+    century_words=lambda number, rest: f"{_ordinal(number, _OF_CENTURIES[rest], '')} {rest}",
     months=tuple(_MONTHS),
     date=_date,
     clocks=(rf"{after('в до с к около В До С К')}{HOUR}\.{MINUTE}(?!\s?%)",),
@@ -127,6 +137,7 @@ RULES = Rules(
         "ч": "час|часа|часов",
         "ч.": "час|часа|часов",
         "км/ч": "километр в час|километра в час|километров в час",
+        "м/с^2": "метр на секунду в квадрате|метра на секунду в квадрате|метров на секунду в квадрате",
         "м/с": "метр в секунду|метра в секунду|метров в секунду",
         "Вт": "ватт|ватта|ватт",
         "кВт": "киловатт|киловатта|киловатт",
@@ -206,7 +217,6 @@ RULES = Rules(
         "напр.": "например",
         "др.": "другие",
         "см.": "смотри",
-        "ср.": "сравни",
         "тыс.": "тысяч",
         "руб.": "рублей",
         "коп.": "копеек",
@@ -214,26 +224,23 @@ RULES = Rules(
         "млрд.": "миллиардов",
         "до н. э.": "до нашей эры",
         "н. э.": "нашей эры",
-        "г-н": "господин",
-        "г-жа": "госпожа",
         "проф.": "профессор",
         "акад.": "академик",
         "тов.": "товарищ",
-        "тел.": "телефон",
         "т. о.": "таким образом",
         "и. о.": "исполняющий обязанности",
-        "кв. м": "квадратных метров",
         "гг.": "годы",
     },
+    without_dots={"д-р": "доктор", "г-н": "господин", "г-жа": "госпожа"},
     before_capital={
         "г.": "город",
         "ул.": "улица",
         "пр.": "проспект",
         "пл.": "площадь",
-        "им.": "имени",
         "св.": "святой",
     },
     before_number={
+        "тел.": "телефон",
         "№": "номер",
         "#": "номер",
         "стр.": "страница",
@@ -252,6 +259,7 @@ RULES = Rules(
     # a year is an ordinal, in the case of the word for year
     special=(
         (r"(\d{1,2}\.\d{1,2}\.\d{4})\s?(?:г\.|года\b)", r"\1"),
+        (rf"\b([Сс])\s(\d{{1,2}})\sпо\s(\d{{1,2}})(?=\s{_MONTH})", r"\1 \2-го по \3-е"),
         (rf"(?<![\w.,/–—-])(\d{{1,2}})(?=\s{_MONTH})", r"\1-го"),
         (r"\b([Вв]о?)\s([12]\d{3})\s?г\.", r"\1 \2 году"),
         (r"(?<!\d)([12]\d{3})\s?г\.", r"\1 года"),

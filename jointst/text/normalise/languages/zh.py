@@ -5,6 +5,7 @@ from __future__ import annotations
 from jointst.text.normalise.cardinals import chinese, chinese_digits
 from jointst.text.normalise.rules import HOUR, MINUTE, Rules
 
+_DIGITS = "零一二三四五六七八九"
 _MEASURES = (
     "个|個|只|隻|本|张|張|条|條|位|名|次|天|岁|歲|小时|小時|周|週|倍|家|部|座|辆|輛|杯|瓶|块|塊|万|萬|亿|億|千|种|種|件|套|"
     "年(?!级|級|[0-9一二三四五六七八九十]|月)|分钟|分鐘|秒|点|點|句|首|把|棵|架|匹|头|頭|间|間|公里|公斤|米(?!处)"
@@ -27,7 +28,7 @@ def _clock(hour: int, minute: int, suffix: str) -> str:
 
 RULES = Rules(
     code="zh",
-    respelled={"〇": "零", "○": "零", "◯": "零"},
+    respelled={"〇": "零"},
     cardinal=chinese,
     counted=_counted,
     decimal=".",
@@ -39,6 +40,7 @@ RULES = Rules(
     ampersand="和",
     year=r"(?<![\d.,])[12]\d{3}(?=\s?年(?!前|来|來|以|间|間|历史|歷史)|\s*[到至]\s*\d{4}\s?年)",
     year_words=lambda year: chinese_digits(str(year)),
+    telephone=r"(?<![\d.,])1[3-9]\d{9}(?!\d)",
     date_order="ymd",
     date=_date,
     clocks=(rf"{HOUR}[:]{MINUTE}(?P<suffix>)(?=\s?分)",),
@@ -70,8 +72,9 @@ RULES = Rules(
         "s": "秒",
         "min": "分钟",
         "h": "小时",
-        "km/h": "公里每小时",
-        "m/s": "米每秒",
+        "km/h": "每小时{}公里",
+        "m/s^2": "米每二次方秒",
+        "m/s": "每秒{}米",
         "W": "瓦",
         "kW": "千瓦",
         "kWh": "千瓦时",
@@ -110,5 +113,9 @@ RULES = Rules(
     before_number={"№": "编号", "#": "编号", "No.": "编号"},
     at="艾特",
     slash="斜杠",
-    special=((rf"(?<![第\d.,:/-])2(?=\s?(?:{_MEASURES}))", "两"),),
+    special=(
+        (rf"[○◯](?=[○◯]*[{_DIGITS}年])", "零"),  # circles among digits; three in a row at most at their end
+        *((rf"(?<=[{_DIGITS}])[○◯]", "零"),) * 3,
+        (rf"(?<![第\d.,:/-])2(?=\s?(?:{_MEASURES}))", "两"),
+    ),
 )
