@@ -101,6 +101,17 @@ def cut(make: Maker, share: float = 0.5) -> Maker:
     return made
 
 
+def tail(make: Maker, share: float) -> Maker:
+    """What ``tail -c`` takes of a file."""
+
+    def made(path: Path) -> None:
+        make(path)
+        content = path.read_bytes()
+        path.write_bytes(content[-int(len(content) * share) :])
+
+    return made
+
+
 def shortened(make: Maker, by: int) -> Maker:
     """Without its last bytes."""
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import kaldiio
 import numpy as np
 import soundfile
-from fuzz.target import WORDS32, Target
 
+from fuzz.target import WORDS32, Target
 from jointst.data.audio import load_audio
 from jointst.data.recordings import examine
 from jointst.transcription.sound_files import read_blocks

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from fuzz.target import HARD, Target
 
+from fuzz.target import HARD, Target
 from jointst.config import CorpusConfig, TableConfig
 from jointst.data.corpora import (
     common_voice,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from fuzz.target import HARD, Target
-
 from jointst.config import LexiconConfig
 from jointst.text.lexicon import PhoneTable
 from jointst.text.pronounce import _read_made, read_user_lexicon

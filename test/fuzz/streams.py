@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 import soundfile
-from fuzz.target import WORDS32, Target
 
+from fuzz.target import WORDS32, Target
 from jointst.transcription.live import RAW_FORMATS, RawAudio, read_header, read_pipe
 
 PIECES = (*WORDS32, b"RIFF", b"WAVE", b"fmt ", b"data", b"LIST", b"fLaC", b"\x01\0", b"\x03\0", b"\xfe\xff", b"\0\0")

@@ -7,20 +7,10 @@ import re
 from typing import BinaryIO
 
 from jointst.data.sound.layout import SLACK, Layout, cut_off
+from jointst.errors import DataError
 
 _BOX = re.compile(rb"[\x20-\x7e\xa9]{4}")
-_SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
-
-
-def find_all(file: BinaryIO, wanted: bytes) -> list[int]:
-    """Every place of some bytes in a file that is not empty."""
-    places = []
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        at = content.find(wanted)
-        while at >= 0:
-            places.append(at)
-            at = content.find(wanted, at + 1)
-    return places
+_SEGMENT, _CLUSTER, _FILE = 0x18538067, 0x1F43B675, 0x1A45DFA3
 
 
 def mp4(file: BinaryIO, size: int, start: int) -> Layout:
@@ -32,6 +22,8 @@ def mp4(file: BinaryIO, size: int, start: int) -> Layout:
         stated, name = int.from_bytes(raw[:4], "big"), raw[4:8]
         if not _BOX.fullmatch(name):  # something behind the last box
             break
+        if name in (b"ftyp", b"moov") and name in seen:
+            raise _joined()
         seen.add(name)
         if stated == 1:
             stated = int.from_bytes(raw[8:], "big")
@@ -51,6 +43,8 @@ def matroska(file: BinaryIO, size: int, start: int) -> Layout:
         at = start
         while at < size:
             name, at = _number(content, at, size, marked=True)
+            if name == _FILE and at > start + 4:
+                raise _joined()
             stated, body = _number(content, at, size, marked=False)
             unknown = stated == (1 << 7 * (body - at)) - 1
             if not unknown and body + stated > size:
@@ -66,3 +60,7 @@ def _number(content: mmap.mmap, at: int, size: int, *, marked: bool) -> tuple[in
         raise cut_off("ends within an element")
     value = int.from_bytes(content[at : at + length], "big")
     return (value if marked else value & (1 << 7 * length) - 1), at + length
+
+
+def _joined() -> DataError:
+    return DataError("is several files joined, of which only the first can be read", fix="decode each before")

@@ -6,7 +6,7 @@ import re
 import struct
 from typing import BinaryIO
 
-from jointst.data.sound.layout import SLACK, UNKNOWN_SIZE, Layout, Range, cut_off
+from jointst.data.sound.layout import SLACK, UNKNOWN_SIZE, Layout, cut_off
 
 _SNDFILE_CODECS = {1, 2, 3, 6, 7, 0x11, 0x31, 0xFFFE}
 """Codings of WAV that libsndfile decodes as they are: PCM, ADPCM, floats, A-law, mu-law, GSM, and the extensible."""
@@ -15,27 +15,20 @@ _MOST_CHUNKS = 10_000
 """Of zero bytes a chunk would be found at every eighth."""
 _TAGS = (b"TAG", b"ID3", b"APET")
 _BIG = (b"RIFX", b"FORM")
+_FILES = (b"RIFF", b"RF64", *_BIG)
 
 
 def wav(file: BinaryIO, size: int, start: int) -> Layout:
-    """RIFF, RIFX, RF64 and BW64: the chunk ``data`` must be there; joined files follow each other."""
-    parts: list[Range] = []
-    while True:
-        layout, end = _one(file, size, start, b"data")
-        if end is None or layout.decoder == "libav":
-            break
-        parts.append((start, end))
-        start = end
-    return Layout(decoder="libsndfile", parts=(*parts, (start, size))) if parts else layout
+    """RIFF, RIFX, RF64 and BW64: the chunk ``data`` must be there."""
+    return _check(file, size, start, b"data")
 
 
 def aiff(file: BinaryIO, size: int, start: int) -> Layout:
     """AIFF and AIFF-C: the chunk ``SSND``."""
-    return _one(file, size, start, b"SSND")[0]
+    return _check(file, size, start, b"SSND")
 
 
-def _one(file: BinaryIO, size: int, start: int, wanted: bytes) -> tuple[Layout, int | None]:
-    """How one of perhaps several joined files is read, and where the next one starts."""
+def _check(file: BinaryIO, size: int, start: int, wanted: bytes) -> Layout:
     file.seek(start)
     form = file.read(12)[:4]
     header = struct.Struct(">4sI" if form in _BIG else "<4sI")
@@ -57,23 +50,21 @@ def _one(file: BinaryIO, size: int, start: int, wanted: bytes) -> tuple[Layout, 
         if stated % 2 and not _CHUNK.fullmatch(_at(file, at)[:4]):  # most programs pad to even sizes
             at += 1
     else:
-        return _layout(codec), None  # whatever it is, libsndfile may know
+        return _layout(codec)  # whatever it is, libsndfile may know
     if wide is not None and stated == 0xFFFFFFFF:
         stated = wide
     elif stated >= UNKNOWN_SIZE and at + stated > size:
-        return _layout(codec), None
+        return _layout(codec)
     if at + stated > size + SLACK:
         raise cut_off(f"promises {stated} bytes of samples and holds {size - at}")
-    follows = _follows(file, size, at + stated)
-    if follows == "samples" and wanted == b"data":  # the size is that of a recorder which was killed, or nothing
-        return Layout(options=(("ignore_length", "1"),), open_end=True), None
-    if follows != "file":
-        return _layout(codec), None
-    return _layout(codec), at + stated + (0 if _at(file, at + stated)[:4] in (b"RIFF", b"RIFX", b"RF64") else 1)
+    end = _behind(file, size, at + stated, header)
+    if end is None and wanted == b"data":  # the size is that of a recorder which was killed, or nothing
+        return Layout(options=(("ignore_length", "1"),), open_end=True)
+    return _layout(codec, end or 0)
 
 
-def _layout(codec: int) -> Layout:
-    return Layout(decoder="libsndfile" if codec in _SNDFILE_CODECS else "libav")
+def _layout(codec: int, end: int = 0) -> Layout:
+    return Layout(decoder="libsndfile" if codec in _SNDFILE_CODECS else "libav", end=end)
 
 
 def _at(file: BinaryIO, place: int) -> bytes:
@@ -81,18 +72,25 @@ def _at(file: BinaryIO, place: int) -> bytes:
     return file.read(13)
 
 
-def _follows(file: BinaryIO, size: int, end: int) -> str:
-    """What comes behind the samples: ``nothing`` but chunks and tags, another ``file``, or more ``samples``."""
-    if size - end <= 1:
-        return "nothing"
-    rest = _at(file, end)
-    for begin in (rest, rest[1:]):  # padded to even sizes, or not
-        if begin[:4] in (b"RIFF", b"RIFX", b"RF64") and begin[8:12] == b"WAVE":
-            return "file"
-        if _CHUNK.fullmatch(begin[:4]) or begin.startswith(_TAGS):
-            return "nothing"
+def _behind(file: BinaryIO, size: int, end: int, header: struct.Struct) -> int | None:
+    """Where the chunks end that stand behind the samples; None if what stands there must be more samples."""
+    at = end
+    for _ in range(_MOST_CHUNKS):
+        if size - at <= 1:
+            return at
+        rest = _at(file, at)
+        padding = 0 if _CHUNK.fullmatch(rest[:4]) or rest.startswith(_TAGS) else 1
+        begin = rest[padding : padding + 8]
+        is_chunk = _CHUNK.fullmatch(begin[:4])
+        if begin.startswith(_TAGS) or begin[:4] in _FILES or (is_chunk and len(begin) < 8):
+            return at + padding
+        if not is_chunk:
+            break
+        at += padding + 8 + header.unpack(begin)[1]
+    if at > end:
+        return at
     file.seek(end)
-    return "samples" if file.read(1 << 16).strip(b"\0") else "nothing"
+    return None if file.read(1 << 16).strip(b"\0") else end
 
 
 def w64(file: BinaryIO, size: int, start: int) -> Layout:
@@ -109,7 +107,7 @@ def w64(file: BinaryIO, size: int, start: int) -> Layout:
         at += max(24, -(-stated // 8) * 8)
     if stated < 1 << 62 and at + stated > size + SLACK:
         raise cut_off(f"promises {stated - 24} bytes of samples and holds {size - at - 24}")
-    return Layout(decoder="libsndfile")
+    return Layout(decoder="libsndfile", end=at + -(-stated // 8) * 8)
 
 
 def caf(file: BinaryIO, size: int, start: int) -> Layout:
@@ -130,4 +128,4 @@ def caf(file: BinaryIO, size: int, start: int) -> Layout:
         if at + 12 + stated > size + SLACK:
             raise cut_off(f"promises {stated} bytes of samples and holds {size - at - 12}")
         return Layout(open_end=True)
-    return Layout(decoder="libsndfile")
+    return Layout(decoder="libsndfile", end=at + 12 + stated)

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import BinaryIO
 
-from jointst.data.sound import boxes, chunks, mpeg, ogg
-from jointst.data.sound.layout import SLACK, UNKNOWN_SIZE, Layout, cut_off, protected
+from jointst.data.sound import boxes, chunks, flac, mpeg, ogg
+from jointst.data.sound.kinds import SOUNDS
+from jointst.data.sound.layout import SLACK, UNKNOWN_SIZE, Layout, Range, cut_off, protected
 from jointst.errors import DataError
 
 SPH2PIPE = "sph2pipe -f wav IN OUT.wav, which LDC offers"
 _ASF_SIZE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_PROTECTED = bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e")
-_STREAMINFO = b"fLaC\x00\x00\x00\x22"
 
 
 def _au(file: BinaryIO, size: int, start: int) -> Layout:
@@ -27,16 +28,17 @@ def _au(file: BinaryIO, size: int, start: int) -> Layout:
     if len(head) < 12:
         raise cut_off("ends within its header")
     offset, stated = struct.unpack(">II" if head[:4] == b".snd" else "<II", head[4:])
+    offset += start
     if stated < UNKNOWN_SIZE and offset + stated > size + SLACK:
         raise cut_off(f"promises {stated} bytes of samples and holds {max(0, size - offset)}")
-    return Layout(decoder="libsndfile")
+    return Layout(decoder="libsndfile", end=offset + stated)
 
 
 def _sphere(file: BinaryIO, size: int, start: int) -> Layout:
     """NIST: a header in words, of a size that stands on its second line."""
     try:
-        header = int(file.read(16)[8:])
-        lines = file.read(header - 16).split(b"end_head")[0].decode("ascii").splitlines()
+        length = int(file.read(16)[8:])
+        lines = file.read(length - 16).split(b"end_head")[0].decode("ascii").splitlines()
         fields = {line.split(" ", 2)[0]: line.split(" ", 2)[2] for line in lines if line.count(" ") >= 2}
         count, width, channels = (int(fields.get(key, "1")) for key in (
             "sample_count", "sample_n_bytes", "channel_count"))  # fmt: skip
@@ -45,23 +47,10 @@ def _sphere(file: BinaryIO, size: int, start: int) -> Layout:
     coding = fields.get("sample_coding", "pcm")
     if "embedded-" in coding:
         raise DataError(f"is SPHERE in the coding {coding}, which needs unpacking", fix=SPH2PIPE)
-    stated = count * width * channels
+    stated, header = count * width * channels, start + length
     if "sample_count" in fields and header + stated > size + SLACK:
         raise cut_off(f"promises {stated} bytes of samples and holds {max(0, size - header)}")
-    return Layout(decoder="libsndfile")
-
-
-def _flac(file: BinaryIO, size: int, start: int) -> Layout:
-    """The samples stand in STREAMINFO, 0 if unknown; libFLAC stops where a second file was joined on."""
-    places = boxes.find_all(file, _STREAMINFO)
-    least, known = 0.0, True
-    for place in places:
-        file.seek(place + 18)
-        fields = int.from_bytes(file.read(8), "big")  # rate 20 bits, channels 3, bits of a sample 5, samples 36
-        rate, samples = fields >> 44, fields & (1 << 36) - 1
-        known &= samples > 0
-        least += samples / rate if rate else 0.0
-    return Layout(decoder="libsndfile" if known and len(places) == 1 else "libav", least=least)
+    return Layout(decoder="libsndfile", end=header + stated if "sample_count" in fields else 0)
 
 
 def _asf(file: BinaryIO, size: int, start: int) -> Layout:
@@ -86,7 +75,7 @@ CHECKS: dict[str, Check] = {
     "CAF": chunks.caf,
     "AU": _au,
     "SPHERE": _sphere,
-    "FLAC": _flac,
+    "FLAC": flac.check,
     "OGG": ogg.check,
     "MP3": mpeg.check,
     "MP4": boxes.mp4,
@@ -97,9 +86,26 @@ CHECKS: dict[str, Check] = {
 
 
 def layout_of(kind: str, file: BinaryIO, size: int, start: int) -> Layout:
-    """How a file of this kind is read; what has no check is left to libav."""
+    """How a file of this kind is read, or several of them that were joined; what has no check is left to libav."""
     check = CHECKS.get(kind)
     if check is None:
         return Layout()
     file.seek(start)
-    return check(file, size, start)
+    layout = check(file, size, start)
+    parts: list[Range] = []
+    while layout.decoder == "libsndfile" and layout.end and (begun := _next(kind, file, layout.end)):
+        parts.append((start, begun))
+        start = begun
+        file.seek(start)
+        layout = check(file, size, start)
+    return replace(layout, decoder="libsndfile", parts=(*parts, (start, size))) if parts else layout
+
+
+def _next(kind: str, file: BinaryIO, end: int) -> int:
+    """Where a file of this kind begins, at or right behind a byte; 0 if none does."""
+    file.seek(end)
+    rest = file.read(32)
+    for padding in range(8 if rest else 0):
+        if any(rest.startswith(begin, padding + at) for name, at, begin in SOUNDS if name == kind):
+            return end + padding
+    return 0

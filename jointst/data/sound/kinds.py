@@ -27,13 +27,16 @@ SOUNDS: tuple[tuple[str, int, bytes], ...] = (
     ("MP4", 4, b"ftyp"),
     ("MP4", 4, b"moov"),
     ("MP4", 4, b"mdat"),
-    ("MP4", 4, b"wide"),
+    ("MP4", 0, b"\0\0\0\x08wide"),
+    ("MP4", 0, b"\0\0\0\x08free"),
     ("Matroska", 0, b"\x1a\x45\xdf\xa3"),
     ("ASF", 0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
     ("AMR", 0, b"#!AMR"),
     ("RIFF", 0, b"RIFF"),
     ("IFF", 0, b"FORM"),
 )
+_SHARED = ("RIFF", "MP4")
+"""Containers that hold other things too."""
 OTHERS: tuple[tuple[str, int, bytes], ...] = (
     ("a picture (PNG)", 0, b"\x89PNG"),
     ("a picture (JPEG)", 0, b"\xff\xd8\xff"),
@@ -91,12 +94,14 @@ def kind_of(file: BinaryIO, size: int) -> tuple[str, int]:
         head = file.read(HEAD)
     if start and not head:
         raise DataError("is cut off: it ends within its ID3 tag", fix="copy it again")
+    kind = next((name for name, at, begin in SOUNDS if head.startswith(begin, at)), "")
+    if kind and kind not in _SHARED:
+        return kind, start
     for name, at, begin in OTHERS:
         if head.startswith(begin, at):
             raise _other(name)
-    for name, at, begin in SOUNDS:
-        if head.startswith(begin, at):
-            return name, start
+    if kind:
+        return kind, start
     frame = mpeg.frame_bytes(head)
     if frame and (mpeg.frame_bytes(head[frame:]) or len(head) < frame + 4):
         return "MP3", start

@@ -12,6 +12,8 @@ Decoder: TypeAlias = Literal["libsndfile", "libav"]
 Range: TypeAlias = tuple[int, int]
 """First byte and the one after the last."""
 
+BLOCK: Seconds = 10.0
+"""Audio decoded at a time, so that an hour takes no more memory than a minute."""
 SLACK = 128
 """Bytes that may be missing: headers that count themselves, padding; a few samples at most."""
 UNKNOWN_SIZE = 0x7FFFF000
@@ -27,6 +29,7 @@ class Layout:
         parts: byte ranges of whole files that were joined by ``cat`` and are decoded one after the other; none for the
             file as it is.
         least: length that it must have; 0 if that is not known before.
+        end: the first byte behind what belongs to it, where another file may have been joined on; 0 if not known.
         options: names and values for libav's demuxer.
         open_end: its size is not stated, so that a last packet that is short is no fault.
     """
@@ -34,6 +37,7 @@ class Layout:
     decoder: Decoder = "libav"
     parts: tuple[Range, ...] = ()
     least: Seconds = 0.0
+    end: int = 0
     options: tuple[tuple[str, str], ...] = ()
     open_end: bool = False
 

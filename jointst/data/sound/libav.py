@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from jointst.data.sound import mpeg
-from jointst.data.sound.layout import Layout, cut_off, protected
+from jointst.data.sound.layout import BLOCK, Layout, cut_off, protected
 from jointst.errors import DataError
-from jointst.units import Hertz, seconds_of
+from jointst.units import Hertz, samples_in, seconds_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 # T samples, C channels
 
-BLOCK = 1 << 17
-"""Samples that are gathered before they are given out: frames are short."""
 GAPS = 0.01
 """Share of the packets of MPEG audio that may be damaged, as where files were joined; they become silence."""
 _MPEG = ("mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float")
@@ -64,7 +62,8 @@ def _gathered(
     count = 0
     rate: Hertz = 0.0
     for rate, frame in frames:
-        if count >= BLOCK or (waiting and waiting[0].shape[1] != frame.shape[1]):
+        other = waiting and waiting[0].shape[1] != frame.shape[1]
+        if waiting and (other or count + len(frame) > samples_in(BLOCK, rate)):
             yield rate, np.concatenate(waiting)
             waiting, count = [], 0
         waiting.append(frame)
@@ -107,8 +106,9 @@ def _frames(container: Any, layout: Layout) -> Iterator[tuple[Hertz, NDArray[np.
                     break
                 fault = "ends within a packet"
                 continue
-            yield rate, np.zeros(frame_shape, np.float32)
-            done += frame_shape[0]
+            if rate:  # a file that was cut from a longer one begins with frames that need those before
+                yield rate, np.zeros(frame_shape, np.float32)
+                done += frame_shape[0]
         if fault and frames:
             raise _damaged(done, rate)
         if packet is not None:

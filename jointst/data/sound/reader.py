@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from jointst.data.sound import libav, sndfile
+from jointst.data.sound import flac, libav, sndfile
 from jointst.data.sound.containers import SPH2PIPE, layout_of
 from jointst.data.sound.kinds import kind_of
 from jointst.data.sound.layout import Layout, cut_off
@@ -29,6 +29,7 @@ TOLERANCE: Seconds = 0.1
 LOWEST_RATE: Hertz = 1000
 HIGHEST_RATE: Hertz = 768_000
 """Of audio that comes in."""
+_ADDRESS = re.compile(r"[a-z0-9]{2,}:/")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
@@ -73,7 +74,10 @@ class Sound:
                 samples += len(block)
                 yield rate, block
             if stop is None:
-                self._check_end(samples, rate)
+                _check_end(self.layout, samples, rate)
+        except sndfile.Broken as error:
+            problem = f"is cut off or damaged {seconds_of(samples, rate or 1.0):.2f} s from its start: {error}"
+            raise DataError(problem, path=self.path, fix="copy it again") from None
         except DataError as error:
             raise DataError(error.problem, path=self.path, fix=error.fix) from None
 
@@ -81,35 +85,31 @@ class Sound:
         if self.layout.decoder == "libav":
             yield from libav.blocks(self.path, self.layout)
             return
-        import soundfile
-
-        samples, rate = start, 0.0
         try:
-            for rate, block in sndfile.blocks(self.path, self.layout, start, stop):
-                samples += len(block)
-                yield rate, block
-        except (soundfile.SoundFileError, RuntimeError, OSError) as error:
-            if rate or start:
-                self._check_end(samples, rate or 1.0)
-                raise DataError(f"is cut off or damaged: {error}", fix="copy it again") from None
+            came_to = yield from sndfile.blocks(self.path, self.layout, start, stop)
+        except sndfile.Undecoded as error:
             self._check_undecoded(str(error))
             yield from libav.blocks(self.path, self.layout)
+            return
+        if self.kind == "FLAC" and stop is None and (more := flac.joined(self.path, came_to)):
+            yield from self._after_first(more)
+
+    def _after_first(self, layout: Layout) -> Iterator[tuple[Hertz, NDArray[np.float32]]]:
+        """The samples of joined files behind the first one, which were not decoded yet."""
+        done, rate = 0, 0.0
+        for rate, block in libav.blocks(self.path, layout):
+            first = max(0, round(self.layout.least * rate) - done)
+            done += len(block)
+            if first < len(block):
+                yield rate, block[first:]
+        _check_end(layout, done, rate)
 
     def _check_undecoded(self, said: str) -> None:
         """Say so where no decoder can help."""
         if self.kind == "SPHERE":
-            problem = f"is SPHERE that cannot be decoded: {said.partition(': ')[2] or said}"
-            raise DataError(problem, fix=f"unpack it: {SPH2PIPE}")
+            raise DataError(f"is SPHERE that cannot be decoded: {said}", fix=f"unpack it: {SPH2PIPE}")
         if self.kind == "FLAC" and self.layout.least:
             raise cut_off(f"promises {self.layout.least:.2f} s and its samples cannot be read")
-
-    def _check_end(self, samples: int, rate: Hertz) -> None:
-        found = seconds_of(samples, rate) if rate else 0.0
-        if found < self.layout.least - TOLERANCE:
-            problem = (
-                f"is cut off or damaged: {found:.2f} s of the {self.layout.least:.2f} s that it promises can be read"
-            )
-            raise DataError(problem, fix="copy it again, or convert what is left to a new file")
 
     def measured(self) -> Measured:
         """Its length, by reading to the end once, or to what must be the end of a file that can seek.
@@ -118,6 +118,13 @@ class Sound:
             DataError: as :meth:`blocks`.
         """
         return _measured(self)
+
+
+def _check_end(layout: Layout, samples: int, rate: Hertz) -> None:
+    found = seconds_of(samples, rate) if rate else 0.0
+    if found < layout.least - TOLERANCE:
+        problem = f"is cut off or damaged: {found:.2f} s of the {layout.least:.2f} s that it promises can be read"
+        raise DataError(problem, fix="copy it again, or convert what is left to a new file")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +145,8 @@ class Measured:
 
 @lru_cache(maxsize=32)
 def _measured(sound: Sound) -> Measured:
-    if sound.layout.decoder == "libsndfile" and not sound.layout.parts:
+    alone = not sound.layout.parts and not (sound.kind == "FLAC" and flac.whole(sound.path))
+    if sound.layout.decoder == "libsndfile" and alone:
         found = sndfile.length_of(sound.path)
         if found and (not sound.layout.least or sum(len(block) for _, block in sound.blocks(found[0] - 1)) == 1):
             return Measured(samples=found[0], rate=found[1], can_seek=True)
@@ -160,6 +168,8 @@ def open_sound(path: str) -> Sound:
     """
     try:
         found = os.stat(path)
+    except PermissionError as error:
+        raise DataError(f"cannot be read: {error.strerror}", path=path, fix="give access to its folder") from None
     except (OSError, ValueError):
         raise _missing(path) from None
     if stat.S_ISDIR(found.st_mode):
@@ -168,21 +178,30 @@ def open_sound(path: str) -> Sound:
     if not stat.S_ISREG(found.st_mode):
         raise MissingSound("is a pipe or a device, not a file", path=path, fix="write the audio to a file")
     try:
-        with open(path, "rb") as file:
-            kind, start = kind_of(file, found.st_size)
-            layout = layout_of(kind, file, found.st_size, start)
+        return _look(path, (found.st_size, found.st_mtime_ns))
     except DataError as error:
         raise DataError(error.problem, path=path, fix=error.fix) from None
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", path=path, fix="give access to it") from None
-    return Sound(path=path, kind=kind, layout=layout, stamp=(found.st_size, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=32)  # of the recordings whose segments are read now
+def _look(path: str, stamp: tuple[int, int]) -> Sound:
+    with open(path, "rb") as file:
+        kind, start = kind_of(file, stamp[0])
+        return Sound(path=path, kind=kind, layout=layout_of(kind, file, stamp[0], start), stamp=stamp)
 
 
 def _missing(path: str) -> MissingSound:
     problem, fix = "there is no such file", "correct its name, or restore it"
-    if "\\" in path or _DRIVE.match(path):
-        problem += ": its name is written as on Windows"
-        here = _DRIVE.sub("", path).replace("\\", "/") if _DRIVE.match(path) else path.replace("\\", "/")
-        known = ", which is there" if os.path.isfile(here) else ""
-        fix = f"write {here}{known}" if not _DRIVE.match(path) or known else "write its path on this machine, with /"
+    if _ADDRESS.match(path):
+        problem, fix = "is an address, not a file", "download it before"
+    elif path.startswith("~"):
+        problem, fix = f"{problem}: only a shell knows what ~ is", f"write {os.path.expanduser(path)}"
+    elif _DRIVE.match(path):
+        problem, fix = f"{problem}: its name is written as on Windows", "write its path on this machine, with /"
+    elif "\\" in path:
+        here = path.replace("\\", "/")
+        problem = f"{problem}: its name is written as on Windows"
+        fix = f"write {here}{', which is there' if os.path.isfile(here) else ''}"
     return MissingSound(problem, path=path, fix=fix)

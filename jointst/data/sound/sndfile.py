@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Generator
+from typing import TYPE_CHECKING, TypeAlias
 
-from jointst.data.sound.layout import Layout, Range
-from jointst.units import Hertz
+from jointst.data.sound.layout import BLOCK, Layout, Range
+from jointst.units import Hertz, samples_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,13 +17,19 @@ if TYPE_CHECKING:
 
 # T samples, C channels
 
-BLOCK = 1 << 17
-"""Samples read at a time, so that an hour of audio takes no more memory than a minute."""
+Reading: TypeAlias = "Generator[tuple[Hertz, NDArray[np.float32]], None, int]"
+"""The rate and samples (T, C), piece by piece; in the end the byte that the decoder came to."""
 
 
-def blocks(
-    path: str, layout: Layout, start: int = 0, stop: int | None = None
-) -> Iterator[tuple[Hertz, NDArray[np.float32]]]:
+class Undecoded(Exception):
+    """Libsndfile cannot read the file at all."""
+
+
+class Broken(Exception):
+    """Libsndfile cannot read the file any further."""
+
+
+def blocks(path: str, layout: Layout, start: int = 0, stop: int | None = None) -> Reading:
     """The rate and the samples (T, C) of a file, piece by piece.
 
     Args:
@@ -32,20 +38,28 @@ def blocks(
         start, stop: first sample and the one after the last; only in a file that is not joined of several.
 
     Raises:
-        soundfile.SoundFileError, RuntimeError: it cannot be read, or not to its end.
+        Undecoded, Broken: it cannot be read, or not to its end.
     """
-    if not layout.parts:
-        with _open(path) as sound:
-            if start:
-                sound.seek(start)
-            yield from _read(sound, None if stop is None else stop - start)
-        return
     import soundfile
 
-    with open(path, "rb") as file:
-        for part in layout.parts:
-            with soundfile.SoundFile(_Window(file, part)) as sound:
-                yield from _read(sound)
+    begun = bool(start)
+    came_to = 0
+    try:
+        with open(path, "rb", buffering=0) as file:
+            for part in layout.parts or (None,):
+                with soundfile.SoundFile(
+                    file.fileno() if part is None else _Window(file, part), closefd=False
+                ) as sound:
+                    if start:
+                        sound.seek(start)
+                    for rate, block in _read(sound, None if stop is None else stop - start):
+                        begun = True
+                        yield rate, block
+                    came_to = file.tell()
+    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
+        # what soundfile says of a file that it was given open begins with its number or its address
+        raise (Broken if begun else Undecoded)(str(error).rpartition(": ")[2]) from None
+    return came_to
 
 
 def length_of(path: str) -> tuple[int, Hertz] | None:
@@ -53,34 +67,29 @@ def length_of(path: str) -> tuple[int, Hertz] | None:
     import soundfile
 
     try:
-        with _open(path) as sound:
+        with open(path, "rb") as file, soundfile.SoundFile(file.fileno(), closefd=False) as sound:
             return (int(sound.frames), float(sound.samplerate)) if sound.seekable() and sound.frames else None
     except (soundfile.SoundFileError, RuntimeError, OSError):
         return None
 
 
-def _open(path: str) -> SoundFile:
-    """The file, opened; soundfile cannot encode a name whose bytes are no UTF-8."""
-    import soundfile
-
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return soundfile.SoundFile(os.fsencode(path))
-    return soundfile.SoundFile(path)
-
-
-def _read(sound: SoundFile, wanted: int | None = None) -> Iterator[tuple[Hertz, NDArray[np.float32]]]:
+def _read(sound: SoundFile, wanted: int | None) -> Generator[tuple[Hertz, NDArray[np.float32]], None, None]:
     rate = float(sound.samplerate)
-    while len(block := sound.read(BLOCK if wanted is None else min(BLOCK, wanted), dtype="float32", always_2d=True)):
-        yield rate, block
-        wanted = None if wanted is None else wanted - len(block)
+    most = max(1, samples_in(BLOCK, rate))
+    while wanted is None or wanted > 0:
+        size = most if wanted is None else min(most, wanted)
+        block = sound.read(size, dtype="float32", always_2d=True)
+        if len(block):
+            yield rate, block
+        if len(block) < size:  # there is no more
+            return
+        wanted = None if wanted is None else wanted - size
 
 
 class _Window(io.RawIOBase):
     """Some bytes of an open file as a file of their own."""
 
-    def __init__(self, file: io.BufferedReader, part: Range) -> None:
+    def __init__(self, file: io.FileIO, part: Range) -> None:
         self._file, (self._start, self._stop) = file, part
         self._at = self._start
 
@@ -101,6 +110,6 @@ class _Window(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         view = memoryview(buffer)[: max(0, self._stop - self._at)]
         self._file.seek(self._at)
-        count = self._file.readinto(view)
+        count = self._file.readinto(view) or 0
         self._at += count
         return count
