@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from jointst.build import Trained, as_trained, build_model, choose_device, read_languages
+from jointst.config import Config
 from jointst.data.dataset import Symbols
 from jointst.errors import DataError
 from jointst.export.pack import TRAINING_ONLY
 from jointst.load_config import from_yaml
+from jointst.models.joint import JointModel
 from jointst.text.lexicon import PhoneTable
 from jointst.text.tokenizer import Tokenizer
 
@@ -44,12 +47,27 @@ def load_packed(folder: Path, ngpu: int = 0) -> Trained:
     try:
         state = load_file(weights)
         config = as_trained(config, state)
-        model = build_model(config, symbols)
-        for name in TRAINING_ONLY:
-            delattr(model, name.rstrip("."))
-        model.load_state_dict(state)
+        model = _frame(config, symbols, len(state))
+        model.load_state_dict(state, assign=True)
     except (RuntimeError, SafetensorError) as error:
         raise DataError(f"does not fit the settings beside it: {error}", path=weights, fix=_FIX) from None
     device = choose_device(ngpu)
     languages = read_languages(config, folder)
     return Trained(model=model.to(device).eval(), symbols=symbols, config=config, device=device, languages=languages)
+
+
+def _frame(config: Config, symbols: Symbols, weights: int) -> JointModel:
+    """A model without weights, so that damaged settings cannot ask for more memory than the file of weights has.
+
+    Raises:
+        RuntimeError: it has more layers than there are weights.
+    """
+    sizes = config.model
+    layers = sizes.audio_layers + sizes.streaming_layers + sizes.full_context_layers + sizes.text_encoder.layers
+    if layers > weights:
+        raise RuntimeError(f"{layers} layers, and only {weights} weights")
+    with torch.device("meta"):
+        model = build_model(config, symbols)
+    for name in TRAINING_ONLY:
+        delattr(model, name.rstrip("."))
+    return model

@@ -33,5 +33,5 @@ def _parse(content: bytes) -> None:
 
 TARGETS = [
     Target(name="conf_keys", seeds=lambda: SEEDS, read=_check, names="conf.yaml", pieces=PIECES),
-    Target(name="conf", seeds=lambda: SEEDS, read=_parse, names="", pieces=PIECES),
+    Target(name="conf", seeds=lambda: SEEDS, read=_parse, names="", pieces=PIECES, slow=True),
 ]

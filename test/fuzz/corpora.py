@@ -169,13 +169,13 @@ TARGETS = [
     Target(
         name="sentences",
         seeds=_one(b"Open the door, please.\nCome in now.\n"),
-        read=partial(_file, read_lines, "en.txt"),
+        read=partial(_file, lambda path: read_lines(path, "en"), "en.txt"),
         names="en.txt",
     ),
     Target(
         name="sentences_gz",
         seeds=lambda: (gzip.compress(b"Open the door.\n" * 20, mtime=0),),
-        read=partial(_file, read_lines, "en.txt.gz"),
+        read=partial(_file, lambda path: read_lines(path, "en"), "en.txt.gz"),
         names="en.txt.gz",
     ),
     Target(

@@ -87,6 +87,7 @@ TARGETS = [
         read=partial(_load, name),
         names="" if name == "config.yaml" else "packed/",
         pieces=PIECES,
+        slow=True,
     )
     for name in ("config.yaml", "tokenizer.model", "lang/phones.txt")
-] + [Target(name="packed_weights", seeds=_headers, read=_load_header, names="packed/", pieces=PIECES)]
+] + [Target(name="packed_weights", seeds=_headers, read=_load_header, names="packed/", pieces=PIECES, slow=True)]

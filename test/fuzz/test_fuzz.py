@@ -11,6 +11,7 @@ from fuzz.target import HARD, Target, inputs, judge
 
 EXAMPLES = 15
 """Inputs of a target: about a minute for all of them on one core."""
+SLOW_EXAMPLES = 5
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -25,7 +26,7 @@ def test_readers_never_fail_in_another_way(name: str) -> None:
     target = TARGETS[name]
 
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=SLOW_EXAMPLES if target.slow else EXAMPLES,
         derandomize=True,
         deadline=None,
         database=None,

@@ -43,5 +43,5 @@ def test_failing_inputs_are_kept(
     assert "1 kinds of failure" in said
     (kept,) = tmp_path.glob("*.bin")
     assert b"<" in kept.read_bytes()
-    assert read is dies or kept.read_bytes() == b"<"
+    assert read is dies or len(kept.read_bytes()) <= 4
     assert kind in kept.with_suffix(".txt").read_text()
