@@ -133,7 +133,10 @@ def test_a_stream_listens_for_phrases_as_files_do(packed: Path, decoder: str, se
     alone = plain.transcribe(samples)
     assert alone.text != recogniser.transcribe(samples).text
     assert recogniser.transcribe(samples, phrases=[]).text == alone.text
-    for called in (plain.transcribe(samples, phrases=phrases).segments, recognise(plain.stream(phrases=phrases), samples)):
+    for called in (
+        plain.transcribe(samples, phrases=phrases).segments,
+        recognise(plain.stream(phrases=phrases), samples),
+    ):
         assert [part.text for part in called if part.final] == [transcript.text for transcript in final]
     assert [part.text for part in recognise(recogniser.stream(phrases=[]), samples) if part.final] == [alone.text]
 
