@@ -180,6 +180,7 @@ def test_phrases_are_decoded_with(toy: Context, packed: Path, search: str) -> No
 @pytest.mark.parametrize(
     ("settings", "key"),
     [
+        ({"search": "widest"}, "search"),
         ({"phrase_weight": 0.0}, "phrase_weight"),
         ({"phrase_weight": float("nan")}, "phrase_weight"),
         ({"phrase_weight": 1e9}, "phrase_weight"),
