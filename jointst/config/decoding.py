@@ -53,6 +53,7 @@ class DecodingConfig:
         )
         lang = self.phrase_language
         require(lang is None or lang in LANGUAGES, "phrase_language", f"is {lang}", f"one of {' '.join(LANGUAGES)}")
+        require(self.search in ("greedy", "beam"), "search", f"is {self.search!r}", "greedy or beam")
         beam = self.search == "beam"
         require(not beam or self.nbest <= self.beam, "nbest", f"is {self.nbest} with a beam of {self.beam}")
         for key, idle in (("lm", "none"), ("weights", "stated"), ("ilm_weight", 0.0), ("label_bonus", 0.0)):

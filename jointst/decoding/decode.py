@@ -14,8 +14,10 @@ from jointst.build import Trained, load_trained
 from jointst.data.dataset import PairedSet, in_order, read_directories
 from jointst.data.directory import write_table
 from jointst.decoding.hypothesis import Hypothesis, words_of_pieces
+from jointst.decoding.phrases import read_phrases, readings
 from jointst.decoding.search import DECODERS, Search, build_search
 from jointst.progress import progress
+from jointst.scoring.phrases import FILE
 from jointst.stage import Context, Made, write_atomically
 from jointst.threads import set_threads
 from jointst.units import frames_to_seconds
@@ -99,6 +101,20 @@ def decode_set(trained: Trained, paired: PairedSet, folder: Path, search: Search
     write_atomically(folder / "timing.json", json.dumps({"audio_seconds": round(audio, 2), **seconds}, indent=1) + "\n")
 
 
+def _write_phrases(context: Context, trained: Trained) -> None:
+    """Leave the phrases of the search, by language, for stage 8; nothing where there are none."""
+    settings, path = context.config.decoding, context.exp / "decode" / FILE
+    if settings.phrases is None:
+        path.unlink(missing_ok=True)
+        return
+    written: dict[str, list[str]] = {}
+    for phrase in read_phrases(Path(settings.phrases)):
+        languages = trained.languages if settings.phrase_language is None else (settings.phrase_language,)
+        for lang, text in readings(phrase.text, languages).items():
+            written.setdefault(lang, []).append(text)
+    write_atomically(path, json.dumps(written, ensure_ascii=False, indent=1) + "\n")
+
+
 def run(context: Context) -> Made:
     """Decode every test set.
 
@@ -109,6 +125,7 @@ def run(context: Context) -> Made:
     set_threads(None)
     trained = load_trained(context)
     search = build_search(context, trained)
+    _write_phrases(context, trained)
     count = 0
     for name in context.config.data.test:
         may_lack = context.config.features.max_failures > 0

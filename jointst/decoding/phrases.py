@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from jointst.build import Trained
 from jointst.decoding.phrase_tree import Phrase, PhraseTree
-from jointst.errors import DataError
+from jointst.errors import DataError, JointstError
 from jointst.languages import language
 from jointst.text.normalise import normalise
 from jointst.text.scripts import is_written_in
@@ -56,7 +56,7 @@ def read_phrases(path: Path) -> list[Wanted]:
     Raises:
         DataError: the file is missing, not UTF-8 or empty, or a line is no phrase; with its line.
     """
-    if not path.is_file():
+    if path.is_dir() or not path.exists():  # a pipe will do
         raise DataError("there is no such file of phrases", path=path, fix="name a file of one phrase a line")
     lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if lines[-1] == b"":
@@ -125,12 +125,14 @@ def build_tree(wanted: Sequence[Wanted], trained: Trained, weight: float, lang: 
         return None
     tokenizer = trained.symbols.tokenizer
     languages = trained.languages if lang is None else (language(lang).code,)
+    pieces = tokenizer.pieces(range(tokenizer.size))
+    space = pieces.index(SPACE) if SPACE in pieces else None
     phrases = []
     for phrase in wanted:
         own = weight if phrase.weight is None else phrase.weight
-        for labels in _spell(phrase, languages, tokenizer):
+        for labels in _spell(phrase, languages, tokenizer, space):
             phrases.append(Phrase(labels=labels, weight=own))
-    return PhraseTree(phrases, tokenizer.size, trained.device, _space(tokenizer))
+    return PhraseTree(phrases, tokenizer.size, trained.device, space)
 
 
 def readings(text: str, languages: Sequence[str]) -> dict[str, str]:
@@ -141,19 +143,24 @@ def readings(text: str, languages: Sequence[str]) -> dict[str, str]:
     return {lang: written for lang, written in read.items() if written}
 
 
-def _spell(phrase: Wanted, languages: Sequence[str], tokenizer: Tokenizer) -> list[tuple[int, ...]]:
-    """The ways to spell a phrase in labels."""
-    read = readings(phrase.text, languages)
+def _spell(phrase: Wanted, languages: Sequence[str], tokenizer: Tokenizer, space: int | None) -> list[tuple[int, ...]]:
+    """The ways to spell a phrase in labels, where ``space`` is that of a space alone."""
+    try:
+        read = readings(phrase.text, languages)
+    except JointstError as error:  # a number that nobody can read
+        raise phrase.fault(str(error), "write it in words") from None
     if not read:
         raise phrase.fault(f"is empty once normalised: {phrase.text!r}", "write words, or remove it")
     spelled: list[tuple[int, ...]] = []
     unknown: set[str] = set()
     for lang, text in read.items():
         strange = {letter for letter in text if letter != " " and UNKNOWN in tokenizer.encode(letter)}
+        if space is None and UNKNOWN in tokenizer.encode(text):
+            strange.add(SPACE)
         if strange:
             unknown |= strange
         elif language(lang).has_spaces:
-            spelled.append(_at_word(text, tokenizer))
+            spelled.append(_at_word(text, tokenizer, space))
         else:
             spelled += _anywhere(text, tokenizer)
     if not spelled:
@@ -163,15 +170,9 @@ def _spell(phrase: Wanted, languages: Sequence[str], tokenizer: Tokenizer) -> li
     return list(dict.fromkeys(spelled))
 
 
-def _space(tokenizer: Tokenizer) -> int | None:
-    """The label of a space alone."""
-    pieces = tokenizer.pieces(range(tokenizer.size))
-    return pieces.index(SPACE) if SPACE in pieces else None
-
-
-def _at_word(text: str, tokenizer: Tokenizer) -> tuple[int, ...]:
+def _at_word(text: str, tokenizer: Tokenizer, space: int | None) -> tuple[int, ...]:
     """Labels of words, beginning with the mark of a word or, where labels are letters, with a space alone."""
-    labels, space = tokenizer.encode(text), _space(tokenizer)
+    labels = tokenizer.encode(text)
     if tokenizer.pieces(labels[:1])[0].startswith(SPACE) or space is None:
         return tuple(labels)
     return (space, *labels)

@@ -27,6 +27,8 @@ from jointst.stage import Context
 
 DECODERS = ("streaming", "full_context")
 """Both decoders, by the folder their hypotheses go to."""
+_STAGE_ALONE = {"batch_utterances", "nbest", "lm", "arpa", "weights", "phrases"}
+"""Settings of stage 7 that the search of a packed model has no use for, or is given otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,14 +187,14 @@ def packed_search(
         packed: its folder.
         lm: see :func:`jointst.decoding.language_models.language_model_at`; None for none.
         phrases: a file, or phrases; None for none.
-        settings: of ``decoding`` by name, those of the language model's kind and place aside.
+        settings: others of ``decoding``, by name.
 
     Raises:
         ConfigError: a setting that does not exist or cannot work.
         DataError: the language model is missing or does not fit, or a phrase cannot be listened for.
         EnvironmentFault: a package is missing.
     """
-    known = {field.name for field in dataclasses.fields(DecodingConfig)} - {"lm", "arpa", "weights", "phrases"}
+    known = {field.name for field in dataclasses.fields(DecodingConfig)} - _STAGE_ALONE
     for key in settings.keys() - known:
         raise ConfigError(key, "there is no such setting of a search", f"known: {' '.join(sorted(known))}")
     kind: dict[str, Any] = {} if lm is None else {"lm": "neural"} if Path(lm).is_dir() else {"lm": "ngram"}

@@ -14,6 +14,7 @@ from jointst.data.directory import DataDirectory, read_table
 from jointst.errors import DataError
 from jointst.languages import language
 from jointst.scoring.counts import Counts, Scored, score_utterances
+from jointst.scoring.phrases import FILE, read_decoded_phrases, recall_of_phrases
 from jointst.scoring.sclite import executable, run_sclite
 from jointst.scoring.summary import Summary, by_voice, recall_of_unheard, summarise
 from jointst.scoring.table import Cell, percent, table
@@ -45,7 +46,7 @@ def run(context: Context) -> Made:
         EnvironmentFault: sclite is demanded and not installed.
     """
     folder = context.exp / "score"
-    known = _training(context)
+    known, phrases = _training(context), read_decoded_phrases(context.exp / "decode" / FILE)
     sets: dict[str, Any] = {}
     texts, lines = [_preamble()], []
     for name in context.config.data.test:
@@ -56,6 +57,10 @@ def run(context: Context) -> Made:
             "decoders": {decoder: _record(items, directory, known) for decoder, items in scored.items()},
             "speed": _speed(context.exp / "decode" / name / "timing.json"),
         }
+        if phrases is not None:
+            for decoder, items in scored.items():
+                recognised, said = recall_of_phrases(items, phrases)
+                record["decoders"][decoder]["phrases"] = {"recognised": recognised, "occurrences": said}
         record["sclite"] = _sclite(context, scored, folder / "sclite" / name)
         sets[name] = record
         texts.append(set_text(name, record))
@@ -251,7 +256,7 @@ def _voice_rows(decoders: dict[str, Any]) -> list[list[Cell] | None]:
 
 
 def _remarks(record: dict[str, Any]) -> list[str]:
-    """Lines below the table: words never heard, speed, missing hypotheses."""
+    """Lines below the table: words never heard, words of phrases, speed, missing hypotheses."""
     lines = []
     for decoder in DECODERS:
         result = record["decoders"][decoder]
@@ -263,6 +268,11 @@ def _remarks(record: dict[str, Any]) -> list[str]:
             if read is not None:
                 share += f"; of those in unpaired text {read['recognised']} of {read['occurrences']}"
             lines.append(f"{label}: recall of words never heard in training {percent(unheard['recall'])} % ({share})")
+        phrases = result.get("phrases", {"occurrences": 0})
+        if phrases["occurrences"]:
+            recall = percent(phrases["recognised"] / phrases["occurrences"])
+            share = f"{phrases['recognised']} of {phrases['occurrences']}"
+            lines.append(f"{label}: recall of the words of phrases {recall} % ({share})")
         if record["speed"]:
             lines.append(f"{label}: RTFx {record['speed'][f'rtfx_{decoder}']:.0f} (seconds of audio a second)")
         missing = result["missing"]

@@ -171,6 +171,7 @@ def test_phrases_are_decoded_with(toy: Context, packed: Path, search: str) -> No
         found = records(toy, decoder)
         assert found.keys() == plain[decoder].keys()
         assert any(record["text"] != plain[decoder][key]["text"] for key, record in found.items())
+    assert json.loads((toy.exp / "decode/phrases.json").read_text(encoding="utf-8"))["ru"] == ["дверь"]
     path.write_text("the window\tnone\n")
     with pytest.raises(DataError, match=r"phrases.txt:1: has the weight 'none'"):
         decode.run(context)
@@ -179,6 +180,7 @@ def test_phrases_are_decoded_with(toy: Context, packed: Path, search: str) -> No
 @pytest.mark.parametrize(
     ("settings", "key"),
     [
+        ({"search": "widest"}, "search"),
         ({"phrase_weight": 0.0}, "phrase_weight"),
         ({"phrase_weight": float("nan")}, "phrase_weight"),
         ({"phrase_weight": 1e9}, "phrase_weight"),

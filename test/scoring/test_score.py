@@ -148,3 +148,18 @@ def test_sclite_tables_when_it_is_installed(experiment: Path) -> None:
     run(context("yes"))
     assert scores(experiment)["sets"]["t_test"]["sclite"]["full_context"]["differing"] == []
     assert "Sum/Avg" in (experiment / "score/sclite/t_test/full_context/summary.txt").read_text()
+
+
+def test_recall_of_the_words_of_phrases(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(context())
+    assert "phrases" not in capsys.readouterr().out
+    path = experiment / "decode/phrases.json"
+    path.write_text(json.dumps({"en": ["the window", "window", "door"], "zh": ["天很"]}), encoding="utf-8")
+    run(context())
+    found = scores(experiment)["sets"]["t_test"]["decoders"]
+    assert found["streaming"]["phrases"] == {"recognised": 3, "occurrences": 5}, "the, door and one character of two"
+    assert found["full_context"]["phrases"] == {"recognised": 4, "occurrences": 5}, "no hypothesis has the door"
+    assert "full context: recall of the words of phrases 80.0 % (4 of 5)" in capsys.readouterr().out
+    path.write_text("[")
+    with pytest.raises(DataError, match="phrases.json: is damaged"):
+        run(context())
