@@ -52,7 +52,7 @@ def run(context: Context) -> Made:
     for name in context.config.data.test:
         directory = DataDirectory.read(context.data / name)
         scored = {decoder: _score(context, directory, name, decoder) for decoder in DECODERS}
-        record = {
+        record: dict[str, Any] = {
             "utterances": len(directory.text),
             "decoders": {decoder: _record(items, directory, known) for decoder, items in scored.items()},
             "speed": _speed(context.exp / "decode" / name / "timing.json"),
