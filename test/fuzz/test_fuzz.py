@@ -9,6 +9,7 @@ from fuzz.found import FOLDER, FOUND
 from fuzz.registry import TARGETS
 from fuzz.target import HARD, Target, inputs, judge
 
+pytestmark = pytest.mark.timeout(1800)  # a busy machine gives a process a fiftieth of a core
 EXAMPLES = 15
 """Inputs of a target: about a minute for all of them on one core."""
 SLOW_EXAMPLES = 5
