@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 import struct
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from jointst.data.sound import Level, MissingSound, chunks, open_sound
+from jointst.data.sound.parts import take
 from jointst.errors import DataError
 from jointst.units import Hertz
 
@@ -19,10 +22,12 @@ if TYPE_CHECKING:
 
     from jointst.data.directory import Segment
 
-# T samples
+# T samples, C channels
 
 Samples: TypeAlias = "NDArray[np.float32]"
 """Samples in [-1, 1], (T,)."""
+Blocks: TypeAlias = "Iterator[tuple[Hertz, NDArray[np.float32]]]"
+"""The rate, and samples (T, C), piece by piece."""
 
 PIPES = "JOINTST_ALLOW_PIPES"
 """Environment variable that must be 1 for ``cmd |`` entries, since they run a shell."""
@@ -46,27 +51,46 @@ def load_audio(
         (T,) float32, mostly in [-1, 1].
 
     Raises:
-        DataError: the audio is missing, unreadable, empty, not finite, or does not hold the segment; names the file.
+        DataError: the audio is missing, unreadable, cut off, empty, not finite, not in full scales, of channels that
+            cancel each other, or does not hold the segment; names the file.
     """
     import numpy as np
 
+    level, pieces, rate = Level(), [], 0.0
     try:
-        if entry.endswith("|"):
-            samples, rate = _cut(*read_pipe(entry), segment)
-        elif is_ark(entry):
-            samples, rate = _cut(*read_ark(entry), segment)
-        else:
-            samples, rate = _read_file(entry, segment)
-        if samples.ndim == 2:  # (T, channels) -> (T,)
-            samples = samples.mean(axis=1)
-        if samples.size == 0:
+        for rate, block in read_entry(entry, segment):
+            pieces.append(level.checked(block, rate))
+        if not level.samples:
             raise DataError("holds no samples", fix="remove the utterance, or mend its audio or segment")
-        if not np.isfinite(samples).all():
-            raise DataError("holds samples that are not finite numbers", fix="make the file again")
+        level.check_whole()
     except DataError as fault:
         where = fault.path or (path if path and entry.endswith("|") else entry)
         raise DataError(fault.problem, path=where, utterance=utterance, fix=fault.fix) from None
-    return resample(samples, rate, sampling_rate)
+    return resample(pieces[0] if len(pieces) == 1 else np.concatenate(pieces), rate, sampling_rate)
+
+
+def read_entry(entry: str, segment: Segment | None = None) -> Blocks:
+    """The audio of an entry of ``wav.scp``, or a segment of it.
+
+    Args:
+        entry: a sound file, ``path.ark:offset``, or ``command |``.
+        segment: the part to take; None for all.
+
+    Yields:
+        The rate, the same each time, and samples (T, C).
+
+    Raises:
+        MissingSound: there is no such file.
+        DataError: the audio is unreadable or cut off, or does not hold the segment.
+    """
+    if entry.endswith("|"):
+        yield from _read_pipe(entry, segment)
+    elif is_ark(entry):
+        rate, samples = _read_ark(entry)
+        start, stop = _bounds(segment, len(samples), rate)
+        yield rate, samples[start:stop]
+    else:
+        yield from _read_file(entry, segment)
 
 
 def is_ark(entry: str) -> bool:
@@ -89,33 +113,28 @@ def resample(samples: Samples, rate: Hertz, wanted: Hertz) -> Samples:
     return resampled
 
 
-def _read_file(entry: str, segment: Segment | None) -> tuple[Samples, float]:
-    import soundfile
-
-    path = Path(entry)
-    if not path.is_file():
-        raise DataError("there is no such audio file", fix="correct wav.scp, or restore the file")
-    try:
-        with soundfile.SoundFile(path) as sound:
-            start, stop = _bounds(segment, sound.frames, sound.samplerate)
-            sound.seek(start)
-            return sound.read(stop - start, dtype="float32"), float(sound.samplerate)
-    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
-        raise DataError(f"cannot be read as audio: {error}", fix="convert it to WAV or FLAC, or restore it") from None
+def _read_file(path: str, segment: Segment | None) -> Blocks:
+    sound = open_sound(path)
+    if segment is None:
+        yield from sound.blocks()
+        return
+    whole = sound.measured()
+    for block in take(sound, *_bounds(segment, whole.samples, whole.rate)):
+        yield whole.rate, block
 
 
-def read_ark(entry: str) -> tuple[Samples, float]:
-    """Samples (T,) or (T, channels) and the rate of ``path.ark:offset``.
-
-    Raises:
-        DataError: no such ark, or no audio there.
-    """
+def _read_ark(entry: str) -> tuple[Hertz, NDArray[np.float32]]:
+    """The rate and the samples (T, C) of ``path.ark:offset``."""
     import kaldiio
     import numpy as np
 
-    ark = Path(entry.rpartition(":")[0])
-    if not ark.is_file():
-        raise DataError("there is no such ark", fix="correct wav.scp, or restore the file")
+    name, _, offset = entry.rpartition(":")
+    if not Path(name).is_file():
+        raise MissingSound("there is no such ark", fix="correct wav.scp, or restore the file")
+    with open(name, "rb") as ark:
+        ark.seek(int(offset))
+        if ark.read(4) == b"RIFF":  # kaldiio reads what is left of WAV that is cut off
+            chunks.wav(ark, os.stat(name).st_size, int(offset))
     try:
         loaded = kaldiio.load_mat(entry)
     except (ValueError, RuntimeError, OSError, EOFError, AssertionError, struct.error) as error:
@@ -124,42 +143,36 @@ def read_ark(entry: str) -> tuple[Samples, float]:
         raise DataError("holds no audio there but a matrix", fix="wav.scp must point to audio, not to features")
     rate, samples = loaded
     scale = -float(np.iinfo(samples.dtype).min) if np.issubdtype(samples.dtype, np.integer) else 1.0
-    return (samples / scale).astype(np.float32), float(rate)
+    scaled = (samples / scale).astype(np.float32)
+    return float(rate), scaled[:, None] if scaled.ndim == 1 else scaled
 
 
-def read_pipe(entry: str) -> tuple[Samples, float]:
-    """Samples (T,) or (T, channels) and the rate of the output of ``command |``.
-
-    Raises:
-        DataError: pipes are not allowed, the command failed, or it gave no audio.
-    """
-    import soundfile
-
+def _read_pipe(entry: str, segment: Segment | None) -> Blocks:
+    """The output of ``command |``, by way of a temporary file, so that an hour needs no more memory than a minute."""
     if os.environ.get(PIPES) != "1":
         raise DataError("is a pipe, which would run a shell command", fix=f"export {PIPES}=1 if you trust this file")
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", entry.rstrip("| ")], capture_output=True, check=False)
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()[-200:]
-        raise DataError(f"the pipe ended with status {done.returncode}: {said}", fix=f"run it by hand: {entry}")
-    try:
-        samples, rate = soundfile.read(io.BytesIO(done.stdout), dtype="float32")
-    except (soundfile.SoundFileError, RuntimeError) as error:
-        raise DataError(f"the pipe gave no audio: {error}", fix=f"run it by hand: {entry}") from None
-    return samples, float(rate)
+    by_hand = f"run it by hand: {entry}"
+    with tempfile.NamedTemporaryFile(prefix="jointst_pipe_") as output:
+        command = ["bash", "-o", "pipefail", "-c", entry.rstrip("| ")]
+        done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, check=False)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip()[-200:]
+            raise DataError(f"the pipe ended with status {done.returncode}: {said}", fix=by_hand)
+        try:
+            yield from _read_file(output.name, segment)
+        except DataError as fault:
+            if segment is not None and "the segment" in fault.problem:
+                raise
+            raise DataError(f"the pipe gave no audio: what it wrote {fault.problem}", fix=by_hand) from None
 
 
-def _bounds(segment: Segment | None, frames: int, rate: float) -> tuple[int, int]:
+def _bounds(segment: Segment | None, samples: int, rate: Hertz) -> tuple[int, int]:
     """First sample and the one after the last."""
     if segment is None:
-        return 0, frames
-    seconds = frames / rate
+        return 0, samples
+    seconds = samples / rate
     if segment.start >= seconds or segment.end > seconds + OVERSHOOT:
         raise DataError(
             f"the segment {segment} lies outside the recording of {seconds:.2f} s", fix="correct it in segments"
         )
-    return round(segment.start * rate), frames if segment.end == -1 else min(frames, round(segment.end * rate))
-
-
-def _cut(samples: Samples, rate: float, segment: Segment | None) -> tuple[Samples, float]:
-    start, stop = _bounds(segment, len(samples), rate)
-    return samples[start:stop], rate
+    return round(segment.start * rate), samples if segment.end == -1 else min(samples, round(segment.end * rate))

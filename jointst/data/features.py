@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # T samples, N frames, F mel bins, W window, H hop
 
-VERSION = 2
+VERSION = 3
 """Raised when the same settings give other features, so that arks of before are not taken over."""
 JOB_UTTERANCES = 400
 """Utterances of a job: what is lost at most when a run is killed."""

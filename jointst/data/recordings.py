@@ -8,28 +8,17 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jointst.data.audio import is_ark, read_ark, read_pipe
+from jointst.data.audio import is_ark, read_entry
+from jointst.data.sound import Level, MissingSound
 from jointst.errors import DataError
 from jointst.parallel import run_jobs
 from jointst.stage import write_atomically
 from jointst.units import Hertz, Seconds
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-# T samples, C channels
-
-VERSION = 1
+VERSION = 2
 """Raised when the same file gives other facts."""
-FULL_SCALE = 0.9995
-"""Samples at least as large are counted as clipped: 16-bit audio ends at 0.99997."""
-BLOCK = 2**20
-"""Samples read at a time, so that an hour of audio takes no more memory than a minute."""
 JOB_FILES = 200
 
 
@@ -40,19 +29,24 @@ class Recording:
     Attributes:
         fault: id of the rule that it breaks so badly that nothing else is known; empty if it could be read.
         problem: what is wrong then.
+        fix: how to mend it, if that is known.
         seconds: length.
         rate: samples a second.
         channels: channels.
-        peak: largest magnitude in full scales; not a finite number if any sample is not.
-        clipped: share of samples at full scale.
+        peak: largest magnitude, in full scales, of what is used, the mean of the channels; not a finite number if any
+            sample is not.
+        channel_peak: largest magnitude in any channel.
+        clipped: share of samples of all channels at full scale.
     """
 
     fault: str = ""
     problem: str = ""
+    fix: str = ""
     seconds: Seconds = 0.0
     rate: Hertz = 0.0
     channels: int = 0
     peak: float = 0.0
+    channel_peak: float = 0.0
     clipped: float = 0.0
 
 
@@ -111,54 +105,30 @@ def _stamp(entry: str) -> list[int] | None:
 
 
 def _examine_all(entries: Sequence[str]) -> list[Recording]:
-    return [_examine(entry) for entry in entries]
+    return [facts_of(entry) for entry in entries]
 
 
-def _examine(entry: str) -> Recording:
-    import soundfile
-
+def facts_of(entry: str) -> Recording:
+    """What an entry of ``wav.scp`` holds, by reading all of it."""
+    level, rate = Level(), 0.0
     try:
-        if entry.endswith("|"):
-            fault = "pipe"
-            samples, rate = read_pipe(entry)
-            return _measure(iter([_columns(samples)]), rate)
-        fault = "audio-unreadable"
-        if is_ark(entry):
-            samples, rate = read_ark(entry)
-            return _measure(iter([_columns(samples)]), rate)
-        if not os.path.isfile(entry):
-            return Recording(fault="audio-missing", problem="there is no such file")
-        with soundfile.SoundFile(entry) as sound:
-            expected = sound.frames
-            found = _measure(sound.blocks(BLOCK, dtype="float32", always_2d=True), float(sound.samplerate))
-    except (DataError, soundfile.SoundFileError, RuntimeError, OSError) as error:
-        problem = error.problem if isinstance(error, DataError) else f"cannot be read as audio: {error}"
-        return Recording(fault=fault, problem=problem)
-    if not found.fault and round(found.seconds * found.rate) < expected:
-        problem = f"cut short: {found.seconds:.2f} s of the {expected / found.rate:.2f} s that its header states"
-        return Recording(fault="audio-unreadable", problem=problem)
-    return found
-
-
-def _columns(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(T,) or (T, C) to (T, C)."""
-    return samples[:, None] if samples.ndim == 1 else samples
-
-
-def _measure(blocks: Iterator[NDArray[np.float32]], rate: Hertz) -> Recording:
-    """Facts of audio that comes in blocks (T, C)."""
-    import numpy as np
-
-    samples = channels = clipped = 0
-    peak = 0.0
-    for block in blocks:
-        samples += len(block)
-        channels = block.shape[1]
-        if block.size:
-            magnitude = np.abs(block)
-            peak = float(np.maximum(peak, magnitude.max()))  # keeps a NaN
-            clipped += int(np.count_nonzero(magnitude >= FULL_SCALE))
-    if not samples:
+        for found, block in read_entry(entry):
+            level.add(block)
+            rate = found
+    except (DataError, OSError) as error:
+        fault = "pipe" if entry.endswith("|") else "audio-unreadable"
+        if isinstance(error, MissingSound) and fault != "pipe":
+            fault = "audio-missing"
+        if isinstance(error, DataError):
+            return Recording(fault=fault, problem=error.problem, fix=error.fix)
+        return Recording(fault=fault, problem=f"cannot be read: {error}")
+    if not level.samples:
         return Recording(fault="audio-empty", problem="holds no samples")
-    share = clipped / (samples * channels)
-    return Recording(seconds=samples / rate, rate=rate, channels=channels, peak=peak, clipped=share)
+    return Recording(
+        seconds=level.samples / rate,
+        rate=rate,
+        channels=level.channels,
+        peak=level.peak,
+        channel_peak=level.channel_peak,
+        clipped=level.clipped / level.values,
+    )

@@ -7,7 +7,6 @@ T samples, n frames, N positions, F mel bins, D features.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,20 +14,28 @@ from jointst.build import Trained
 from jointst.config import Decoder
 from jointst.data.audio import Samples
 from jointst.data.online import OnlineFeatures, OnlineResampler
+from jointst.data.sound.level import checked_samples
+from jointst.data.sound.reader import HIGHEST_RATE, LOWEST_RATE
 from jointst.decoding.hypothesis import Hypothesis
 from jointst.decoding.phrase_tree import PhraseTree
 from jointst.decoding.search import Search, greedy
 from jointst.decoding.segmentation import Piece, SegmentationConfig, Segmenter
 from jointst.decoding.transcript import Transcript, transcript_of
-from jointst.errors import ConfigError, DataError
+from jointst.errors import ConfigError
 from jointst.models.joint import JointModel
 from jointst.nn.decoder import TransducerDecoder
 from jointst.nn.predictor import BLANK
 from jointst.units import Hertz, Seconds, frames_to_seconds, samples_in, seconds_of
 
-LOWEST_RATE: Hertz = 1000
-HIGHEST_RATE: Hertz = 768_000
-"""Of audio that comes in."""
+
+def check_rate(rate: Hertz) -> None:
+    """Refuse a rate at which nobody records speech.
+
+    Raises:
+        ConfigError: it is no number, or out of range.
+    """
+    if not isinstance(rate, (int, float)) or not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise ConfigError("rate", f"is {rate}", f"{LOWEST_RATE:g} to {HIGHEST_RATE:g} hertz")
 
 
 class OnlineGreedy:
@@ -199,8 +206,7 @@ class StreamingRecogniser:
         segmentation: SegmentationConfig | None = None,
         search: Search | None = None,
     ) -> None:
-        if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-            raise ConfigError("rate", f"is {rate:g}", f"{LOWEST_RATE:g} to {HIGHEST_RATE:g} hertz")
+        check_rate(rate)
         wanted = trained.config.features.sampling_rate
         self._trained = trained
         self._rate = rate
@@ -222,15 +228,10 @@ class StreamingRecogniser:
             before, and the final transcript of each segment that has ended.
 
         Raises:
-            DataError: samples are not finite numbers, or not (T,) and floating; nothing of this piece is taken.
+            DataError: samples are no array (T,) of floats, not finite numbers, or not in full scales; nothing of this
+                piece is taken.
         """
-        if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
-            raise DataError(f"samples are {samples.dtype} {samples.shape}", fix="float32 (T,) in [-1, 1], one channel")
-        samples = samples.astype(np.float32, copy=False)
-        finite = np.isfinite(samples)
-        if not finite.all():
-            at = seconds_of(self._received + int(np.argmin(finite)), self._rate)
-            raise DataError(f"the sample at {at:.3f} s is not a finite number", fix="mend what makes the audio")
+        samples = checked_samples(samples, self._rate, self._received)
         self._received += len(samples)
         found: list[Transcript] = []
         for start in range(0, len(samples), self._step):  # large pieces give the results that small ones would

@@ -13,8 +13,8 @@ from typing import NoReturn, TextIO
 
 from jointst.config import Decoder, DecodingConfig
 from jointst.data.audio import Samples
+from jointst.data.sound.reader import HIGHEST_RATE, LOWEST_RATE
 from jointst.decoding.segmentation import SegmentationConfig
-from jointst.decoding.streaming import HIGHEST_RATE, LOWEST_RATE
 from jointst.decoding.transcript import Transcript
 from jointst.errors import JointstError
 from jointst.progress import progress
@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     defaults, search = SegmentationConfig(), DecodingConfig()
     parser = _Parser(
         prog="jointst transcribe",
-        description="Recognise sound files of any format and rate that soundfile reads, or, with --stream, a pipe (-), "
+        description="Recognise sound files of any container and rate, films too, or, with --stream, a pipe (-), "
         "the microphone or one file as if it came in live.",
         epilog="A word's time stamps are when its labels were emitted, which tends to be late; its confidence is the "
         "smallest probability among its labels. With --stream, text goes out when a segment ends, and partial text is "

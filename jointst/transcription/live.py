@@ -1,6 +1,6 @@
 """Audio as it comes: from a pipe (WAV or raw samples), or from a microphone.
 
-T samples.
+T samples, C channels.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jointst.data.audio import Samples
+from jointst.data.sound import Level
 from jointst.errors import DataError, EnvironmentFault
 from jointst.units import Hertz, Seconds, samples_in
 
@@ -25,7 +27,20 @@ PIECE: Seconds = 0.04
 """Audio taken at a time at most."""
 UNKNOWN_SIZE = 0x7FFFF000
 """Programs that write WAV to a pipe cannot know its size and claim 0, or this much or more."""
-OTHER_KINDS = {b"fLaC": "FLAC", b"OggS": "OGG", b"RF64": "RF64", b"RIFX": "RIFX", b"FORM": "AIFF", b"caff": "CAF"}
+OTHER_KINDS = {
+    b"fLaC": "FLAC",
+    b"OggS": "OGG",
+    b"RF64": "RF64",
+    b"RIFX": "RIFX",
+    b"FORM": "AIFF",
+    b"caff": "CAF",
+    b"riff": "Wave64",
+    b".snd": "AU",
+    b"NIST": "SPHERE",
+    b"#!AM": "AMR",
+    b"\x1a\x45\xdf\xa3": "WebM or Matroska",
+    b"\x30\x26\xb2\x75": "WMA",
+}
 """How files begin that would be noise if they were taken for raw samples."""
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 
@@ -51,8 +66,8 @@ class RawAudio:
         """Bytes of one sample of all channels."""
         return int(self.format[1:3]) // 8 * self.channels
 
-    def samples(self, content: bytes) -> Samples:
-        """Bytes, a whole number of frames, as samples (T,)."""
+    def samples(self, content: bytes) -> NDArray[np.float32]:
+        """Bytes, a whole number of frames, as samples (T, C)."""
         if self.format == "f32le":
             values = np.frombuffer(content, "<f4").astype(np.float32)
         elif self.format == "s24le":
@@ -62,8 +77,7 @@ class RawAudio:
         else:
             bits = 16 if self.format == "s16le" else 32
             values = np.frombuffer(content, f"<i{bits // 8}").astype(np.float32) / np.float32(2 ** (bits - 1))
-        averaged: Samples = values.reshape(-1, self.channels).mean(axis=1, dtype=np.float32)
-        return averaged
+        return values.reshape(-1, self.channels)
 
 
 def read_header(pipe: io.BufferedReader, raw: RawAudio) -> tuple[RawAudio, bytes]:
@@ -132,15 +146,17 @@ def read_pipe(pipe: io.BufferedReader, audio: RawAudio, begun: bytes) -> Iterato
         begun: bytes of samples that were read already.
 
     Raises:
-        DataError: the pipe ends early, within a sample or before the size that its header names.
+        DataError: the pipe ends early, within a sample or before the size that its header names; or its samples are
+            not finite, not in full scales, or of channels that cancel each other.
     """
+    level = Level()
     most = max(1, samples_in(PIECE, audio.rate)) * audio.frame
     left = audio.size
     pending = begun
     while True:
         whole = len(pending) // audio.frame * audio.frame
         if whole:
-            yield audio.samples(pending[:whole])
+            yield _checked(level, audio.samples(pending[:whole]), audio.rate)
         # read1 gives what is there, without waiting for more
         content = pipe.read1(most if left is None else min(most, left))
         if not content:
@@ -151,6 +167,17 @@ def read_pipe(pipe: io.BufferedReader, audio: RawAudio, begun: bytes) -> Iterato
     if left or pending:
         missing = f"{left} bytes before its header's size" if left else "within a sample"
         raise DataError(f"ended {missing}", path="-", fix="what came before is transcribed; send it again")
+    try:
+        level.check_whole()
+    except DataError as error:
+        raise DataError(error.problem, path="-", fix=error.fix) from None
+
+
+def _checked(level: Level, samples: NDArray[np.float32], rate: Hertz) -> Samples:
+    try:
+        return level.checked(samples, rate)
+    except DataError as error:
+        raise DataError(error.problem, path="-", fix=error.fix) from None
 
 
 def microphone(rate: Hertz) -> Iterator[Samples]:

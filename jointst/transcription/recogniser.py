@@ -5,6 +5,7 @@ T samples, n frames.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,12 @@ from jointst.build import Trained
 from jointst.config import Decoder
 from jointst.data.audio import Samples, resample
 from jointst.data.features import log_mel
+from jointst.data.sound.level import checked_samples
 from jointst.decoding.hypothesis import Hypothesis
 from jointst.decoding.phrases import Written
 from jointst.decoding.search import Search, greedy, packed_search
 from jointst.decoding.segmentation import SegmentationConfig, Segmenter, is_silent
-from jointst.decoding.streaming import StreamingRecogniser
+from jointst.decoding.streaming import StreamingRecogniser, check_rate
 from jointst.decoding.transcript import Transcript, transcript_of
 from jointst.errors import ConfigError, DataError
 from jointst.export.load import load_packed
@@ -141,23 +143,21 @@ class Recogniser:
         """What is said in a recording.
 
         Args:
-            audio: a sound file of any format and rate that soundfile reads, or samples (T,), float32 in [-1, 1].
+            audio: a sound file of any container and rate, or samples (T,), float32 in [-1, 1].
             rate: of the samples; None for the model's own.
             phrases: that matter here, in place of the recogniser's; None for those.
 
         Raises:
-            DataError: the file cannot be read, a phrase cannot be listened for, or samples are not finite.
+            DataError: the file cannot be read, a phrase cannot be listened for, or samples are not as they must be.
         """
-        if isinstance(audio, (str, Path)):
+        if isinstance(audio, (str, os.PathLike)):
             result = next(self.transcribe_files([audio], phrases=phrases))
         else:
-            if audio.ndim != 1 or not np.issubdtype(audio.dtype, np.floating):
-                raise DataError(f"samples are {audio.dtype} {audio.shape}", fix="float32 (T,) in [-1, 1], one channel")
-            if not np.isfinite(audio).all():
-                raise DataError("samples are not finite numbers", fix="mend what makes the audio")
-            samples = np.ascontiguousarray(audio, np.float32)
-            if len(samples) and rate is not None:
-                samples = resample(samples, rate, self.sampling_rate)
+            heard = self.sampling_rate if rate is None else rate
+            check_rate(heard)
+            samples = checked_samples(audio, heard)
+            if len(samples):
+                samples = resample(samples, heard, self.sampling_rate)
             result = next(self._transcribe([("samples", iter([samples]))], self._searching(phrases)))
         if isinstance(result, Failure):
             raise result.error
@@ -166,7 +166,13 @@ class Recogniser:
     def transcribe_files(
         self, paths: Iterable[str | Path], *, phrases: Iterable[Written] | None = None
     ) -> Iterator[Transcription | Failure]:
-        """What is said in each of many sound files, in their order; a file that cannot be read fails alone."""
+        """What is said in each of many sound files, in their order; a file that cannot be read fails alone.
+
+        Raises:
+            DataError: ``paths`` is one path, or a phrase cannot be listened for.
+        """
+        if isinstance(paths, (str, os.PathLike)):
+            raise DataError("is one path, not many", path=paths, fix="transcribe(path), or [path]")
         sources = ((str(path), read_blocks(Path(path), self.sampling_rate)) for path in paths)
         return self._transcribe(sources, self._searching(phrases))
 

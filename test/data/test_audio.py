@@ -48,6 +48,17 @@ def test_ark(tmp_path: Path) -> None:
         load_audio((tmp_path / "scp").read_text().split(" ", 1)[1].strip(), None, RATE)
 
 
+def test_half_an_ark(tmp_path: Path) -> None:
+    samples = (tone(0.3) * 32767).astype(np.int16)
+    path = tmp_path / "a.ark"
+    kaldiio.save_ark(str(path), {"u-1": (RATE, samples), "v-1": (RATE, samples)}, scp=str(tmp_path / "scp"))
+    first, second = (line.split(" ", 1)[1] for line in (tmp_path / "scp").read_text().splitlines())
+    path.write_bytes(path.read_bytes()[:-4000])
+    assert load_audio(first, None, RATE).shape == samples.shape
+    with pytest.raises(DataError, match="utterance v-1: is cut off: it promises 9600 bytes of samples and holds 5600"):
+        load_audio(second, None, RATE, utterance="v-1")
+
+
 def test_pipe_needs_to_be_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     soundfile.write(tmp_path / "a.wav", tone(0.1), RATE)
     monkeypatch.delenv(PIPES, raising=False)
@@ -59,6 +70,11 @@ def test_pipe_needs_to_be_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert load_audio(entry, None, RATE).shape == (1600,)
     with pytest.raises(DataError, match="ended with status 3"):
         load_audio("exit 3 |", None, RATE)
+    part = load_audio(entry, Segment("a", 0.05, -1), RATE)
+    np.testing.assert_array_equal(part, load_audio(entry, None, RATE)[800:])
+    for cut, words in ((f"head -c 1000 {tmp_path}/a.wav |", "wrote is cut off"), ("true |", "wrote is an empty file")):
+        with pytest.raises(DataError, match=f"the pipe gave no audio: what it {words}"):
+            load_audio(cut, None, RATE)
 
 
 def test_faults_name_file_and_utterance(tmp_path: Path) -> None:
@@ -67,10 +83,10 @@ def test_faults_name_file_and_utterance(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan]), RATE, "FLOAT")
     soundfile.write(tmp_path / "short.wav", tone(1.0), RATE)
     cases = [
-        ("none.wav", None, "no such audio file"),
-        ("bad.wav", None, "cannot be read as audio"),
+        ("none.wav", None, "there is no such file"),
+        ("bad.wav", None, "is no sound but text"),
         ("empty.wav", None, "holds no samples"),
-        ("nan.wav", None, "not finite"),
+        ("nan.wav", None, "not a finite number"),
         ("short.wav", Segment("short", 2.0, 3.0), "outside the recording of 1.00 s"),
         ("short.wav", Segment("short", 0.5, 1.6), "outside the recording"),
         ("none.ark:12", None, "no such ark"),

@@ -123,6 +123,15 @@ def clipped() -> None:
     soundfile.write("audio/anna-train-03.wav", samples.clip(-1, 1), 16000)
 
 
+def inverted_side() -> None:
+    samples = np.random.default_rng(0).uniform(-0.3, 0.3, 32000)
+    soundfile.write(AUDIO, np.stack((samples, -samples), axis=1), 16000)
+
+
+def floats(peak: float) -> None:
+    soundfile.write(AUDIO, np.random.default_rng(0).uniform(-peak, peak, 32000), 16000, subtype="FLOAT")
+
+
 def cut_short() -> None:
     path = Path("audio/anna-train-03.flac")
     soundfile.write(path, np.random.default_rng(0).uniform(-0.3, 0.3, 64000), 16000)
@@ -273,6 +282,23 @@ BREAKS = {
     "NaN": Break(not_finite, "audio-not-finite", TRAIN / "wav.scp", 3, THIRD),
     "silence": Break(
         lambda: soundfile.write(AUDIO, np.zeros(32000), 16000), "audio-silent", TRAIN / "wav.scp", 3, THIRD
+    ),
+    "one side inverted": Break(inverted_side, "audio-silent", TRAIN / "wav.scp", 3, THIRD),
+    "floats in the range of integers": Break(lambda: floats(20000), "audio-scale", TRAIN / "wav.scp", 3, THIRD),
+    "floats beyond full scale": Break(lambda: floats(2), "audio-loud", TRAIN / "wav.scp", 3, THIRD),
+    "half a WAV": Break(
+        lambda: Path(AUDIO).write_bytes(Path(AUDIO).read_bytes()[:30000]),
+        "audio-unreadable",
+        TRAIN / "wav.scp",
+        3,
+        THIRD,
+    ),
+    "written with backslashes": Break(
+        lambda: replace(TRAIN / "wav.scp", AUDIO, AUDIO.replace("/", "\\")),
+        "audio-missing",
+        TRAIN / "wav.scp",
+        3,
+        THIRD,
     ),
     "dead microphone": Break(lambda: sound(AUDIO, peak=0.001), "audio-quiet", TRAIN / "wav.scp", 3, THIRD),
     "clipped": Break(clipped, "audio-clipped", TRAIN / "wav.scp", 3, THIRD),

@@ -139,7 +139,7 @@ def test_unreadable_audio_is_named_and_counted(context: Context, capsys: pytest.
     soundfile.write("audio/x_train/4.wav", np.zeros(10), 16000)
     with pytest.raises(DataError, match=r"2 of 10 utterances have no usable audio.*max_failures above 0\.2"):
         features.run(context)
-    assert "audio/x_train/3.wav utterance x_train-3: cannot be read" in capsys.readouterr().err
+    assert "audio/x_train/3.wav utterance x_train-3: is no sound but text" in capsys.readouterr().err
     assert not Path("data/x_train/feats.scp").exists()
     features.run(make_context(max_failures=0.3))
     train = DataDirectory.read(Path("data/x_train"))

@@ -99,13 +99,13 @@ def test_many_findings_are_cut_short_on_the_screen_only(capsys: pytest.CaptureFi
 
 def test_audio_is_read_once_until_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    examine = recordings._examine
+    examine = recordings.facts_of
 
     def spy(entry: str) -> recordings.Recording:
         read.append(entry)
         return examine(entry)
 
-    monkeypatch.setattr(recordings, "_examine", spy)
+    monkeypatch.setattr(recordings, "facts_of", spy)
     validate.run(CONTEXT)
     assert len(read) == 6
     validate.run(CONTEXT)

@@ -45,15 +45,15 @@ def first(table: str = "wav.scp", name: str = "mini_train") -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("content", "validate", "features"),
+    ("content", "problem", "fix"),
     [
-        (None, "there is no such file", "there is no such audio file"),
-        (b"damaged", "cannot be read as audio", "cannot be read as audio"),
-        (b"", "cannot be read as audio", "cannot be read as audio"),
+        (None, "there is no such file", "correct its name, or restore it"),
+        (b"damaged", "is no sound but text", "get the sound itself: often a download went wrong"),
+        (b"", "is an empty file", "make it again, or copy it again"),
     ],
 )
 def test_missing_and_unreadable_audio(
-    recipe: Path, complaint: Complaint, content: bytes | None, validate: str, features: str
+    recipe: Path, complaint: Complaint, content: bytes | None, problem: str, fix: str
 ) -> None:
     utterance, audio = first()
     Path(audio).unlink()
@@ -61,10 +61,10 @@ def test_missing_and_unreadable_audio(
         Path(audio).write_bytes(content)
     said = complaint("validate")
     rule = "audio-missing" if content is None else "audio-unreadable"
-    assert f"ERROR {rule} data/mini_train/wav.scp:1 {utterance}: {audio}: {validate}" in said
-    assert "(restore the file, or remove the utterance)" in said
+    assert f"ERROR {rule} data/mini_train/wav.scp:1 {utterance}: {audio}: {problem}" in said
+    assert f"({fix}, or remove the utterance)" in said
     said = complaint("features", "--force")
-    assert f"{audio} utterance {utterance}: {features}" in said
+    assert f"{audio} utterance {utterance}: {problem} ({fix})" in said
     assert "1 of 20 utterances have no usable audio" in said
     assert "or set features.max_failures above 0.0500" in said
 

@@ -9,15 +9,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from jointst import Recogniser
 from jointst.cli import main
 from jointst.config import LmConfig
-from jointst.errors import ConfigError
+from jointst.errors import ConfigError, DataError
 from jointst.stage import Context
 from jointst.training import language_model
 
@@ -209,6 +211,55 @@ def test_nobody_reads_what_it_prints(packed: Path, sound_files: dict[str, Path])
     assert done.returncode == 1
     assert b"nobody reads what it prints" in done.stderr
     assert b"BrokenPipeError" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("audio", "words"),
+    [
+        ([0.0] * RATE, "samples are of type list"),
+        (b"RIFF", "samples are of type bytes"),
+        (None, "samples are of type NoneType"),
+        (torch.zeros(RATE), "samples are of type torch.Tensor"),
+        (np.zeros(RATE, np.int16), r"samples are int16 \(16000,\).*divide them by 2\*\*15"),
+        (np.zeros((RATE, 2), np.float32), r"samples are float32 \(16000, 2\)"),
+        (np.zeros((1, RATE)), r"samples are float64 \(1, 16000\)"),
+        (np.float32(0), "samples are of type numpy.float32"),
+        (np.full(RATE, 3000.0), "where 1 is full scale, as of 16-bit integers"),
+        (np.full(RATE, np.inf), "the sample at 0.000 s is not a finite number"),
+    ],
+)
+def test_what_a_caller_must_give(packed: Path, audio: Any, words: str) -> None:
+    recogniser = Recogniser.load(packed)
+    with pytest.raises(DataError, match=words):
+        recogniser.transcribe(audio)
+    with pytest.raises(DataError, match=words):
+        recogniser.stream().accept(audio)
+
+
+def test_what_else_a_caller_must_give(packed: Path) -> None:
+    recogniser = Recogniser.load(packed)
+    with pytest.raises(DataError, match="a.wav: is one path, not many"):
+        list(recogniser.transcribe_files("a.wav"))
+    for rate in (0, -1, float("nan"), "16k"):
+        with pytest.raises(ConfigError, match=f"rate: is {rate}"):
+            recogniser.transcribe(np.zeros(RATE), rate=rate)  # type: ignore[arg-type]
+
+
+def test_names_and_samples_of_no_use_are_explained(
+    packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("audio").mkdir()
+    tone = np.sin(np.arange(RATE) / 20)
+    soundfile.write("audio/clip.wav", tone, RATE)
+    soundfile.write("sides.wav", np.stack((tone, -tone), axis=1), RATE)
+    soundfile.write("large.wav", tone * 32768, RATE, subtype="FLOAT")
+    assert main(["transcribe", "--model", str(packed), "audio", "audio\\clip.wav", "sides.wav", "large.wav"]) == 1
+    said = capsys.readouterr().err
+    assert "audio: is a folder, not a sound file (name the files in it: audio/*.wav)" in said
+    assert "write audio/clip.wav, which is there" in said
+    assert "sides.wav: its 2 channels cancel each other" in said
+    assert "large.wav: has samples up to 32768 where 1 is full scale, as of 16-bit integers" in said
 
 
 @pytest.mark.parametrize("chunk", [0, 10**9])

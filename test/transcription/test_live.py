@@ -93,10 +93,26 @@ def test_wav_of_a_kind_that_cannot_be_read() -> None:
         received(b"RIFFabcdAVI LIST")
 
 
-@pytest.mark.parametrize("head", [b"fLaC\0\0", b"OggS\0\2", b"ID3\4\0\0", b"RF64\xff\xff"])
+@pytest.mark.parametrize("head", [b"fLaC\0\0", b"OggS\0\2", b"ID3\4\0\0", b"RF64\xff\xff", b"\x1aE\xdf\xa3\0"])
 def test_other_kinds_are_not_taken_for_samples(head: bytes) -> None:
     with pytest.raises(DataError, match="not WAV or raw samples"):
         received(head + bytes(100))
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (np.stack([SAMPLES[:, 0], -SAMPLES[:, 0]], axis=1), "-: its 2 channels cancel each other"),
+        (SAMPLES * 32768, "-: has samples up to .* as of 16-bit integers"),
+        (
+            np.where(np.arange(len(SAMPLES))[:, None] == 4000, np.nan, SAMPLES),
+            "-: the sample at 0.500 s is not a finite number",
+        ),
+    ],
+)
+def test_levels_of_a_pipe(samples: np.ndarray, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        received(samples.astype("<f4").tobytes(), RawAudio(format="f32le", rate=8000, channels=2), most=10_000)
 
 
 def test_no_microphone_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,11 +52,7 @@ def test_a_wav_that_a_pipe_wrote_is_whole(tmp_path: Path, claimed: int) -> None:
     at = content.index(b"data") + 4
     content[at : at + 4] = content[4:8] = struct.pack("<I", claimed)
     path.write_bytes(content)
-    if claimed:
-        assert sum(len(block) for block in read_blocks(path, 16000)) == 16000
-    else:  # libsndfile would find nothing in it
-        with pytest.raises(DataError, match=r"a\.wav: is cut off: it states no size"):
-            list(read_blocks(path, 16000))
+    assert sum(len(block) for block in read_blocks(path, 16000)) == 16000
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -71,11 +67,11 @@ def test_samples_that_are_not_finite_are_named(tmp_path: Path, value: float) -> 
 def test_what_is_no_sound_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="absent.wav: there is no such file"):
         list(read_blocks(tmp_path / "absent.wav", 16000))
-    with pytest.raises(DataError, match="there is no such file"):
+    with pytest.raises(DataError, match=r"is a folder, not a sound file \(name the files in it: .*\*\.wav"):
         list(read_blocks(tmp_path, 16000))
     (tmp_path / "empty.wav").touch()
     with pytest.raises(DataError, match="empty.wav: is an empty file"):
         list(read_blocks(tmp_path / "empty.wav", 16000))
     (tmp_path / "text.wav").write_text("no sound at all")
-    with pytest.raises(DataError, match="text.wav: cannot be read as audio"):
+    with pytest.raises(DataError, match="text.wav: is no sound but text"):
         list(read_blocks(tmp_path / "text.wav", 16000))

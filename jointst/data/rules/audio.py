@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from jointst.data.recordings import Recording
 from jointst.data.rules.frame import Everything, Finding, Set, rule
 from jointst.data.rules.leaks import place
+from jointst.data.sound.level import CANCEL_FIX, SCALE_FIX, SILENT_PEAK, cancel_problem, scale_problem
 from jointst.units import Seconds
 
 SHORTEST: Seconds = 0.1
 """Shorter audio gives a warning."""
 CLIPPED_SHARE = 0.01
 """Audio with a larger share of samples at full scale gives a warning."""
-SILENT_PEAK = 1.5 / 32768
-"""Audio without a larger sample is digital silence: no more than the last bit of 16."""
+OVERSHOT = 1.5
+"""Decoders of clipped audio overshoot full scale by less; larger samples are floats that no clipping has touched."""
 QUIET_PEAK = 0.003
 """Audio without a larger sample (50 dB below full scale) gives a warning."""
 
@@ -24,7 +25,8 @@ def _unusable(everything: Everything, fault: str, fix: str) -> Iterator[Finding]
     for item in everything.sets:
         for key, found in item.recordings.items():
             if found.fault == fault:
-                yield item.at("wav.scp", key, f"{item.entries('wav.scp')[key]}: {found.problem}", fix)
+                mend = f"{found.fix}, or remove the utterance" if found.fix else fix
+                yield item.at("wav.scp", key, f"{item.entries('wav.scp')[key]}: {found.problem}", mend)
 
 
 def _usable(everything: Everything) -> Iterator[tuple[Set, str, Recording]]:
@@ -68,9 +70,12 @@ def audio_not_finite(everything: Everything) -> Iterator[Finding]:
 
 @rule("audio-silent", "ERROR")
 def audio_silent(everything: Everything) -> Iterator[Finding]:
-    """No recording is digital silence."""
+    """No recording is digital silence, nor the mean of its channels, which is what is used."""
     for item, key, found in _usable(everything):
-        if found.peak <= SILENT_PEAK:
+        cancelled = cancel_problem(found.channels, found.peak, found.channel_peak)
+        if cancelled:
+            yield item.at("wav.scp", key, cancelled, CANCEL_FIX)
+        elif found.peak <= SILENT_PEAK:
             yield item.at("wav.scp", key, f"{found.seconds:.2f} s of silence", "restore it, or remove the utterance")
 
 
@@ -78,16 +83,34 @@ def audio_silent(everything: Everything) -> Iterator[Finding]:
 def audio_quiet(everything: Everything) -> Iterator[Finding]:
     """A recording that never comes near full scale is most often of a dead microphone."""
     for item, key, found in _usable(everything):
-        if SILENT_PEAK < found.peak < QUIET_PEAK:
+        cancelled = cancel_problem(found.channels, found.peak, found.channel_peak)
+        if SILENT_PEAK < found.peak < QUIET_PEAK and not cancelled:
             message = f"its loudest sample is {20 * math.log10(found.peak):.0f} dB below full scale".replace("-", "")
             yield item.at("wav.scp", key, message, "listen to it")
+
+
+@rule("audio-scale", "ERROR")
+def audio_scale(everything: Everything) -> Iterator[Finding]:
+    """Samples are in full scales, from -1 to 1, and not floats in the range of integers."""
+    for item, key, found in _usable(everything):
+        if problem := scale_problem(found.channel_peak):
+            yield item.at("wav.scp", key, problem, SCALE_FIX)
+
+
+@rule("audio-loud", "WARNING")
+def audio_loud(everything: Everything) -> Iterator[Finding]:
+    """Floats beyond full scale are not clipped, but louder than what the model hears elsewhere."""
+    for item, key, found in _usable(everything):
+        if OVERSHOT < found.channel_peak < math.inf and not scale_problem(found.channel_peak):
+            message = f"its loudest sample is {found.channel_peak:.2f} times full scale"
+            yield item.at("wav.scp", key, message, "scale it: sox --norm=-1 IN OUT.wav")
 
 
 @rule("audio-clipped", "WARNING")
 def audio_clipped(everything: Everything) -> Iterator[Finding]:
     """A recording with many samples at full scale is distorted."""
     for item, key, found in _usable(everything):
-        if found.clipped > CLIPPED_SHARE:
+        if found.clipped > CLIPPED_SHARE and found.channel_peak <= OVERSHOT:
             message = f"{100 * found.clipped:.1f} % of its samples are at full scale: clipped"
             yield item.at("wav.scp", key, message, "record it with less gain, or remove it")
 
