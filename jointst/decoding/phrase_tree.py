@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from jointst.nn.predictor import BLANK
+
 ROOT = 0
 
 
@@ -99,21 +101,20 @@ class PhraseTree:
         self._initial = ROOT if space is None else nodes[ROOT].children.get(space, ROOT)
         arcs = [_arcs(nodes, number) for number in range(len(nodes))]
         shape = len(nodes), max(1, *map(len, arcs))
-        beside = vocabulary - 1  # the column of no label, for rows with fewer arcs
-        columns = torch.full(shape, beside)
+        columns = torch.full(shape, BLANK)  # which is never asked for: rows with fewer arcs write there
         following = torch.zeros(shape, dtype=torch.int64)
         gain, held = torch.zeros(shape), torch.zeros(shape)
         for number, found in enumerate(arcs):
             for place, (label, (child, before)) in enumerate(found.items()):
-                columns[number, place] = label - 1
+                columns[number, place] = label
                 following[number, place] = child
                 gain[number, place] = nodes[child].level - nodes[before].level
                 held[number, place] = nodes[before].pending
         first_gain = torch.zeros(vocabulary)
         first_following = torch.zeros(vocabulary, dtype=torch.int64)
         for label, child in nodes[ROOT].children.items():
-            first_gain[label - 1] = nodes[child].level
-            first_following[label - 1] = child
+            first_gain[label] = nodes[child].level
+            first_following[label] = child
         self._columns, self._following = columns.to(device), following.to(device)
         self._gain, self._score = gain.to(device), (gain + held).to(device)
         self._first_gain, self._first_following = first_gain.to(device), first_following.to(device)
@@ -126,10 +127,9 @@ class PhraseTree:
 
     def step(self, state: Tensor, labels: Tensor, emitted: Tensor) -> Tensor:
         """The state after ``labels`` (B,), in the rows where ``emitted`` (B,) is true."""
-        columns = labels - 1
-        here = self._columns[state] == columns[:, None]  # (B, A)
-        following = torch.where(here, self._following[state], ROOT).amax(1)  # no arc leads to the root
-        following = torch.where(following == ROOT, self._first_following[columns], following)
+        here = self._columns[state] == labels[:, None]  # (B, A)
+        deeper = (self._following[state] * here).amax(1)  # no arc leads to the root
+        following = torch.where(deeper > ROOT, deeper, self._first_following[labels])
         return torch.where(emitted, following, state)
 
     def gains(self, state: Tensor) -> Tensor:
@@ -149,8 +149,8 @@ class PhraseTree:
         return -self._pending[state]
 
     def _row(self, state: Tensor, values: Tensor) -> Tensor:
-        row = self._first_gain.expand(len(state), -1)  # (B, V), the last for no label
-        return row.scatter(1, self._columns[state], values[state])[:, :-1]
+        row = self._first_gain.expand(len(state), -1)  # (B, V)
+        return row.scatter(1, self._columns[state], values[state])[:, BLANK + 1 :]
 
 
 def _grow(phrases: Sequence[Phrase], space: int | None) -> list[_Node]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def wanted_phrases(phrases: str | Path | Iterable[Written]) -> list[Wanted]:
     Raises:
         DataError: as for :func:`read_phrases`, or something that is no phrase; with its number.
     """
-    if isinstance(phrases, (str, Path)):
+    if isinstance(phrases, (str, os.PathLike)):
         return read_phrases(Path(phrases))
     wanted = []
     for number, given in enumerate(phrases, start=1):

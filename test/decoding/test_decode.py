@@ -160,11 +160,12 @@ def test_a_missing_language_model_is_named(toy: Context) -> None:
 
 @pytest.mark.parametrize("search", ["greedy", "beam"])
 def test_phrases_are_decoded_with(toy: Context, packed: Path, search: str) -> None:
-    decode.run(changed(toy, search=search))
+    options: dict[str, Any] = {"search": search, "beam": 2, "nbest": 1}
+    decode.run(changed(toy, **options))
     plain = {decoder: records(toy, decoder) for decoder in DECODERS}
     path = Path("phrases.txt")
     path.write_text("the window\nдверь\t30\n", encoding="utf-8")
-    context = changed(toy, search=search, phrases=str(path), phrase_weight=2.0)
+    context = changed(toy, **options, phrases=str(path), phrase_weight=2.0)
     assert path in fusion_files(context)
     decode.run(context)
     for decoder in DECODERS:

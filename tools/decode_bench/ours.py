@@ -25,7 +25,7 @@ class System:
     def __init__(self) -> None:
         torch.manual_seed(0)
         self._model = JointModel(_CONFIG, mel_bins=MEL_BINS, vocabulary=VOCABULARY, symbols=100).eval()
-        self._decoder = _force(self._model.full_context_decoder)
+        self.decoder = _force(self._model.full_context_decoder)
         model = self._model
         parts = (model.subsampling, model.audio_encoder, model.streaming_encoder, model.full_context_encoder)
         self.parameters = sum(parameter.numel() for part in parts for parameter in part.parameters())
@@ -53,7 +53,7 @@ class System:
         found = []
         for part in states.split(batch):
             lengths = torch.full((len(part),), part.shape[1])
-            hypotheses = greedy_search(self._decoder, part, lengths, _SEARCH.max_labels_per_position)
+            hypotheses = greedy_search(self.decoder, part, lengths, _SEARCH.max_labels_per_position)
             found += [hypothesis.labels for hypothesis in hypotheses]
         return found
 
