@@ -21,7 +21,7 @@ setup(
         "soundfile>=0.13",
         "av>=14",
         "sentencepiece>=0.2",
-        "unidecode>=1.3",
+        "espnet_tts_frontend>=0.0.4",
         "charset-normalizer>=3.3",
         "phonemizer>=3.3",
         "espeakng-loader>=0.2.4",

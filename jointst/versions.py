@@ -16,6 +16,7 @@ PACKAGES = (
     "av",
     "charset-normalizer",
     "espeakng-loader",
+    "espnet_tts_frontend",
     "indic-numtowords",
     "jiwer",
     "jsonargparse",
@@ -38,7 +39,6 @@ PACKAGES = (
     "torch",
     "torchaudio",
     "tqdm",
-    "unidecode",
 )
 """Distributions that every recipe needs."""
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import warnings
 from collections.abc import Mapping
 from functools import cache
 
@@ -154,6 +155,9 @@ def _replace(text: str, letters: Mapping[str, str]) -> str:
 
 
 def _transliterate(text: str) -> str:
-    from unidecode import unidecode
+    """English without accents, as its cleaners for synthesis have it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about its source, when it is first compiled
+        from tacotron_cleaner.cleaners import convert_to_ascii
 
-    return unidecode(text)
+    return str(convert_to_ascii(text))
