@@ -88,7 +88,8 @@ def run(context: Context) -> Made:
     """
     if not any((context.data / name).is_dir() for name in context.all_sets):
         fix = "run it in the recipe's folder, which paths in settings start from; or run stage 1, corpus"
-        raise DataError(f"there is none of the data directories in {Path.cwd()}", path=context.data, fix=fix)
+        names = ", ".join(context.all_sets)
+        raise DataError(f"there is none of the data directories {names} (in {Path.cwd()})", path=context.data, fix=fix)
     everything = read_all(context)
     report = context.data / "validate.tsv"
     counts = judge(check(everything), report)

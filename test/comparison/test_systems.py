@@ -68,7 +68,8 @@ def test_systems_and_ablations_leave_data_features_and_schedule_to_the_recipe() 
         assert check_conf(path, Config), path
         stated = yaml.safe_load(path.read_text())
         assert stated.keys() <= {"loss", "model", "tokenizer"}, path
-        assert stated.get("model", {}).keys() <= {"text_encoder", "ctc_target"}, path
+        assert stated.get("model", {}).keys() <= {"text_encoder", "ctc_target", "decoder"}, path
+        assert stated.get("model", {}).get("decoder", {}).keys() <= {"band"}, path
         assert stated.get("tokenizer", {}).keys() <= {"text_input"}, path
 
 

@@ -64,5 +64,5 @@ def test_festvox_labels(tmp_path: Path) -> None:
     path.write_text("#\n0.1 125 pau\n0.2 k\n")
     with pytest.raises(DataError, match=r"ru_0001\.lab:3: '0\.2 k' is not a label"):
         read_labels(path)
-    with pytest.raises(DataError, match="labels are missing"):
+    with pytest.raises(DataError, match=r"gone\.lab: cannot be read"):
         read_labels(tmp_path / "gone.lab")

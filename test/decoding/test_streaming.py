@@ -182,7 +182,7 @@ def test_samples_of_other_types(packed: Path) -> None:
     stream = Recogniser.load(packed).stream
     assert recognise(stream(8000), samples.astype(np.float64)) == recognise(stream(8000), samples)
     for wrong in ((samples * 32767).astype(np.int16), np.stack([samples, samples], axis=1)):
-        with pytest.raises(DataError, match=r"float32 \(T,\) in \[-1, 1\]"):
+        with pytest.raises(DataError, match=r"an array \(T,\) of float32 in \[-1, 1\]"):
             stream().accept(wrong)
 
 

@@ -17,7 +17,7 @@ from jointst.data.durations import read_durations
 from jointst.data.fix import fix
 from jointst.data.phone_times import read_phone_times
 from jointst.data.rules import Everything
-from jointst.data.validate import judge, read_set
+from jointst.data.validate import check, judge, read_set
 from jointst.stage import Context
 
 TABLES = {
@@ -63,7 +63,7 @@ def _judge(file: str, content: bytes) -> None:
     config = Config(corpus=CorpusConfig(sources=(), languages=("en",)), data=data)
     with contextlib.redirect_stdout(io.StringIO()):
         item = read_set(folder, ("train",), remembered=Path("audio.json"))
-        judge(Everything(settings=config, sets=(item,)), Path("validate.tsv"))
+        judge(check(Everything(settings=config, sets=(item,))), Path("validate.tsv"))
         fix(Context(config=config, name="t", nj=1), max_dropped=1.0)
 
 

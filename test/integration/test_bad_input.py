@@ -178,7 +178,7 @@ def test_missing_settings_file_and_comments_alone(recipe: Path, complaint: Compl
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("validate", "missing-folder data/mini_train: there is no such folder (run stage 1"),
+        ("validate", "data: there is none of the data directories mini_train, mini_dev, "),
         ("lexicon", "data/mini_train: there is no such data directory (run stage 1, corpus"),
         ("features", "data/mini_train: there is no such data directory (run stage 1, corpus"),
         ("tokenizer", "data/mini_train: there is no such data directory (run stage 1, corpus"),

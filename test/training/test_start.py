@@ -283,7 +283,7 @@ REFUSED: dict[str, tuple[Callable[[Context], Any], str]] = {
     ),
     "a-weight-missing": (
         with_state(lambda state: state.pop("text_encoder.norm.weight")),
-        r"does not fit .*text_encoder.norm.weight is missing, by these \(16,\)",
+        r"does not fit .*text_encoder.norm.weight is missing, by these it is \(16,\)",
     ),
     "not-finite": (
         with_state(lambda state: state["widening.weight"].fill_(float("nan"))),

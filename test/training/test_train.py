@@ -82,7 +82,7 @@ def test_trains_logs_and_averages(context: Context) -> None:
     assert set(records) == {1, 10, 20, 30}
     assert records[30]["dev_loss"] < records[10]["dev_loss"]
     assert {"ctc", "speech_streaming", "text_full_context", "consistency/layer0"} <= set(records[30])
-    assert set(records[1]) == {"update", "rate", "loss", "ctc", "padding", "padding_text"}
+    assert set(records[1]) == {"update", "rate", "loss", "ctc", "padding", "padding_text", "max_seconds"}
     best = json.loads((context.exp / "checkpoints/best.json").read_text())
     assert [entry["update"] for entry in best][0] == 30
     weights = load_file(context.exp / "model.safetensors")
