@@ -133,7 +133,10 @@ def _read_ark(entry: str) -> tuple[Hertz, NDArray[np.float32]]:
         raise MissingSound("there is no such ark", fix="correct wav.scp, or restore the file")
     with open(name, "rb") as ark:
         ark.seek(int(offset))
-        if ark.read(4) == b"RIFF":  # kaldiio reads what is left of WAV that is cut off
+        head = ark.read(4)
+        if head.startswith(b"PKL"):
+            raise DataError("holds a pickle there, which may run any code", fix="make the ark of audio")
+        if head == b"RIFF":  # kaldiio reads what is left of WAV that is cut off
             chunks.wav(ark, os.stat(name).st_size, int(offset))
     try:
         loaded = kaldiio.load_mat(entry)

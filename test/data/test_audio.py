@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import kaldiio
@@ -46,6 +47,17 @@ def test_ark(tmp_path: Path) -> None:
     kaldiio.save_ark(str(tmp_path / "m.ark"), {"u": np.zeros((3, 4), np.float32)}, scp=str(tmp_path / "scp"))
     with pytest.raises(DataError, match="a matrix"):
         load_audio((tmp_path / "scp").read_text().split(" ", 1)[1].strip(), None, RATE)
+
+
+def test_an_ark_of_a_pickle_runs_no_code(tmp_path: Path) -> None:
+    class Harmful:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return Path.touch, (tmp_path / "run",)  # type: ignore[return-value]
+
+    (tmp_path / "a.ark").write_bytes(b"u PKL" + pickle.dumps(Harmful()))
+    with pytest.raises(DataError, match=r"a\.ark.*: holds a pickle there"):
+        load_audio(f"{tmp_path}/a.ark:2", None, RATE)
+    assert not (tmp_path / "run").exists()
 
 
 def test_half_an_ark(tmp_path: Path) -> None:
