@@ -4,6 +4,7 @@ test_broken_directories.py."""
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import soundfile
 from jointst.config import Config, CorpusConfig, DataConfig
 from jointst.data import recordings, validate
 from jointst.data.directory import DataDirectory
+from jointst.data.rules.segments import place
 from jointst.errors import DataError
 from jointst.stage import Context
 
@@ -158,3 +160,30 @@ def test_what_is_found_in_audio_does_not_depend_on_the_number_of_processes(monke
     assert one == two
     assert one["x_dev-1"].seconds == 1.0
     assert one["x_dev-1"].peak == pytest.approx(0.3, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "a.wav",
+        "./a.wav",
+        "sub/../a.wav",
+        "link.wav",
+        "linked/b.wav",
+        "sub/b.wav",
+        "gone/c.wav",
+        "sub",
+        "sub/.",
+        "{root}/a.wav",
+    ],
+)
+def test_one_file_has_one_place(entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "sub" / "b.wav").touch()
+    (tmp_path / "link.wav").symlink_to("sub/b.wav")
+    (tmp_path / "linked").symlink_to("sub")
+    monkeypatch.chdir(tmp_path)
+    entry = entry.replace("{root}", str(tmp_path))
+    assert place(entry) == os.path.realpath(entry)
+    assert place(f"{entry}.ark:12") == f"{os.path.realpath(entry + '.ark')}:12"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from jointst.data.audio import OVERSHOOT, is_ark
@@ -42,8 +43,20 @@ def place(entry: str) -> str:
         return entry
     if is_ark(entry):
         file, _, offset = entry.rpartition(":")
-        return f"{os.path.realpath(file)}:{offset}"
-    return os.path.realpath(entry)
+        return f"{_real(file)}:{offset}"
+    return _real(entry)
+
+
+def _real(file: str) -> str:
+    """``os.path.realpath``, which would look at every folder of a path again for every file in it."""
+    folder, name = os.path.split(file)
+    path = os.path.join(_real_folder(os.getcwd(), folder), name)
+    return os.path.realpath(path) if name in ("", ".", "..") or os.path.islink(path) else path
+
+
+@lru_cache(maxsize=4096)
+def _real_folder(start: str, folder: str) -> str:
+    return os.path.realpath(os.path.join(start, folder))
 
 
 def spans(item: Set) -> Iterator[Span]:
