@@ -39,7 +39,7 @@ CONF = """
 data: {train: [a], dev: [b], test: [b], unpaired: []}
 model: {dim: 16, full_context_dim: 16, heads: 2, audio_layers: 1, streaming_layers: 1, full_context_layers: 1}
 loss: {ctc_only_updates: 2, consistency: {start_update: 3, ramp_updates: 2}}
-training: {max_updates: 12, validate_every: 3, warmup_updates: 2, speech_batch: {max_utterances: 2}}
+training: {max_updates: 90, validate_every: 9, warmup_updates: 2, speech_batch: {max_utterances: 2}}
 scoring: {sclite: "no"}
 """
 WORDS = "open close red green door window left right".split()
