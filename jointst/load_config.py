@@ -51,6 +51,8 @@ def _build(cls: type[Any], values: Mapping[str, Any], prefix: str) -> Any:
         path = f"{prefix}.{field.name}" if prefix else field.name
         if dataclasses.is_dataclass(types[field.name]):
             value = _build(types[field.name], value, path)
+        elif value is None and type(None) not in typing.get_args(types[field.name]):  # as of a line that ends in :
+            raise ConfigError(path, "has no value", "write one, or remove the line for the default")
         arguments[field.name] = tuple(value) if isinstance(value, list) else value
     try:
         return cls(**arguments)

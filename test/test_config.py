@@ -32,6 +32,8 @@ def test_differences_are_laid_over_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
+        ("training:\n  max_updates:\n", "training.max_updates: has no value"),
+        ("data:\n  train: null\n", "data.train: has no value"),
         ("modle:\n  dim: 64\n", "modle"),
         ("model:\n  dmi: 64\n", "dmi"),
         ("loss:\n  consistency:\n    wieght: 1\n", "wieght"),

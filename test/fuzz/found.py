@@ -32,4 +32,16 @@ FOUND: list[tuple[str, bytes | str, str]] = [
     ("table_json", b'{"path": ' + b"[" * 100_000, "RecursionError in table.py:_read_json"),
     ("table_json", b"9" * 5000, "ValueError in table.py:_read_json"),
     ("common_voice", b"client_id\tpath\tsentence\na\tb.mp3\t" + b"x" * 140_000, "Error in common_voice.py:read_rows"),
+    (
+        "audio_ark",
+        b"a \0BFV \x04\x02\0\0\x1bN\x90\0\0\0\0\0\0\0\0\0",
+        "MemoryError in audio.py:_read_ark",
+    ),
+    (
+        "packed_config",
+        b"corpus:\n  sources: []\n  languages:\n  - en\n  downloads: downloads\n  most_left_out:",
+        "TypeError in corpus.py:__post_init__",
+    ),
+    ("audio_w64", "audio_w64_93a8a81d.bin", "ValueError in chunks.py:w64"),
+    ("audio_w64", "audio_w64_001ac25b.bin", "ValueError in containers.py:_next"),
 ]

@@ -104,7 +104,7 @@ def w64(file: BinaryIO, size: int, start: int) -> Layout:
         stated = int.from_bytes(raw[16:], "little")
         if raw[:4] == b"data":
             break
-        at += max(24, -(-stated // 8) * 8)
+        at = min(size, at + max(24, -(-stated // 8) * 8))
     if stated < 1 << 62 and at + stated > size + SLACK:
         raise cut_off(f"promises {stated - 24} bytes of samples and holds {size - at - 24}")
     return Layout(decoder="libsndfile", end=at + -(-stated // 8) * 8)
@@ -121,7 +121,7 @@ def caf(file: BinaryIO, size: int, start: int) -> Layout:
         stated = int.from_bytes(raw[4:], "big", signed=True)
         if raw[:4] == b"data":
             break
-        at += 12 + max(0, stated)
+        at = min(size, at + 12 + max(0, stated))
     if stated < 0:
         return Layout(open_end=True)
     if at + 12 + stated > size:

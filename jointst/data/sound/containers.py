@@ -7,6 +7,7 @@ within a frame, libav.py finds it.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -103,6 +104,8 @@ def layout_of(kind: str, file: BinaryIO, size: int, start: int) -> Layout:
 
 def _next(kind: str, file: BinaryIO, end: int) -> int:
     """Where a file of this kind begins, at or right behind a byte; 0 if none does."""
+    if end >= os.fstat(file.fileno()).st_size:
+        return 0
     file.seek(end)
     rest = file.read(32)
     for padding in range(8 if rest else 0):
