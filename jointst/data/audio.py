@@ -141,7 +141,7 @@ def _read_ark(entry: str) -> tuple[Hertz, NDArray[np.float32]]:
     try:
         loaded = kaldiio.load_mat(entry)
     except (ValueError, RuntimeError, OSError, EOFError, AssertionError, MemoryError, struct.error) as error:
-        said = error or "it promises more than memory can hold"
+        said = str(error) or "it promises more than memory can hold"
         raise DataError(f"holds no audio there: {said}", fix="make the ark and its offsets again") from None
     if not (isinstance(loaded, tuple) and len(loaded) == 2 and np.isscalar(loaded[0])):
         raise DataError("holds no audio there but a matrix", fix="wav.scp must point to audio, not to features")

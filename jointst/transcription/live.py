@@ -43,6 +43,8 @@ OTHER_KINDS = {
 }
 """How files begin that would be noise if they were taken for raw samples."""
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_LARGEST_CHUNK = 1 << 26
+"""Bytes of what stands in a header beside the samples: room for a picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +109,9 @@ def read_header(pipe: io.BufferedReader, raw: RawAudio) -> tuple[RawAudio, bytes
                 raise DataError("has samples before their format", path="-", fix="make the WAV again")
             known = 0 < size < UNKNOWN_SIZE
             return RawAudio(**{**vars(found), "size": size if known else None}), b""
+        if size > _LARGEST_CHUNK:
+            problem = f"states {size} bytes of {name.decode('latin-1')!r} before its samples"
+            raise DataError(problem, path="-", fix="make the WAV again")
         content = _exactly(pipe, size + size % 2)
         if name == b"fmt ":
             found = _wav_format(content)
