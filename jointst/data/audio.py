@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from jointst.data.sound import Level, MissingSound, chunks, open_sound
 from jointst.data.sound.parts import take
+from jointst.data.sound.reader import HIGHEST_RATE, LOWEST_RATE
 from jointst.errors import DataError
 from jointst.units import Hertz
 
@@ -146,6 +147,8 @@ def _read_ark(entry: str) -> tuple[Hertz, NDArray[np.float32]]:
     if not (isinstance(loaded, tuple) and len(loaded) == 2 and np.isscalar(loaded[0])):
         raise DataError("holds no audio there but a matrix", fix="wav.scp must point to audio, not to features")
     rate, samples = loaded
+    if not LOWEST_RATE <= float(rate) <= HIGHEST_RATE:
+        raise DataError(f"states a rate of {rate} Hz, at which nobody records", fix="make the ark again")
     scale = -float(np.iinfo(samples.dtype).min) if np.issubdtype(samples.dtype, np.integer) else 1.0
     scaled = (samples / scale).astype(np.float32)
     return float(rate), scaled[:, None] if scaled.ndim == 1 else scaled

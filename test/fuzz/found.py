@@ -45,4 +45,5 @@ FOUND: list[tuple[str, bytes | str, str]] = [
     ("audio_w64", "audio_w64_93a8a81d.bin", "ValueError in chunks.py:w64"),
     ("audio_w64", "audio_w64_001ac25b.bin", "ValueError in containers.py:_next"),
     ("stream", "stream_967c59c2.bin", "MemoryError in live.py:_exactly"),
+    ("audio_ark", "audio_ark_177da5c6.bin", "RuntimeError in audio.py:resample"),
 ]
