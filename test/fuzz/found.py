@@ -46,4 +46,5 @@ FOUND: list[tuple[str, bytes | str, str]] = [
     ("audio_w64", "audio_w64_001ac25b.bin", "ValueError in containers.py:_next"),
     ("stream", "stream_967c59c2.bin", "MemoryError in live.py:_exactly"),
     ("audio_ark", "audio_ark_177da5c6.bin", "RuntimeError in audio.py:resample"),
+    ("packed_config", b"loss:\n  consistency:\n    start_update:\n", "TypeError in loss.py:__post_init__"),
 ]

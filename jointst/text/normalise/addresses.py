@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 
 from jointst.text.normalise.characters import NUMERO, SIGN_A, SIGN_O
@@ -52,14 +52,17 @@ def read_addresses(text: str, rules: Rules) -> str:
 def read_abbreviations(text: str, rules: Rules) -> str:
     """Abbreviations, and signs such as № and §, in words."""
     if rules.before_number and _DIGIT.search(text):
-        pattern, words = _before_number(rules.code)
-        text = pattern.sub(lambda match: f"{words[_key(match.group())]} ", text)
+        text = _in_words(*_before_number(rules.code), text)
     tables, ends, without_dots = _abbreviations(rules.code)
     if not (("." in text and any(_end_of(part) in ends for part in text.split(".")[:-1])) or without_dots(text)):
         return text
     for pattern, words in tables:
-        text = pattern.sub(lambda match: f"{words[_key(match.group())]} ", text)  # noqa: B023
+        text = _in_words(pattern, words, text)
     return text
+
+
+def _in_words(pattern: re.Pattern[str], words: Mapping[str, str], text: str) -> str:
+    return pattern.sub(lambda match: f"{words[_key(match.group())]} ", text)
 
 
 _DIGIT = re.compile(r"\d")
