@@ -12,6 +12,7 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from jointst.nn.attention import AttentionState, SelfAttention, rotary_tables
 from jointst.nn.convolution import ConvolutionModule
@@ -20,6 +21,10 @@ from jointst.ops.masks import attention_mask, chunk_mask, length_mask, right_con
 
 Pattern = Callable[[int, torch.device], Tensor]
 """From T to the (T, T) attention pattern."""
+
+ALIGNED = 8
+"""Positions are padded to multiples of this on a GPU, as its attention kernels want masks: others are copied for them,
+and compiled layers would be compiled again."""
 
 
 @dataclass(frozen=True)
@@ -169,16 +174,19 @@ class ConformerStack(nn.Module):
             The output (B, T, D) of every layer, the last one being the stack's (x itself without layers),
             and the lengths.
         """
+        states = []
+        given = x.shape[1]
+        x = widen(x)  # as the first layer will be given what the others are, it is compiled once with them
+        if x.device.type == "cuda":
+            x = pad(x, (0, 0, 0, -given % ALIGNED))
         positions = x.shape[1]
         mask = attention_mask(lengths, self.pattern(positions, x.device))
         valid = length_mask(lengths, positions)
         rotary = rotary_tables(positions, self.head_dim, x.device)
-        states = []
-        x = widen(x)  # as the first layer will be given what the others are, it is compiled once with them
         for layer in self.layers:
             x = layer(x, mask, valid, rotary)
-            states.append(x)
-        return states or [x], lengths
+            states.append(x if positions == given else x[:, :given])
+        return states or [x[:, :given]], lengths
 
     def initial_state(self, batch: int, device: torch.device) -> StackState:
         """The state before the first position of a stream; its shapes never change."""
