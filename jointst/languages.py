@@ -45,6 +45,7 @@ LANGUAGES: dict[str, Language] = {
         Language(code="ja", name="Japanese", voice="ja", scoring_unit="character"),
         Language(code="pt", name="Portuguese", voice="pt-br"),
         Language(code="ru", name="Russian", voice="ru"),
+        Language(code="sw", name="Swahili", voice="sw"),
         Language(code="zh", name="Chinese", voice="cmn-latn-pinyin", scoring_unit="character"),
     )
 }

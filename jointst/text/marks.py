@@ -43,6 +43,7 @@ SOUNDS: dict[str, str] = {
     "silêncio pausa respiração inaudível ininteligível incompreensível espirro vaias",
     "ru": "смех смеётся смеется смеются хохот аплодисменты музыка шум шумы кашель кашляет вздох вздыхает тишина "
     "молчание пауза дыхание неразборчиво неразборчивое нрзб чихает чихание помехи",
+    "sw": "kicheko vicheko anacheka wanacheka makofi muziki kelele kikohozi anakohoa kimya haisikiki haieleweki",
     "zh": "笑 笑声 笑聲 大笑 掌声 掌聲 鼓掌 音乐 音樂 噪音 噪声 噪聲 杂音 雜音 咳嗽 咳嗽声 叹气 嘆氣 叹息 沉默 "
     "静音 靜音 停顿 停頓 呼吸声 听不清 聽不清 喷嚏 欢呼 歡呼",
 }

@@ -51,7 +51,7 @@ def test_multi11_with_and_without_a_language_embedding(tmp_path: Path, monkeypat
     run(EGS / "multi11/conf/train.yaml", MADE)
     run(EGS / "multi11/conf/language_embedding.yaml", MADE)
     scores = json.loads(Path("exp/language_embedding/score/scores.json").read_text())
-    assert all(f'"{code}"' in json.dumps(scores) for code in LANGUAGES)
+    assert all(f'"{code}"' in json.dumps(scores) for code in "ar de en es fr hi it ja pt ru zh".split())
     for name, has in (("train", False), ("language_embedding", True)):
         packed = yaml.safe_load(Path(f"exp/{name}/packed/config.yaml").read_text())
         assert packed["model"]["language_embedding"] is has

@@ -1,4 +1,4 @@
-"""common_voice: Mozilla Common Voice, sentences read by volunteers, in all eleven languages (CC0).
+"""common_voice: Mozilla Common Voice, sentences read by volunteers, in all languages here (CC0).
 
 ``data/common_voice_{train,dev,test}`` from the folder ``corpus.common_voice.root`` or
 ``<downloads>/common_voice/<release>``; the clips are the official splits, without shared speakers::

@@ -1,4 +1,4 @@
-"""fleurs: about 10 h of read sentences in each of the eleven languages (arXiv 2205.12446, CC-BY-4.0).
+"""fleurs: about 10 h of read sentences in each language (arXiv 2205.12446, CC-BY-4.0).
 
 ``data/fleurs_{train,dev,test}`` from the folder ``corpus.fleurs.root`` or ``<downloads>/fleurs``, in the official
 layout::
@@ -36,7 +36,8 @@ VERSION = 2
 URL = "https://huggingface.co/datasets/google/fleurs/resolve/main/data"
 NAMES = {
     "ar": "ar_eg", "de": "de_de", "en": "en_us", "es": "es_419", "fr": "fr_fr", "hi": "hi_in",
-    "it": "it_it", "ja": "ja_jp", "pt": "pt_br", "ru": "ru_ru", "zh": "cmn_hans_cn",
+    "it": "it_it", "ja": "ja_jp", "pt": "pt_br", "ru": "ru_ru", "sw": "sw_ke",
+    "zh": "cmn_hans_cn",
 }  # fmt: skip
 """What the corpus calls each language."""
 SPLITS = ("train", "dev", "test")

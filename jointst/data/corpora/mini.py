@@ -1,4 +1,4 @@
-"""The ``mini`` corpus: short commands of closed grammars in eleven languages, spoken by eSpeak NG in many voices.
+"""The ``mini`` corpus: short commands of closed grammars, spoken by eSpeak NG in many voices.
 
 Sets of each language, no sentence in two of them::
 

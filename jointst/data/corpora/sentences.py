@@ -29,6 +29,7 @@ ALPHABETS = {
     "ar": "\u0621-\u0652", "hi": "\u0900-\u0963", "ru": "а-яё", "zh": "\u4e00-\u9fff",
     "ja": "\u3040-\u30ff\u3005\u4e00-\u9fff", "de": "a-zäöüß", "en": "a-z", "es": "a-záéíóúüñ",
     "fr": "a-zàâæçéèêëîïôœùûüÿ", "it": "a-zàèéìòùî", "pt": "a-záâãàçéêíóôõú",
+    "sw": "a-z",
 }  # fmt: skip
 """Letters of each language, lower case, as the body of a character class."""
 REPORT = "left_out.tsv"

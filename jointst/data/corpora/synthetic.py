@@ -1,4 +1,4 @@
-"""The ``synthetic`` corpus: sentences of any source in eleven languages, spoken by synthesisers, hours by the hour.
+"""The ``synthetic`` corpus: sentences of any source in any language here, spoken by synthesisers, hours by the hour.
 
 Sets, no sentence in train and another set, no voice in two of the first three::
 

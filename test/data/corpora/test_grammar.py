@@ -1,4 +1,4 @@
-"""The eleven grammars, and drawing from a grammar."""
+"""The grammars, and drawing from a grammar."""
 
 from __future__ import annotations
 
