@@ -113,8 +113,8 @@ class TrainingConfig:
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """Arithmetic; auto is bf16-mixed on a GPU that has it, else 32-true."""
     compile: bool = False
-    """Compile the layers of the encoders (torch.compile): two minutes at the start for fewer and larger kernels. Meant for
-    a GPU whose host cannot launch fast enough (tools/README.md: a fifth off an update of the 28 M model)."""
+    """Compile the layers of the encoders (torch.compile): two minutes at the start for fewer and larger kernels. Meant
+    for a GPU whose host cannot launch fast enough (tools/README.md: a fifth off an update of the 28 M model)."""
     workers: int | None = None
     """Loader processes for each device, of one thread each; null is none for the CPU, and for a GPU its share of the
     CPUs less one, 1 to 8."""
