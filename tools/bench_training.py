@@ -39,6 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", nargs="+", type=float, default=list(TEXTS), help="of an utterance")
     parser.add_argument("--bands", nargs="+", type=int, help="labels of a frame; 0 is exact (default: the setting's)")
     parser.add_argument("--compile", action="store_true", help="training.compile")
+    parser.add_argument("--graphs", action="store_true", help="training.graphs")
     parser.add_argument("--rounds", type=int, default=5)
     add_toy(parser, models=["tiny"], seconds=[0.5], rounds=1)
     return parse(parser)
@@ -53,6 +54,7 @@ def measure(report, options, size: str, seconds: float, band: int | None) -> Non
     from training_bench.subject import SYSTEMS, Shape, model_of, update
 
     from jointst.training.compiling import compile_layers
+    from jointst.training.graphs import graph_stacks
 
     device = options.device
     near = min(TEXTS, key=lambda known: abs(known - seconds))
@@ -62,6 +64,8 @@ def measure(report, options, size: str, seconds: float, band: int | None) -> Non
     batch, model = shape.batch(labels, device), model_of(size, labels, band, device)
     if options.compile:
         compile_layers(model)
+    if options.graphs:
+        graph_stacks(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
 
     def autocast() -> AbstractContextManager[object]:
@@ -87,7 +91,8 @@ def measure(report, options, size: str, seconds: float, band: int | None) -> Non
     width = model.config.decoder.band
     title = f"{size}, {utterances} utterances of {seconds:g} s, {labels}, {f'band {width}' if width else 'exact'}"
     columns = ["what", "median ms", "times its encoders", "hours of audio an hour", "launches", "waits", "peak MiB"]
-    report.table(title + (", compiled" if options.compile else ""), columns, rows)
+    title += ", compiled" if options.compile else ", as CUDA graphs" if options.graphs else ""
+    report.table(title, columns, rows)
     for system, most in MOST[device].items():
         if width and near >= 5:
             report.hold(f"{system} over its encoders, {size}, {seconds:g} s, band {width}", ratios[system], most=most)

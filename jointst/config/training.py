@@ -115,6 +115,10 @@ class TrainingConfig:
     compile: bool = False
     """Compile the layers of the encoders (torch.compile): two minutes at the start for fewer and larger kernels. Meant
     for a GPU whose host cannot launch fast enough (tools/README.md: a fifth off an update of the 28 M model)."""
+    graphs: bool = False
+    """Launch the layers of an encoder as one CUDA graph, forward and backward, for batches padded to few shapes. Meant
+    for one GPU whose host cannot launch fast enough; it takes memory for each shape, and shapes beyond three quarters
+    of the card's are launched as usual."""
     workers: int | None = None
     """Loader processes for each device, of one thread each; null is none for the CPU, and for a GPU its share of the
     CPUs less one, 1 to 8."""
@@ -145,6 +149,9 @@ class TrainingConfig:
         require(
             not idle, "freeze_updates", f"is {self.freeze_updates}, and training.freeze is empty", "name parts there"
         )
+        require(not (self.graphs and self.compile), "graphs", "is true beside training.compile", "choose one")
+        alone = not self.graphs or self.accumulate == 1
+        require(alone, "graphs", f"is true with training.accumulate {self.accumulate}", "accumulate: 1, larger batches")
         require(self.sampling_temperature >= 1, "sampling_temperature", f"is {self.sampling_temperature}", "at least 1")
         for key in ("warmup_updates", "weight_decay", "collapse_spread"):
             require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")

@@ -24,6 +24,7 @@ from jointst.errors import CollapseError
 from jointst.training.compiling import compile_layers, is_compiled
 from jointst.training.data import JointData
 from jointst.training.freeze import as_in_the_end
+from jointst.training.graphs import graph_stacks, is_graphed
 from jointst.training.module import JointModule
 from jointst.training.pace import alone, phases
 from jointst.training.schedule import optimisation
@@ -124,6 +125,8 @@ class _Samples:
         self._model = copy.deepcopy(module.model).train()
         if is_compiled(module.model):
             compile_layers(self._model)  # which a copy is not
+        if is_graphed(module.model):
+            graph_stacks(self._model)
         config = as_in_the_end(module.config)
         self._modules: dict[str, JointModule] = {
             phase: JointModule(self._model, dataclasses.replace(config, loss=alone(config.loss, phase)))

@@ -22,6 +22,7 @@ from jointst.models.objective import JointLoss, consistency_weight, joint_loss
 from jointst.training.collapse import check_ratios, check_spreads, other_texts, spreads, true_to_mismatched
 from jointst.training.compiling import uncompiled
 from jointst.training.freeze import hold
+from jointst.training.graphs import begin_update
 from jointst.training.log import Logged
 from jointst.training.readings import Reading, Readings
 from jointst.training.schedule import optimisation
@@ -64,6 +65,7 @@ class JointModule(Logged):
         step = self.global_step * training.accumulate + batch_idx % training.accumulate
         torch.manual_seed((training.seed * 1_000_003 + step) * 4096 + self.global_rank)
         hold(self.model, training, self.global_step)
+        begin_update(self.model)
         with self._drawn_chunk():
             loss = joint_loss(self.model, self._augment(batch), self.config.loss, self.global_step)
         if not loss.total.requires_grad:

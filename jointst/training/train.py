@@ -24,7 +24,7 @@ from jointst.build import (
     read_symbols,
 )
 from jointst.data.durations import FIX
-from jointst.errors import DataError
+from jointst.errors import ConfigError, DataError
 from jointst.load_config import to_yaml
 from jointst.stage import Context, Made, settings_of, write_atomically
 from jointst.threads import set_threads
@@ -36,6 +36,7 @@ from jointst.training.feed import Feed
 from jointst.training.fill import KEPT, settle, settled
 from jointst.training.forecast import Forecast
 from jointst.training.freeze import check_frozen
+from jointst.training.graphs import graph_stacks
 from jointst.training.log import Log
 from jointst.training.memory import hardest
 from jointst.training.module import JointModule
@@ -45,7 +46,10 @@ from jointst.training.time_to_go import TimeToGo
 from jointst.training.trainer import fit, make_trainer, take_up
 from jointst.versions import versions
 
-MAY_CHANGE = ("max_updates", "max_time", "validate_every", "keep_best", "keep_all", "workers", "on_collapse", "compile")
+MAY_CHANGE = (
+    *("max_updates", "max_time", "validate_every", "keep_best", "keep_all", "workers", "on_collapse"),
+    *("compile", "graphs"),
+)
 """Training settings that a continued run may change; any other change starts anew."""
 NOT_TRAINED_ON = ("root", "test", "max_tokens_per_second")
 """Data settings that training does not depend on: a new test set must not cost a new training."""
@@ -172,6 +176,10 @@ def run(context: Context) -> Made:
         compile_layers(model)
     data = JointData(config, context.data, symbols)
     settle(trainer, model, data, folder, hardest(phases(config.loss), training.max_updates))
+    if training.graphs:
+        if context.ngpu > 1:
+            raise ConfigError("training.graphs", f"is true with --ngpu {context.ngpu}", "one GPU, or false")
+        graph_stacks(model)
     data.config = settled(config, folder)
     feed.bound(data.config.training.speech_batch)
     fit(trainer, log, JointModule(model, config), data, resumed)

@@ -18,6 +18,7 @@ from jointst.losses.transducer import transducer_losses
 from jointst.models.joint import Encoded, JointModel
 from jointst.models.objective import _ctc
 from jointst.ops.band import band_width
+from jointst.training.graphs import begin_update
 from jointst.units import positions_in
 
 Work = Callable[[], object]
@@ -36,6 +37,7 @@ def encoders(model: JointModel, batch: JointBatch, autocast: Callable[[], Any]) 
     paired = batch.paired
 
     def work() -> None:
+        begin_update(model)
         with autocast():
             encoded = model.encode_speech(paired.features, paired.feature_lengths, paired.languages)
         _backward((encoded.streaming, encoded.full_context))
@@ -99,7 +101,18 @@ def parts(
     for name, states, each in zip(("transcripts", "texts"), texts, batch.texts, strict=True):
         least = [model.text_encoder.least_positions(count) for count in each.phone_counts]
         works[f"transducers, {name}"] = _transducers(model, states, each, least, autocast)
-    return {**works, "consistency": consistency, "clipping and optimiser": optimise}
+    works |= {"consistency": consistency, "clipping and optimiser": optimise}
+    return {name: _begun(model, work) for name, work in works.items()}
+
+
+def _begun(model: JointModel, work: Work) -> Work:
+    """Each time as an update of its own."""
+
+    def begun() -> None:
+        begin_update(model)
+        work()
+
+    return begun
 
 
 def _transducers(

@@ -13,6 +13,7 @@ from jointst.config import PRESETS, ConsistencyConfig, DecoderConfig, LossConfig
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.models.joint import JointModel
 from jointst.models.objective import joint_loss
+from jointst.training.graphs import begin_update
 
 MEL_BINS, SYMBOLS, PHONES = 80, 100, 12
 """Bins, the size of the phone table, and phones a second."""
@@ -86,6 +87,7 @@ def update(
 
     def work() -> None:
         torch.manual_seed(1)  # the same masks in all
+        begin_update(model)
         with autocast():
             loss = joint_loss(model, batch, SYSTEMS[system], update=10)
         loss.total.backward()
