@@ -64,7 +64,7 @@ def measure(report, options, size: str, seconds: float, band: int | None) -> Non
     batch, model = shape.batch(labels, device), model_of(size, labels, band, device)
     if options.compile:
         compile_layers(model)
-    if options.graphs:
+    if options.graphs and device == "cuda":
         graph_stacks(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
 

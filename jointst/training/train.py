@@ -177,8 +177,8 @@ def run(context: Context) -> Made:
     data = JointData(config, context.data, symbols)
     settle(trainer, model, data, folder, hardest(phases(config.loss), training.max_updates))
     if training.graphs:
-        if context.ngpu > 1:
-            raise ConfigError("training.graphs", f"is true with --ngpu {context.ngpu}", "one GPU, or false")
+        if context.ngpu != 1:
+            raise ConfigError("training.graphs", f"is true with --ngpu {context.ngpu}", "--ngpu 1, or false")
         graph_stacks(model)
     data.config = settled(config, folder)
     feed.bound(data.config.training.speech_batch)
