@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Everything that needs a GPU in about five minutes: kernels against references, benchmarks, 300 updates of jointst train.
-# usage: tools/gpu_check.sh OUT [--parts "training fused train kernels compiled"]; OUT/gpu_check.md has all figures
+# usage: tools/gpu_check.sh OUT [--parts "training graphs fused train kernels compiled"]; OUT/gpu_check.md has all figures
 # JOINTST_PYTHON names an interpreter that has all packages; otherwise tools/install.sh makes .venv, with the extra cuda.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 fail() { echo "tools/gpu_check.sh: error: $*" >&2; exit 1; }
 
-out="" parts="training fused train kernels"
+out="" parts="training graphs fused train kernels"
 while [ $# -gt 0 ]; do
     case $1 in
         -h|--help) sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}"; exit 0 ;;
@@ -18,8 +18,8 @@ done
 [ -n "$out" ] || fail "name a folder for the figures (tools/gpu_check.sh --help)"
 for name in $parts; do
     case $name in
-        training|fused|train|kernels|compiled) ;;
-        *) fail "unknown part $name (training, fused, train, kernels or compiled)" ;;
+        training|graphs|fused|train|kernels|compiled) ;;
+        *) fail "unknown part $name (training, graphs, fused, train, kernels or compiled)" ;;
     esac
 done
 nvidia-smi -L || fail "there is no GPU"
@@ -51,6 +51,8 @@ part() {
 
 part training 60 "$python" tools/bench_training.py --out "$out/training" --device cuda --models small \
     --seconds 12 --rounds 3
+part graphs 60 "$python" tools/bench_training.py --out "$out/graphs" --device cuda --models small \
+    --seconds 12 --rounds 3 --graphs
 part fused 90 "$python" tools/bench_fused.py --out "$out/fused" --size 8 400 60 4096 640
 part train 110 "$python" tools/gpu_train.py --out "$out/train"
 part kernels 130 "$python" -m pytest -q -n 4 -p no:cacheprovider --import-mode=importlib test/ops/kernels/triton \

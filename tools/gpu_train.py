@@ -37,7 +37,7 @@ def settings(arguments: argparse.Namespace) -> list[str]:
         f"--training.speech_batch.max_utterances={arguments.utterances}",
         f"--training.text_batch.max_utterances={arguments.utterances}",
         f"--training.compile={str(arguments.compile).lower()}",
-        f"--training.graphs={str(arguments.graphs).lower()}",
+        f"--training.graphs={str(not arguments.no_graphs and not arguments.compile and not arguments.cpu).lower()}",
         f"--loss.ctc_only_updates={third}",
         f"--loss.consistency.start_update={2 * third}",
         "--loss.consistency.ramp_updates=10",
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=300)
     parser.add_argument("--utterances", type=int, default=64)
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--graphs", action="store_true")
+    parser.add_argument("--no-graphs", action="store_true", help="training.graphs: false")
     parser.add_argument("--cpu", action="store_true")
     arguments = parser.parse_args()
     out = arguments.out.resolve()
@@ -121,7 +121,7 @@ def report(arguments: argparse.Namespace, out: Path, waits: Counter[int]) -> Non
         waited = sum(waits[n] for n in range(first, last)) / (last - first)
         rows.append([phase, f"{rate:.2f}", f"{waited:.2f}"])
     made = Report(out, "jointst train", machine(device, 1))
-    kind = "compiled" if arguments.compile else "as CUDA graphs" if arguments.graphs else "not compiled"
+    kind = "compiled" if arguments.compile else "not compiled" if arguments.no_graphs else "as CUDA graphs"
     title = f"{arguments.model} on mini, {arguments.utterances} utterances of 1.2 s and as many texts, {kind}"
     made.table(title, ["phase", "updates a second", "waits an update"], rows)
     if device == "cuda" and rows:

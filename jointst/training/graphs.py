@@ -7,6 +7,7 @@ B batch, T positions, D features.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ BATCHES, POSITIONS = 8, 32
 """Shapes are multiples of these."""
 FREE_SHARE = 0.25
 """Share of the card's memory that is left to all else; shapes that come when it is reached are not captured."""
+FULL = "training.graphs: the card is full; encoders are launched as usual for batches of further shapes"
 
 Replay = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 """From (B, T, D) and lengths (B,) to every layer's output."""
@@ -78,6 +80,7 @@ class GraphedStack:
         self._capture = capture
         self._graphs: dict[tuple[Any, ...], list[Replay]] = {}
         self._used: Counter[tuple[Any, ...]] = Counter()
+        self._full = False
 
     def begin_update(self) -> None:
         """What was computed before has been trained on: all graphs may be used again."""
@@ -104,14 +107,22 @@ class GraphedStack:
         key = (x.shape, self._stack.pattern, trained, torch.is_autocast_enabled(x.device.type))
         known = self._graphs.setdefault(key, [])
         if self._used[key] == len(known):
-            if x.is_cuda:
-                free, whole = torch.cuda.mem_get_info(x.device)
-                free += torch.cuda.memory_reserved(x.device) - torch.cuda.memory_allocated(x.device)
-                if free < FREE_SHARE * whole:
-                    return None
+            if not self._full and _is_full(x.device):
+                warnings.warn(FULL, stacklevel=2)
+                self._full = True
+            if self._full:
+                return None
             known.append(self._capture(self._stack, x, lengths))
         self._used[key] += 1
         return known[self._used[key] - 1]
+
+
+def _is_full(device: torch.device) -> bool:
+    if device.type != "cuda":
+        return False
+    free, whole = torch.cuda.mem_get_info(device)
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return free + unused < FREE_SHARE * whole
 
 
 def graph_stacks(model: JointModel) -> None:

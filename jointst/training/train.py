@@ -24,7 +24,7 @@ from jointst.build import (
     read_symbols,
 )
 from jointst.data.durations import FIX
-from jointst.errors import ConfigError, DataError
+from jointst.errors import DataError
 from jointst.load_config import to_yaml
 from jointst.stage import Context, Made, settings_of, write_atomically
 from jointst.threads import set_threads
@@ -176,9 +176,7 @@ def run(context: Context) -> Made:
         compile_layers(model)
     data = JointData(config, context.data, symbols)
     settle(trainer, model, data, folder, hardest(phases(config.loss), training.max_updates))
-    if training.graphs:
-        if context.ngpu != 1:
-            raise ConfigError("training.graphs", f"is true with --ngpu {context.ngpu}", "--ngpu 1, or false")
+    if training.captures(context.ngpu):
         graph_stacks(model)
     data.config = settled(config, folder)
     feed.bound(data.config.training.speech_batch)
