@@ -78,7 +78,7 @@ _NO_EFFECT: dict[str, Any] = {"on_collapse": TrainingConfig.on_collapse, "worker
 """Settings of training that change nothing of what a stage makes once it is finished, with their first defaults."""
 
 AUDIO_ENCODER = "model.audio_encoder"
-"""The section of the pretrained encoder: of the model's, that which features depend on; a conformer is no part of it."""
+"""The section of the pretrained encoder, on which features depend as well; there is none for a conformer."""
 
 
 def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,8 @@ from typing import ClassVar, Literal, TypeAlias
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from jointst.stage import write_atomically
+
 FeatureKind: TypeAlias = Literal["log_mel", "whisper_mel", "waveform"]
 """``log_mel``: our own arks, a row for each 10 ms; ``whisper_mel``: Whisper's, a row for each 10 ms; ``waveform``: samples
 in [-1, 1] at 16 kHz, a row of :data:`WAVEFORM_ROW` for each 20 ms, the last one filled up with zeros."""
@@ -48,6 +50,17 @@ class PretrainedEncoder(nn.Module, ABC):
             DataError: the folder is of another kind of model, or weights are missing, damaged, pickled, or of another
                 shape.
         """
+
+    @classmethod
+    def pack(cls, folder: Path, packed: Path) -> None:
+        """Copy what :meth:`open` reads from a folder into a packed one; what is read from another form is written in
+        the hub's.
+
+        Raises:
+            DataError: from :meth:`open`.
+        """
+        for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")]):
+            write_atomically(packed / path.name, path.read_bytes())
 
     @abstractmethod
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,12 +5,14 @@ B batch, T rows of features, F mel bins, N states, D width, H heads.
 
 from __future__ import annotations
 
+import json
 import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 from typing_extensions import Self
@@ -20,6 +22,7 @@ from jointst.ops.masks import length_mask
 from jointst.pretrained.ctranslate2 import read_whisper
 from jointst.pretrained.encoder import FeatureKind, PretrainedEncoder
 from jointst.pretrained.hub_folder import check_kind, fill, read_config, read_weights
+from jointst.stage import write_atomically
 
 WINDOW, HOP, RATE = 400, 160, 16000
 """Of its features: samples, samples, hertz."""
@@ -153,9 +156,16 @@ class WhisperEncoder(PretrainedEncoder):
         """Both convolutions, then the layers."""
         return [self.conv1, self.conv2, *self.layers]
 
-    def rows_of(self, waveform: Tensor) -> Tensor:
-        """What it reads of an utterance (T,), see :func:`whisper_mel`."""
-        return whisper_mel(waveform, self.mel_bins)
+    @classmethod
+    def pack(cls, folder: Path, packed: Path) -> None:
+        """As the hub has it, whichever way it was read."""
+        if not (folder / MODEL_BIN).is_file():
+            super().pack(folder, packed)
+            return
+        encoder = cls.open(folder)
+        state = {f"encoder.{name}": weight.half().contiguous() for name, weight in encoder.state_dict().items()}
+        write_atomically(packed / "model.safetensors", save(state))
+        write_atomically(packed / "config.json", json.dumps(encoder.settings, indent=1) + "\n")
 
     @property
     def settings(self) -> dict[str, Any]:
