@@ -131,7 +131,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         number=4,
         name="features",
-        help="features or states of a frozen encoder in compressed arks, with normalisation statistics and speed perturbation",
+        help="features, or states of a frozen encoder, in compressed arks, with their statistics, at several speeds",
         function="jointst.data.features:run",
         sections=("data", "features", AUDIO_ENCODER),
         inputs=lambda context: present(

@@ -48,8 +48,8 @@ class AudioEncoderConfig:
     from the package registry; or a name on the Hugging Face hub, organisation/model, with @revision behind it to pin
     it."""
     use: Literal["frozen", "fine_tuned"] = "frozen"
-    """frozen: stage 4 writes the states of a pretrained encoder once, and training reads these; fine_tuned: it is a part
-    of the model and trained with it, which wants a GPU."""
+    """frozen: stage 4 writes the states of a pretrained encoder once, and training reads these; fine_tuned: it is a
+    part of the model and trained with it, which wants a GPU."""
     dim: int | None = None
     """Width of the states of a pretrained encoder; null where the source's is known, as for whisper-base."""
 

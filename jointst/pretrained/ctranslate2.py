@@ -1,7 +1,8 @@
-"""Whisper's encoder out of a ``model.bin`` of CTranslate2, a flat list of arrays: no code in it, none of theirs needed.
+"""Whisper's encoder out of a ``model.bin`` of CTranslate2, a flat list of arrays that runs no code.
 
-A version, the name of a specification and its revision; then a number of variables, each a name, its sizes, its type and
-its bytes; then aliases of variables, which the encoder does without. Numbers are little-endian, strings end in a zero.
+A version, the name of a specification and its revision; then a number of variables, each a name, its sizes, its type
+and its bytes; then aliases of variables, which the encoder does without. Numbers are little-endian, strings end in a
+zero.
 
 D width, L layers.
 """

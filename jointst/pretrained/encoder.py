@@ -15,8 +15,8 @@ from typing_extensions import Self
 from jointst.stage import write_atomically
 
 FeatureKind: TypeAlias = Literal["log_mel", "whisper_mel", "waveform"]
-"""``log_mel``: our own arks, a row for each 10 ms; ``whisper_mel``: Whisper's, a row for each 10 ms; ``waveform``: samples
-in [-1, 1] at 16 kHz, a row of :data:`WAVEFORM_ROW` for each 20 ms, the last one filled up with zeros."""
+"""``log_mel``: our own arks, a row for each 10 ms; ``whisper_mel``: Whisper's, a row for each 10 ms; ``waveform``:
+samples in [-1, 1] at 16 kHz, a row of :data:`WAVEFORM_ROW` for each 20 ms, the last one filled up with zeros."""
 WAVEFORM_ROW = 320
 """Samples of a row of ``waveform``."""
 
