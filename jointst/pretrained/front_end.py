@@ -114,5 +114,5 @@ def front_end(
     if pretrained is None:
         return FrontEnd(config, None, frozen=False)
     settings, folder = pretrained
-    encoder = _opened(settings.kind, folder).to(device or torch.device("cpu"))
+    encoder = _opened(settings.kind, folder.resolve()).to(device or torch.device("cpu"))
     return FrontEnd(config, encoder, frozen=settings.frozen)
