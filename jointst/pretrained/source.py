@@ -32,7 +32,7 @@ def encoder_folder(config: AudioEncoderConfig, downloads: Path) -> Path:
     if Path(source).is_dir():
         return Path(source)
     named = _HUB_NAME.fullmatch(source)
-    if named is None or Path(source).parts[0] in (".", ".."):
+    if named is None or source.startswith((".", "/")):
         fix = f"a folder, {' '.join(PACKAGED)}, or organisation/model on the Hugging Face hub"
         raise ConfigError("model.audio_encoder.source", f"is {source!r}, and there is no such folder", fix)
     return _from_hub(named["name"], named["revision"], downloads / "pretrained" / source.replace("/", "--"))
