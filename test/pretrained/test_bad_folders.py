@@ -119,7 +119,9 @@ BIN: dict[str, tuple[Callable[[Path], object], str]] = {
         r"a name of 65535 bytes",
     ),
     "more variables than there are": (
-        lambda f: (f / "model.bin").write_bytes(struct.pack("<I", 6) + string("WhisperSpec") + struct.pack("<II", 3, 9)),
+        lambda f: (f / "model.bin").write_bytes(
+            struct.pack("<I", 6) + string("WhisperSpec") + struct.pack("<II", 3, 9)
+        ),
         r"ends after",
     ),
     "sizes that lie": (

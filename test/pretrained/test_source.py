@@ -70,14 +70,18 @@ def test_the_hub_is_asked_once_and_for_no_pickle(
 def test_a_hub_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
     asked = hub(monkeypatch, fault)
     for _ in range(2):  # what is there of it is not taken for the whole
-        with pytest.raises(EnvironmentFault, match=r"^o/m cannot be fetched .*: no .* \(connect .* name it \(.*o--m\)\)$"):
+        with pytest.raises(
+            EnvironmentFault, match=r"^o/m cannot be fetched .*: no .* \(connect .* name it \(.*o--m\)\)$"
+        ):
             encoder_folder(whisper("o/m"), Path("downloads"))
     assert len(asked) == 2
 
 
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(EnvironmentFault, match=r"huggingface_hub is not installed \(pip install 'jointst\[pretrained\]'"):
+    with pytest.raises(
+        EnvironmentFault, match=r"huggingface_hub is not installed \(pip install 'jointst\[pretrained\]'"
+    ):
         encoder_folder(whisper("o/m"), Path("downloads"))
 
 

@@ -110,7 +110,9 @@ def test_features_are_those_of_transformers(bins: int) -> None:
     waveform = 0.1 * torch.randn(20000, generator=torch.Generator().manual_seed(0))
     ours = whisper_mel(waveform, bins)
     extract = transformers.WhisperFeatureExtractor(feature_size=bins)
-    theirs = torch.from_numpy(extract(waveform.numpy(), sampling_rate=16000, return_tensors="np")["input_features"][0]).T
+    theirs = torch.from_numpy(
+        extract(waveform.numpy(), sampling_rate=16000, return_tensors="np")["input_features"][0]
+    ).T
     assert ours.shape == (125, bins)
     torch.testing.assert_close(ours[:-2], theirs[:123], atol=2e-5, rtol=0)  # the end hears other padding
 
