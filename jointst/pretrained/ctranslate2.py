@@ -110,6 +110,8 @@ def read_whisper(path: Path) -> tuple[dict[str, int], dict[str, Tensor]]:
     """
     try:
         return _arrange(read_variables(path, "encoder/"), path)
+    except DataError:
+        raise
     except (ValueError, IndexError, RuntimeError) as error:  # of arrays that have other numbers of sizes
         raise DataError(f"holds no encoder as Whisper has: {error}", path=path, fix="download it again") from None
 
