@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from jointst.languages import LANGUAGES
 from jointst.load_config import from_yaml
 from jointst.models.joint import JointModel
 from jointst.nn.language_embedding import rows_of_languages
+from jointst.pretrained.front_end import FrontEnd, front_end
+from jointst.pretrained.source import encoder_folder
 from jointst.stage import Context, write_atomically
 from jointst.text.lexicon import PhoneTable
 from jointst.text.tokenizer import Tokenizer
@@ -41,6 +44,7 @@ class Trained:
         config: the settings it was trained with.
         device: where it is.
         languages: ISO 639-1 codes of those it was trained for.
+        audio_encoder: folder of its pretrained audio encoder, where that is not what the settings name.
     """
 
     model: JointModel
@@ -48,6 +52,19 @@ class Trained:
     config: Config
     device: torch.device
     languages: tuple[str, ...]
+    audio_encoder: Path | None = None
+
+    @cached_property
+    def front_end(self) -> FrontEnd:
+        """What turns samples into the model's input.
+
+        Raises:
+            DataError, EnvironmentFault: its pretrained audio encoder cannot be had or read.
+        """
+        settings, folder = self.config.model.audio_encoder, self.audio_encoder
+        if folder is None and settings.pretrained is not None:
+            folder = encoder_folder(settings, Path(self.config.corpus.downloads))
+        return front_end(self.config.features, None if folder is None else (settings, folder), self.device)
 
 
 def read_symbols(config: Config, data: Path) -> Symbols:
@@ -96,7 +113,7 @@ def build_model(config: Config, symbols: Symbols) -> JointModel:
     """A model with fresh weights, drawn from torch's random state."""
     return JointModel(
         config.model,
-        mel_bins=config.features.mel_bins,
+        mel_bins=config.input_width,
         vocabulary=symbols.tokenizer.size,
         symbols=symbols.input_size,
     )

@@ -77,13 +77,21 @@ class Context:
 _NO_EFFECT: dict[str, Any] = {"on_collapse": TrainingConfig.on_collapse, "workers": 0}
 """Settings of training that change nothing of what a stage makes once it is finished, with their first defaults."""
 
+AUDIO_ENCODER = "model.audio_encoder"
+"""The section of the pretrained encoder, on which features depend as well; there is none for a conformer."""
+
 
 def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Sections of the settings as plain values, to be hashed.
 
     A setting that came later is left out where it is as things were before it came, so that what was made then holds.
     """
-    settings = {name: dataclasses.asdict(getattr(config, name)) for name in sections}
+    settings = {name: dataclasses.asdict(getattr(config, name)) for name in sections if name != AUDIO_ENCODER}
+    pretrained = config.model.audio_encoder.pretrained is not None
+    if AUDIO_ENCODER in sections and pretrained:
+        settings[AUDIO_ENCODER] = dataclasses.asdict(config.model.audio_encoder)
+    if "model" in settings and not pretrained:
+        del settings["model"]["audio_encoder"]
     if "data" in settings:
         del settings["data"]["same_sentences"]  # only what is found fault with depends on it
     if "loss" in settings:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jointst.languages import LANGUAGES
 from jointst.lock import Claim
-from jointst.stage import Context, Stage, present, reads_data, writes_experiment
+from jointst.stage import AUDIO_ENCODER, Context, Stage, present, reads_data, writes_experiment
 
 
 def _texts(context: Context) -> list[Path]:
@@ -19,6 +19,16 @@ def _phones(context: Context) -> list[Path]:
 
 def _feats(context: Context) -> list[Path]:
     return [context.data / name / "feats.scp" for name in context.paired_sets]
+
+
+def _speech(context: Context) -> list[Path]:
+    return present(context.data / name / file for name in context.paired_sets for file in ("wav.scp", "phones"))
+
+
+def _encoder_files(context: Context) -> list[Path]:
+    """The files of a pretrained encoder that is the user's own folder."""
+    source = context.config.model.audio_encoder.source
+    return [] if source is None else present(path for path in Path(source).glob("*.*"))
 
 
 def _user_lexicons(context: Context) -> list[Path]:
@@ -72,7 +82,7 @@ def fusion_files(context: Context) -> list[Path]:
 
 def _hypotheses(context: Context) -> list[Path]:
     folders = [context.exp / "decode" / name for name in context.config.data.test]
-    return [folder / decoder / "hyp.text" for folder in folders for decoder in ("streaming", "full_context")]
+    return [folder / decoder / "hyp.text" for folder in folders for decoder in context.config.model.decoders]
 
 
 def _scores(context: Context) -> list[Path]:
@@ -105,7 +115,7 @@ STAGES: tuple[Stage, ...] = (
         name="corpus",
         help="make data directories: train, dev, test without shared sentences, and unpaired text",
         function="jointst.data.corpora:run",
-        sections=("corpus",),
+        sections=("corpus", AUDIO_ENCODER),
         inputs=_corpus_files,
         outputs=_texts,
     ),
@@ -131,12 +141,10 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         number=4,
         name="features",
-        help="log-mel features as compressed arks, with normalisation statistics and speed perturbation",
+        help="features, or states of a frozen encoder, in compressed arks, with their statistics, at several speeds",
         function="jointst.data.features:run",
-        sections=("data", "features"),
-        inputs=lambda context: present(
-            context.data / name / file for name in context.paired_sets for file in ("wav.scp", "phones")
-        ),
+        sections=("data", "features", AUDIO_ENCODER),
+        inputs=lambda context: _speech(context) + _encoder_files(context),
         outputs=_feats,
     ),
     Stage(

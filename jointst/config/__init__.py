@@ -29,14 +29,17 @@ from jointst.config.corpus import (
 )
 from jointst.config.data import DataConfig, FeatureConfig, LexiconConfig, TokenizerConfig
 from jointst.config.decoding import DecodingConfig, ScoringConfig, TuneConfig
+from jointst.config.encoder import SAMPLING_RATE, AudioEncoderConfig, EncoderKind
 from jointst.config.loss import ALIGNMENT_OPTIONS, AlignmentConfig, ConsistencyConfig, LossConfig, TrainingAlignment
 from jointst.config.model import PRESETS, Decoder, DecoderConfig, ModelConfig, TextEncoderConfig
 from jointst.config.training import BatchConfig, LmConfig, SpecAugmentConfig, SpeechBatchConfig, TrainingConfig
+from jointst.units import Milliseconds
 
 __all__ = [
     "ALIGNMENT_OPTIONS",
     "AlignConfig",
     "AlignmentConfig",
+    "AudioEncoderConfig",
     "BatchConfig",
     "CommonVoiceConfig",
     "Config",
@@ -47,6 +50,7 @@ __all__ = [
     "DecoderConfig",
     "DecodingConfig",
     "DurationsConfig",
+    "EncoderKind",
     "FeatureConfig",
     "FleursConfig",
     "LexiconConfig",
@@ -112,6 +116,7 @@ class Config:
 
     def __post_init__(self) -> None:
         self._check_durations()
+        self._check_audio_encoder()
         layers = self.model.streaming_layers + self.model.full_context_layers
         compared = self.loss.consistency.layers
         for layer in compared:
@@ -141,6 +146,28 @@ class Config:
         require(not pieces, key, "is durations, but the text encoder reads pieces", "tokenizer.text_input: phones")
         forced = self.loss.consistency.weight > 0 and self.loss.consistency.alignment == "forced"
         require(not forced or upsampled, "loss.consistency.alignment", "is forced", f"it needs {key}: durations")
+
+    def _check_audio_encoder(self) -> None:
+        model, kind = self.model, self.model.audio_encoder.kind
+        if model.audio_encoder.pretrained is not None:
+            rate = self.features.sampling_rate
+            require(rate == SAMPLING_RATE, "features.sampling_rate", f"is {rate:g}", f"{kind} hears 16000 hertz")
+        if not model.streams:
+            problem = f"there is none: {kind} hears the whole utterance"
+            key, chunks = "pseudo_label.decoder", self.training.dynamic_chunks
+            require(self.pseudo_label.decoder != "streaming", key, f"is streaming, and {problem}", "full_context")
+            require(not chunks, "training.dynamic_chunks", f"is for a streaming first pass, and {problem}", "[]")
+
+    @property
+    def row(self) -> Milliseconds:
+        """How long a row of the model's input is: a frame of features, or a state of a pretrained encoder."""
+        return self.model.row(self.features.hop)
+
+    @property
+    def input_width(self) -> int:
+        """Values of a row of the model's input."""
+        encoder = self.model.audio_encoder
+        return encoder.width if encoder.frozen else self.features.mel_bins
 
     @property
     def durations_folder(self) -> Path | None:

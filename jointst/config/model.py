@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from jointst.config.check import require
+from jointst.config.encoder import FRAME, AudioEncoderConfig
+from jointst.units import Milliseconds
 
 Decoder: TypeAlias = Literal["streaming", "full_context"]
 """The decoder after the streaming encoder (first pass), or after the full-context encoder (second pass)."""
@@ -78,8 +80,11 @@ class ModelConfig:
     """Width of the audio, text and streaming encoders."""
     full_context_dim: int = 128
     """Width of the full-context encoder."""
+    audio_encoder: AudioEncoderConfig = field(default_factory=AudioEncoderConfig)
+    """Our own audio encoder or a pretrained one. One that must hear the whole utterance leaves no streaming first pass:
+    then all layers see everything, and the full-context decoder is the only one."""
     audio_layers: int = 2
-    """Conformer layers of the audio encoder, after subsampling."""
+    """Conformer layers of the audio encoder, after subsampling or on top of a pretrained encoder."""
     streaming_layers: int = 3
     """Conformer layers of the shared streaming encoder."""
     full_context_layers: int = 2
@@ -91,7 +96,7 @@ class ModelConfig:
     kernel_size: int = 15
     """Kernel of the depthwise convolutions, in positions."""
     subsampling: Literal[2, 4, 8] = 4
-    """Feature frames for each encoder position."""
+    """Feature frames for each encoder position; with a pretrained encoder, frames of 10 ms."""
     chunk: int = 8
     """Positions of a chunk of the streaming encoders: attention inside it looks ahead, never beyond it."""
     left_chunks: int = 8
@@ -123,6 +128,45 @@ class ModelConfig:
         require(self.kernel_size > 0 and self.kernel_size % 2 == 1, "kernel_size", f"is {self.kernel_size}", "odd, > 0")
         require(0.0 <= self.dropout < 1.0, "dropout", f"is {self.dropout}", "0 <= dropout < 1")
         require(self.right_context >= -1, "right_context", f"is {self.right_context}", "-1 for all, or at least 0")
+        pretrained = self.audio_encoder.pretrained
+        if pretrained is not None:
+            least = max(pretrained.state, pretrained.row)
+            fits = (self.subsampling * FRAME) % least == 0
+            problem = f"is {self.subsampling}, positions of {self.subsampling * FRAME:g} ms"
+            require(fits, "subsampling", problem, f"{self.audio_encoder.kind} has a state for each {least:g} ms")
+            whole = self.streams or self.right_context == -1
+            problem = f"is {self.right_context}, but {self.audio_encoder.kind} hears the whole utterance"
+            require(whole, "right_context", problem, "-1")
+
+    @property
+    def streams(self) -> bool:
+        """Whether there is a streaming first pass: not with an encoder that must hear the whole utterance."""
+        pretrained = self.audio_encoder.pretrained
+        return pretrained is None or pretrained.causal
+
+    @property
+    def decoders(self) -> tuple[Decoder, ...]:
+        """The decoders there are."""
+        return ("streaming", "full_context") if self.streams else ("full_context",)
+
+    def decoder_weights(self, streaming: float) -> dict[Decoder, float]:
+        """The weights of the decoders that are trained, where ``loss.streaming`` is that of the streaming one."""
+        if not self.streams:
+            return {"full_context": 1.0}
+        weights: dict[Decoder, float] = {"streaming": streaming, "full_context": 1.0 - streaming}
+        return {name: weight for name, weight in weights.items() if weight > 0}
+
+    def row(self, hop: Milliseconds) -> Milliseconds:
+        """How long a row of the model's input is, where frames of features are ``hop`` apart."""
+        pretrained = self.audio_encoder.pretrained
+        if pretrained is None:
+            return hop
+        return pretrained.state if self.audio_encoder.frozen else pretrained.row
+
+    @property
+    def rows_per_position(self) -> int:
+        """Rows of the model's input for each encoder position."""
+        return round(self.subsampling * FRAME / self.row(FRAME))
 
 
 PRESETS: dict[str, dict[str, Any]] = {

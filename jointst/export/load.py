@@ -12,7 +12,7 @@ from jointst.build import Trained, as_trained, build_model, choose_device, read_
 from jointst.config import Config
 from jointst.data.dataset import Symbols
 from jointst.errors import DataError
-from jointst.export.pack import TRAINING_ONLY
+from jointst.export.pack import ENCODER, TRAINING_ONLY
 from jointst.load_config import from_yaml
 from jointst.models.joint import JointModel
 from jointst.text.lexicon import PhoneTable
@@ -53,7 +53,23 @@ def load_packed(folder: Path, ngpu: int = 0) -> Trained:
         raise DataError(f"does not fit the settings beside it: {error}", path=weights, fix=_FIX) from None
     device = choose_device(ngpu)
     languages = read_languages(config, folder)
-    return Trained(model=model.to(device).eval(), symbols=symbols, config=config, device=device, languages=languages)
+    return Trained(
+        model=model.to(device).eval(),
+        symbols=symbols,
+        config=config,
+        device=device,
+        languages=languages,
+        audio_encoder=_audio_encoder(config, folder),
+    )
+
+
+def _audio_encoder(config: Config, folder: Path) -> Path | None:
+    """Where a frozen pretrained audio encoder is; it is read when it is first used."""
+    if not config.model.audio_encoder.frozen:
+        return None
+    if not (folder / ENCODER).is_dir():
+        raise DataError("is missing", path=folder / ENCODER, fix=_FIX)
+    return folder / ENCODER
 
 
 def _frame(config: Config, symbols: Symbols, weights: int) -> JointModel:

@@ -12,10 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from jointst.config import ModelConfig
+from jointst.config import Decoder, ModelConfig
 from jointst.nn.conformer import Chunked, ConformerStack, Pattern, StackState, full_context
 from jointst.nn.decoder import TransducerDecoder
 from jointst.nn.language_embedding import LanguageEmbedding
+from jointst.nn.stacking import StackedStates
 from jointst.nn.subsampling import ConvSubsampling, SubsamplingState
 from jointst.nn.text_encoder import TextEncoder
 
@@ -37,6 +38,10 @@ class Encoded:
     streaming: Tensor
     full_context: Tensor
     lengths: Tensor
+
+    def states_of(self, decoder: Decoder) -> Tensor:
+        """What a decoder reads, (B, N, D or D')."""
+        return self.streaming if decoder == "streaming" else self.full_context
 
     def rows(self, part: slice, positions: int) -> Encoded:
         """Those of some utterances, of so many positions at most."""
@@ -76,9 +81,13 @@ class Normalisation(nn.Module):
 class JointModel(nn.Module):
     """Audio and text encoders, shared streaming and full-context encoders, and a decoder after each.
 
+    Where the audio encoder must hear the whole utterance, nothing after it can stream. Then the layers of all encoders
+    see everything, since to look at a part of it would lose accuracy and gain nothing, and the only decoder is that
+    after the full-context encoder.
+
     Args:
         config: sizes.
-        mel_bins: F.
+        mel_bins: F; of a frozen pretrained encoder, the width of its states.
         vocabulary: labels, the blank included.
         symbols: size of the phone table.
     """
@@ -86,13 +95,18 @@ class JointModel(nn.Module):
     def __init__(self, config: ModelConfig, *, mel_bins: int, vocabulary: int, symbols: int) -> None:
         super().__init__()
         self.config = config
-        streaming_pattern = Chunked(config.chunk, config.left_chunks)
+        streams = config.streams
+        pattern = Chunked(config.chunk, config.left_chunks) if streams else full_context(-1)
         self.normalisation = Normalisation(mel_bins)
-        self.subsampling = ConvSubsampling(mel_bins, config.dim, config.subsampling)
-        self.audio_encoder = _stack(config, config.audio_layers, config.dim, streaming_pattern, causal=True)
-        text_layers = _stack(config, config.text_encoder.layers, config.dim, streaming_pattern, causal=True)
+        self.subsampling: ConvSubsampling | StackedStates = (
+            StackedStates(mel_bins, config.dim, config.rows_per_position, config.dropout)
+            if config.audio_encoder.frozen
+            else ConvSubsampling(mel_bins, config.dim, config.subsampling)
+        )
+        self.audio_encoder = _stack(config, config.audio_layers, config.dim, pattern, causal=streams)
+        text_layers = _stack(config, config.text_encoder.layers, config.dim, pattern, causal=streams)
         self.text_encoder = TextEncoder(symbols, config.dim, config.text_encoder, text_layers)
-        self.streaming_encoder = _stack(config, config.streaming_layers, config.dim, streaming_pattern, causal=True)
+        self.streaming_encoder = _stack(config, config.streaming_layers, config.dim, pattern, causal=streams)
         wide = config.full_context_dim
         self.widening = nn.Identity() if wide == config.dim else nn.Linear(config.dim, wide)
         limited = config.right_context >= 0  # then attention alone looks ahead, an equal part in each layer
@@ -100,7 +114,7 @@ class JointModel(nn.Module):
         self.full_context_encoder = _stack(
             config, config.full_context_layers, wide, full_context(ahead), causal=limited
         )
-        self.streaming_decoder = TransducerDecoder(vocabulary, config.dim, config.decoder)
+        self.streaming_decoder = TransducerDecoder(vocabulary, config.dim, config.decoder) if streams else None
         self.full_context_decoder = TransducerDecoder(vocabulary, wide, config.decoder)
         self.ctc = nn.Linear(config.dim, symbols if config.ctc_target == "phones" else vocabulary)
         self.language = LanguageEmbedding(config.dim) if config.language_embedding else None
@@ -108,7 +122,8 @@ class JointModel(nn.Module):
     @property
     def layer_names(self) -> list[str]:
         """Names of the shared layers, in the order of :attr:`Encoded.states`."""
-        streaming = [f"streaming {i + 1}" for i in range(self.config.streaming_layers)]
+        first = "streaming" if self.config.streams else "shared"
+        streaming = [f"{first} {i + 1}" for i in range(self.config.streaming_layers)]
         return streaming + [f"full-context {i + 1}" for i in range(self.config.full_context_layers)]
 
     def encode_audio(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -167,6 +182,12 @@ class JointModel(nn.Module):
         states: list[Tensor] = self.full_context_encoder(self.widening(streaming), lengths)[0]
         return states
 
+    def decoder(self, name: Decoder) -> TransducerDecoder:
+        """A decoder by its name, one of ``config.decoders``."""
+        found = self.streaming_decoder if name == "streaming" else self.full_context_decoder
+        assert found is not None, "there is no streaming first pass"
+        return found
+
     @property
     def chunk(self) -> int:
         """Positions of a chunk of the streaming encoders."""
@@ -183,6 +204,7 @@ class JointModel(nn.Module):
 
     def initial_state(self, batch: int, device: torch.device) -> StreamState:
         """The state before the first frame of so many streams, which go on in step."""
+        assert isinstance(self.subsampling, ConvSubsampling), "states of a frozen encoder do not stream"
         return StreamState(
             self.subsampling.initial_state(batch, device),
             self.audio_encoder.initial_state(batch, device),
@@ -200,6 +222,7 @@ class JointModel(nn.Module):
         Returns:
             (B, N, D), and the state after it.
         """
+        assert isinstance(self.subsampling, ConvSubsampling), "states of a frozen encoder do not stream"
         x, subsampling = self.subsampling.forward_chunk(self.normalisation(features), state.subsampling)
         x, audio = self.audio_encoder.forward_chunk(x, state.audio)
         x, streaming = self.streaming_encoder.forward_chunk(self.add_language(x), state.streaming)

@@ -163,14 +163,11 @@ class JointModule(Logged):
         with uncompiled():
             encoded = self.model.encode_speech(batch.features, batch.feature_lengths, batch.languages)
         labels = sum(batch.label_counts)
-        losses, share = {}, self.config.loss.streaming
-        for name, decoder, states, weight in (
-            ("streaming", self.model.streaming_decoder, encoded.streaming, share),
-            ("full_context", self.model.full_context_decoder, encoded.full_context, 1.0 - share),
-        ):
-            if weight > 0:
-                loss = transducer_loss(decoder, states, encoded.lengths, batch.labels, batch.label_lengths)
-                losses[name] = float(loss) * labels
+        losses: dict[str, float] = {}
+        for name in self.model.config.decoder_weights(self.config.loss.streaming):
+            decoder, states = self.model.decoder(name), encoded.states_of(name)
+            loss = transducer_loss(decoder, states, encoded.lengths, batch.labels, batch.label_lengths)
+            losses[name] = float(loss) * labels
         return {**losses, "labels": float(labels)}
 
     def clipped_together(self) -> list[list[Parameter]]:

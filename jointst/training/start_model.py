@@ -122,7 +122,7 @@ def _content(folder: Path) -> bytes:
 
 def _check_kind(path: Path, state: dict[str, Tensor], about: dict[str, str]) -> None:
     parts = {name.split(".")[0] for name in state}
-    if not {"subsampling", "streaming_encoder", "streaming_decoder"} <= parts:
+    if not {"subsampling", "streaming_encoder", "full_context_decoder"} <= parts:
         kind = (
             "a language model of jointst lm" if {"tokenizer", "vocabulary"} <= about.keys() else "another kind of model"
         )

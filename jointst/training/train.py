@@ -154,7 +154,7 @@ def run(context: Context) -> Made:
     print(f"parameters: {describe(model)}", flush=True)
     training = config.training
     checkpoints = Checkpoints(folder / "checkpoints", training.keep_best, mark=mark, keep_all=training.keep_all)
-    feed = Feed(config.features.hop)
+    feed = Feed(config.row)
     to_go = TimeToGo(phases(config.loss), training.max_updates, training.validate_every)
     log = Log(folder, checkpoints, training.max_time, to_go=to_go, feed=feed, forecast=Forecast(config))
     trainer = make_trainer(
