@@ -139,11 +139,11 @@ def _say(text: NewText) -> None:
     """What the text holds, and what of it is not used."""
     for line in text.said:
         print(f"adapt: {line}", flush=True)
-    words = sum(map(len, text.words.values()))
+    words, used = sum(map(len, text.words.values())), len(text.sentences)
     new = [word for counts in text.new_words.values() for word, _ in counts.most_common()]
     print(
-        f"adapt: {len(text.sentences)} of {text.read} sentences are used, with {words} words, {len(new)} of them new to "
-        f"the model{_named(new)}",
+        f"adapt: {used} of {text.read} sentences are used, with {words} words, {len(new)} of them new to the model"
+        f"{_named(new)}",
         flush=True,
     )
     if text.bad:

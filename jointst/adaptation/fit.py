@@ -1,9 +1,9 @@
 """Training on text alone, or on text and some speech of the old domain, from a trained model.
 
-Speech is heard as before: the audio encoder stays as it is. The shared encoders and the decoders learn what text says by
-what the text encoder makes of it. That of a model of speech alone has learnt nothing yet: it is trained first, by what
-the rest of the model, which stays as it is meanwhile, understands: the CTC that spells phones from the audio encoder's
-states, and the transducers, on sentences of words that it knows.
+Speech is heard as before: the audio encoder stays as it is. The shared encoders and the decoders learn what text says
+by what the text encoder makes of it. That of a model of speech alone has learnt nothing yet: it is trained first, by
+what the rest of the model, which stays as it is meanwhile, understands: the CTC that spells phones from the audio
+encoder's states, and the transducers, on sentences of words that it knows.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from jointst.adaptation.speech import BATCH, Judgement, Speech, summed_loss
 from jointst.config import BatchConfig, Config, LossConfig, TrainingConfig
@@ -152,7 +153,8 @@ class Teacher:
         phases = [("text encoder", 0)] * bool(first) + [("text", first)]
         started = time.monotonic()
         self._clock = TimeToGo(phases, first + updates, self._plan.look_every)
-        with progress(total=first + updates, desc="adapt", unit="update", guess=False) as self._bar:
+        self._bar: tqdm[None] = progress(total=first + updates, desc="adapt", unit="update", guess=False)
+        with self._bar:
             if first:
                 optimiser = self._optimiser(("text_encoder",), FIRST_RATE, first)
                 for step in range(first):
@@ -204,7 +206,7 @@ class Teacher:
         texts = [self._lesson.familiar.batch(self._familiar.batch(step).tolist())]
         if self._lesson.rehearsal is not None and self._speech is not None:
             texts.append(self._lesson.rehearsal.paired.batch(self._speech.batch(step).tolist()))
-        model, parts = self._model, {}
+        model = self._model
         branches = [text_branch(model, text) for text in texts]
         total = branches[0].front.new_zeros(())
         for branch in branches:
@@ -212,7 +214,7 @@ class Teacher:
             spelt = model.config.ctc_target == "phones"
             target = (batch.phones, batch.phone_lengths) if spelt else (batch.labels, batch.label_lengths)
             total = total + ctc_loss(model, branch.front, branch.lengths, *target) / len(branches)
-        return branch_loss(model, branches, self._loss, parts, total, exact=True)[1]
+        return branch_loss(model, branches, self._loss, {}, total, exact=True)[1]
 
     def _learning_loss(self, step: int) -> Tensor:
         """What teaches the text, and keeps what is known of speech where there is some to rehearse on."""

@@ -66,16 +66,17 @@ def read_source(folder: Path) -> Source:
         raise DataError(problem, path=folder, fix="adapt a model of another model.text_encoder.upsampling")
     packed = folder if (folder / TOKENIZER.name).is_file() and (folder / "tokens.txt").is_file() else folder / "packed"
     languages = read_languages(start.config, packed)
-    for needed in (packed / TOKENIZER.name, packed / PHONES, *(words_file(packed, lang) for lang in languages[:1])):
+    words = [words_file(packed, lang) for lang in languages]  # none of a language that was never trained on
+    for needed in (packed / TOKENIZER.name, packed / PHONES, next(filter(Path.is_file, words), words[0])):
         if not needed.is_file():
             raise DataError("is missing", path=needed, fix=fix)
     if digest_tables(packed / TOKENIZER.name, packed / PHONES) != start.sha256["symbols"]:
         raise DataError("has other symbol tables than the model beside it", path=packed, fix=fix)
     lexicons, known = {}, {}
     for lang in languages:
-        lexicon, words = _lexicon_file(packed, lang), words_file(packed, lang)
+        lexicon, met = _lexicon_file(packed, lang), words_file(packed, lang)
         lexicons[lang] = parse_lexicon(lexicon.read_text(encoding="utf-8")) if lexicon.is_file() else {}
-        known[lang] = set(words.read_text(encoding="utf-8").split("\n")) - {""} if words.is_file() else set()
+        known[lang] = set(met.read_text(encoding="utf-8").split("\n")) - {""} if met.is_file() else set()
     return Source(start=start, packed=packed, languages=languages, lexicons=lexicons, known=known)
 
 

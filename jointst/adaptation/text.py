@@ -70,7 +70,7 @@ class NewText:
 
 
 def files_by_language(stated: Sequence[str], language: str | None, source: Source) -> dict[str, list[Path]]:
-    """The files of each language: ``{lang}`` in a name stands for the code of each language that there is such a file of.
+    """The files of each language; ``{lang}`` in a name stands for the code of any that there is such a file of.
 
     Raises:
         DataError: the language is not known to the model, or not stated, or there is no file.
