@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """``jointst adapt`` beside all else that teaches words by text: mini, with models that never met some of its words.
 
-    cd egs/mini && ../../.venv/bin/python ../../tools/bench_adapt.py --out exp/adapt/bench
+    cd egs/mini && ../../.venv/bin/python ../../tools/try_adapt.py --out exp/adapt/bench
 
 Stages 1 to 5 of the recipe must have run (./run.sh --stop-stage 5). Two models are trained where they are not there
 yet: ``paired`` (speech alone) and ``joist`` (speech and the part of the unpaired text that has no word that was never
