@@ -18,12 +18,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from jointst.adaptation.speech import BATCH, Judgement, Speech, summed_loss
-from jointst.config import BatchConfig, Config, LossConfig, TrainingConfig
+from jointst.config import BatchConfig, Config, ConsistencyConfig, LossConfig, TrainingConfig
+from jointst.data.batch import TextBatch
 from jointst.data.dataset import TextSet
 from jointst.data.sampler import BucketSampler
 from jointst.errors import CollapseError, JointstError
 from jointst.models.joint import JointModel
-from jointst.models.objective import branch_loss, ctc_loss, text_branch
+from jointst.models.objective import Branch, branch_loss, consistency_parts, ctc_loss, text_branch
 from jointst.progress import progress
 from jointst.training.schedule import optimisation
 from jointst.training.time_to_go import TimeToGo, in_words
@@ -58,6 +59,8 @@ class Plan:
     look_every: int = 50
     seed: int = 0
     taught: tuple[str, ...] = TAUGHT
+    consistency: float = 0.3
+    speech_batch: int = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,14 +130,16 @@ class Teacher:
 
     def __init__(self, model: JointModel, config: Config, lesson: Lesson, plan: Plan) -> None:
         self._model, self._lesson, self._plan = model, lesson, plan
-        self._loss = replace(config.loss, text=config.loss.text or LossConfig.text)
+        aligned = ConsistencyConfig(stop_gradient="speech")
+        self._loss = replace(config.loss, text=config.loss.text or LossConfig.text, consistency=aligned)
         self._repeats = config.model.text_encoder.repeats
         self._bounds = BatchConfig(max_utterances=plan.batch)
         self._texts, self._familiar = (self._sampler(text) for text in (lesson.text, lesson.familiar))
         self._speech: BucketSampler | None = None
         if lesson.rehearsal is not None:
             heard = lesson.rehearsal
-            self._speech = BucketSampler(heard.paired.utterances, heard.sizes, self._bounds, seed=plan.seed)
+            bounds = BatchConfig(max_utterances=plan.speech_batch)
+            self._speech = BucketSampler(heard.paired.utterances, heard.sizes, bounds, seed=plan.seed)
 
     def _sampler(self, text: TextSet) -> BucketSampler:
         return BucketSampler(text.utterances, text.sizes(self._repeats), self._bounds, seed=self._plan.seed)
@@ -203,26 +208,44 @@ class Teacher:
     def _first_loss(self, step: int) -> Tensor:
         """What teaches a fresh text encoder: a model that stays as it is has to understand it as it does speech."""
         self._drawn(step)
-        texts = [self._lesson.familiar.batch(self._familiar.batch(step).tolist())]
-        if self._lesson.rehearsal is not None and self._speech is not None:
-            texts.append(self._lesson.rehearsal.paired.batch(self._speech.batch(step).tolist()))
         model = self._model
-        branches = [text_branch(model, text) for text in texts]
-        total = branches[0].front.new_zeros(())
+        branches = [text_branch(model, self._lesson.familiar.batch(self._familiar.batch(step).tolist()))]
+        if self._lesson.rehearsal is not None and self._speech is not None:
+            branches = [*self._heard(step), *branches]
+        spelt = model.config.ctc_target == "phones"
+        losses = []
         for branch in branches:
             batch = branch.batch
-            spelt = model.config.ctc_target == "phones"
             target = (batch.phones, batch.phone_lengths) if spelt else (batch.labels, batch.label_lengths)
-            total = total + ctc_loss(model, branch.front, branch.lengths, *target) / len(branches)
-        return branch_loss(model, branches, self._loss, {}, total, exact=True)[1]
+            if branch.name == "text":
+                losses.append(ctc_loss(model, branch.front, branch.lengths, *target))
+        return self._summed(branches, torch.stack(losses).mean(), exact=True)
 
     def _learning_loss(self, step: int) -> Tensor:
         """What teaches the text, and keeps what is known of speech where there is some to rehearse on."""
         self._drawn(step)
         branches = [text_branch(self._model, self._lesson.text.batch(self._texts.batch(step).tolist()))]
         if self._lesson.rehearsal is not None and self._speech is not None:
-            branches.insert(0, self._lesson.rehearsal.branch(self._speech.batch(step).tolist()))
-        return branch_loss(self._model, branches, self._loss, {}, branches[0].front.new_zeros(()), exact=False)[1]
+            branches = [*self._heard(step), *branches]
+        return self._summed(branches, branches[0].front.new_zeros(()), exact=False)
+
+    def _heard(self, step: int) -> list[Branch]:
+        """Speech to rehearse on, and what is said there as text."""
+        speech, sampler = self._lesson.rehearsal, self._speech
+        assert speech is not None
+        assert sampler is not None
+        indices = sampler.batch(step).tolist()
+        return [speech.branch(indices), text_branch(self._model, speech.paired.batch(indices))]
+
+    def _summed(self, branches: list[Branch], total: Tensor, *, exact: bool) -> Tensor:
+        """All losses; text is drawn to where speech is, if there is some."""
+        encoded, total = branch_loss(self._model, branches, self._loss, {}, total, exact=exact)
+        if branches[0].name == "text" or self._plan.consistency == 0:
+            return total
+        batch = branches[1].batch
+        assert isinstance(batch, TextBatch)
+        found = consistency_parts(encoded[0], encoded[1], batch, self._loss)["consistency"]
+        return total + self._plan.consistency * found
 
     def _look(self, update: int, share: float = 1.0) -> Look:
         self._model.eval()

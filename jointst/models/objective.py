@@ -96,7 +96,7 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
     if config.text > 0 and batch.transcripts is not None:
         weight = consistency_weight(config, update)
         if weight > 0:
-            parts.update(_consistency(encoded[0], encoded[1], batch.transcripts, config))
+            parts.update(consistency_parts(encoded[0], encoded[1], batch.transcripts, config))
             total = total + weight * parts["consistency"]
         return JointLoss(total=total, parts=parts, speech=encoded[0], transcripts=encoded[1])
     return JointLoss(total=total, parts=parts, speech=encoded[0])
@@ -227,7 +227,7 @@ def ctc_loss(model: JointModel, front: Tensor, lengths: Tensor, target: Tensor, 
     return losses.sum() / target_lengths.sum().clamp_min(1)
 
 
-def _consistency(speech: Encoded, transcripts: Encoded, text: TextBatch, config: LossConfig) -> dict[str, Tensor]:
+def consistency_parts(speech: Encoded, transcripts: Encoded, text: TextBatch, config: LossConfig) -> dict[str, Tensor]:
     """Parts of the consistency loss over the first paired utterances, which both branches encoded."""
     settings = config.consistency
     shared = len(transcripts.lengths)
