@@ -200,10 +200,12 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         number=10,
         name="export",
-        help="pack the model: safetensors, configuration, tokenizer, lexicons",
+        help="pack the model: safetensors, configuration, tokenizer, lexicons, and the text branch beside them",
         function="jointst.export.pack:run",
         inputs=_model,
-        outputs=lambda context: [context.exp / "packed" / "model.safetensors"],
+        outputs=lambda context: [
+            context.exp / "packed" / name for name in ("model.safetensors", "text_branch.safetensors")
+        ],
         per_experiment=True,
     ),
 )

@@ -1,20 +1,31 @@
-"""Stage 10: everything a recogniser needs in one folder, the text encoder left out."""
+"""Stage 10: everything a recogniser needs in one folder, and the text branch in a file of its own beside it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import safe_open
 from safetensors.torch import load_file, save
+from torch import Tensor
 
+from jointst.data.directory import DataDirectory, sort_keys
 from jointst.errors import DataError
+from jointst.languages import LANGUAGES
 from jointst.load_config import from_yaml
 from jointst.pretrained.registry import encoder_class, open_encoder
 from jointst.pretrained.source import encoder_folder
-from jointst.stage import Context, Made, write_atomically
+from jointst.stage import Context, Made, write_atomically, write_lines_atomically
+from jointst.text.pronounce import words_of
 
+WEIGHTS, PARAMETERS = "model.safetensors", "parameters.json"
+TEXT_BRANCH = "text_branch.safetensors"
+"""What only training uses, so that a packed model can be adapted and trained on; no recogniser reads it."""
+RECOGNISER = "recogniser"
+"""Under what name the text branch holds the sha256 of the recogniser that it belongs to."""
 ENCODER = "audio_encoder"
 """Folder in a packed one of what a frozen pretrained encoder consists of."""
 TRAINING_ONLY = ("text_encoder.", "ctc.")
@@ -22,13 +33,14 @@ TRAINING_ONLY = ("text_encoder.", "ctc.")
 
 
 def run(context: Context) -> Made:
-    """Pack the model: weights, settings, tokenizer, phone set and lexicons, and a pretrained audio encoder.
+    """Pack the model: weights, settings, tokenizer, phone set, lexicons, the words it was trained on, and a pretrained
+    audio encoder.
 
     Raises:
-        DataError: there is no trained model, or its audio encoder is damaged.
+        DataError: there is no trained model, what it was trained on is gone, or its audio encoder is damaged.
         EnvironmentFault: its audio encoder cannot be had.
     """
-    weights = context.exp / "model.safetensors"
+    weights = context.exp / WEIGHTS
     if not weights.is_file():
         raise DataError("is missing", path=weights, fix="run stage 6, train")
     packed, writing = context.exp / "packed", context.exp / "packed.writing"
@@ -64,16 +76,56 @@ def _write(context: Context, weights: Path, folder: Path) -> int:
     """Write all parts into a new folder; the number of parameters."""
     (folder / "lang").mkdir(parents=True)
     with safe_open(weights, framework="pt") as opened:
-        about = opened.metadata()
-    stored = load_file(weights).items()
-    state = {name: part for name, part in stored if not name.startswith(TRAINING_ONLY) and ".additive." not in name}
-    write_atomically(folder / "model.safetensors", save(state, about))
+        about = opened.metadata() or {}
+    parameters = write_weights(folder, load_file(weights), about)
     for name in ("config.yaml", "versions.json"):
         _copy(context.exp / name, folder, "run stage 6, train")
     for name in ("tokenizer.model", "tokens.txt"):
         _copy(context.data / "tokenizer" / name, folder, "run stage 5, tokenizer")
     for source in sorted((context.data / "lang").glob("lexicon_*.txt")) + [context.data / "lang" / "phones.txt"]:
         _copy(source, folder / "lang", "run stage 3, lexicon")
-    parameters = sum(tensor.numel() for tensor in state.values()) + _write_audio_encoder(context, folder / ENCODER)
-    write_atomically(folder / "parameters.json", json.dumps({"parameters": parameters}) + "\n")
+    for lang, words in _trained_on(context).items():
+        write_lines_atomically(words_file(folder, lang), (f"{word}\n" for word in sort_keys(words)))
+    parameters += _write_audio_encoder(context, folder / ENCODER)
+    write_atomically(folder / PARAMETERS, json.dumps({"parameters": parameters}) + "\n")
     return parameters
+
+
+def write_weights(folder: Path, state: Mapping[str, Tensor], about: Mapping[str, str]) -> int:
+    """Write the recogniser and, beside it, its text branch.
+
+    Args:
+        folder: where to.
+        state: all weights of a model.
+        about: what is kept with both.
+
+    Returns:
+        Parameters of the recogniser.
+    """
+    aside = {name for name in state if name.startswith(TRAINING_ONLY) or ".additive." in name}
+    recogniser = {name: tensor for name, tensor in state.items() if name not in aside}
+    content = save(recogniser, dict(about))
+    write_atomically(folder / WEIGHTS, content)
+    belongs = {**about, RECOGNISER: hashlib.sha256(content).hexdigest()}
+    write_atomically(folder / TEXT_BRANCH, save({name: state[name] for name in sorted(aside)}, belongs))
+    return sum(tensor.numel() for tensor in recogniser.values())
+
+
+def words_file(folder: Path, lang: str) -> Path:
+    """Where a packed model says which words of a language it was trained on, heard or read; one a line."""
+    return folder / "lang" / f"words_{lang}.txt"
+
+
+def _trained_on(context: Context) -> dict[str, set[str]]:
+    """The words that the model has met in training, by language."""
+    data = context.config.data
+    read = data.unpaired if context.config.loss.text > 0 else ()
+    sets = [context.data / name for name in (*data.train, *data.pseudo, *read)]
+    found: dict[str, set[str]] = {}
+    for path in sets:
+        directory = DataDirectory.read(path, only=("text", "utt2lang"))
+        for utterance, text in directory.text.items():
+            lang = directory.utt2lang.get(utterance)
+            if lang in LANGUAGES:
+                found.setdefault(lang, set()).update(words_of(text, lang, context.config.lexicon))
+    return found

@@ -56,9 +56,9 @@ def consistency_weight(config: LossConfig, update: int) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Branch:
-    """One kind of input on its way into the shared encoders: its name, the output (B, N, D) of its own encoder with
-    lengths (B,), its labels, and how many positions each utterance has at least."""
+class Branch:
+    """One kind of input on its way into the shared encoders: its name (``speech`` or ``text``), the output (B, N, D) of
+    its own encoder with lengths (B,), its labels, and how many positions each utterance has at least."""
 
     name: str
     front: Tensor
@@ -83,34 +83,65 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
     if config.ctc > 0:
         spelt = model.config.ctc_target == "phones"
         target = (paired.phones, paired.phone_lengths) if spelt else (paired.labels, paired.label_lengths)
-        parts["ctc"] = _ctc(model, front, lengths, *target)
+        parts["ctc"] = ctc_loss(model, front, lengths, *target)
         total = total + config.ctc * parts["ctc"]
     if update < config.ctc_only_updates:
         return JointLoss(total=total, parts=parts)
     positions = [positions_in(frames, model.config.rows_per_position) for frames in paired.frame_counts]
-    branches = [_Branch(name="speech", front=front, lengths=lengths, batch=paired, positions=positions)]
+    branches = [Branch(name="speech", front=front, lengths=lengths, batch=paired, positions=positions)]
     if config.text > 0:
-        for text in batch.texts:
-            front, lengths = model.text_encoder(text.phones, text.phone_lengths, text.durations)
-            positions = [model.text_encoder.least_positions(count) for count in text.phone_counts]
-            branches.append(_Branch(name="text", front=front, lengths=lengths, batch=text, positions=positions))
-    encoded, losses = _shared(model, branches, config, exact=update < config.ctc_only_updates + config.exact_updates)
+        branches += [text_branch(model, text) for text in batch.texts]
+    exact = update < config.ctc_only_updates + config.exact_updates
+    encoded, total = branch_loss(model, branches, config, parts, total, exact=exact)
+    if config.text > 0 and batch.transcripts is not None:
+        weight = consistency_weight(config, update)
+        if weight > 0:
+            parts.update(consistency_parts(encoded[0], encoded[1], batch.transcripts, config))
+            total = total + weight * parts["consistency"]
+        return JointLoss(total=total, parts=parts, speech=encoded[0], transcripts=encoded[1])
+    return JointLoss(total=total, parts=parts, speech=encoded[0])
+
+
+def text_branch(model: JointModel, text: TextBatch) -> Branch:
+    """A batch of texts through the text encoder."""
+    front, lengths = model.text_encoder(text.phones, text.phone_lengths, text.durations)
+    positions = [model.text_encoder.least_positions(count) for count in text.phone_counts]
+    return Branch(name="text", front=front, lengths=lengths, batch=text, positions=positions)
+
+
+def branch_loss(
+    model: JointModel,
+    branches: Sequence[Branch],
+    config: LossConfig,
+    parts: dict[str, Tensor],
+    total: Tensor,
+    *,
+    exact: bool,
+) -> tuple[list[Encoded], Tensor]:
+    """The shared encoders and both decoders over all branches.
+
+    Args:
+        model: the joint model.
+        branches: what enters the shared encoders.
+        config: weights of speech, text, and the decoders.
+        parts: named losses are put in here.
+        total: a scalar, to which the losses are added.
+        exact: whether the whole lattice is used in any case.
+
+    Returns:
+        States of each branch, and the sum.
+    """
+    encoded, losses = _shared(model, branches, config, exact=exact)
     weights = model.config.decoder_weights(config.streaming)
     for name, weight in (("speech", config.speech), ("text", config.text)):
         own = [found for branch, found in zip(branches, losses, strict=True) if branch.name == name]
         count = sum(sum(branch.batch.label_counts) for branch in branches if branch.name == name)
         if own:
             total = total + weight * _side(own, name, max(1, count), config, weights, parts)
-    if config.text > 0 and batch.transcripts is not None:
-        weight = consistency_weight(config, update)
-        if weight > 0:
-            parts.update(_consistency(encoded[0], encoded[1], batch.transcripts, config))
-            total = total + weight * parts["consistency"]
-        return JointLoss(total=total, parts=parts, speech=encoded[0], transcripts=encoded[1])
-    return JointLoss(total=total, parts=parts, speech=encoded[0])
+    return encoded, total
 
 
-def _passes(branches: Sequence[_Branch], most: float) -> list[list[_Branch]]:
+def _passes(branches: Sequence[Branch], most: float) -> list[list[Branch]]:
     """Branches that go through the shared encoders together, in their order: all of them, unless that pads too much."""
     apart = sum(branch.front.shape[0] * branch.front.shape[1] for branch in branches)
     utterances, longest = (f(branch.front.shape[i] for branch in branches) for i, f in ((0, sum), (1, max)))
@@ -127,7 +158,7 @@ def _stacked(tensors: Sequence[Tensor], value: float = 0.0) -> Tensor:
 
 
 def _shared(
-    model: JointModel, branches: Sequence[_Branch], config: LossConfig, *, exact: bool
+    model: JointModel, branches: Sequence[Branch], config: LossConfig, *, exact: bool
 ) -> tuple[list[Encoded], list[dict[Decoder, TransducerLosses]]]:
     """States of each branch, and the losses (B,) of each decoder on it."""
     encoded: list[Encoded] = []
@@ -187,15 +218,16 @@ def _side(
     return total
 
 
-def _ctc(model: JointModel, front: Tensor, lengths: Tensor, target: Tensor, target_lengths: Tensor) -> Tensor:
-    """CTC for each symbol of the targets (B, S); 0 is the blank of labels and no symbol of phones."""
+def ctc_loss(model: JointModel, front: Tensor, lengths: Tensor, target: Tensor, target_lengths: Tensor) -> Tensor:
+    """CTC of a front encoder's output (B, N, D) for each symbol of the targets (B, S); 0 is the blank of labels and no
+    symbol of phones."""
     log_probs = model.ctc(front).float().log_softmax(-1)
     # CTC has no path for more symbols than positions; such utterances train the transducer alone.
     losses = ctc_losses(log_probs, target, lengths, target_lengths, zero_infinity=True)
     return losses.sum() / target_lengths.sum().clamp_min(1)
 
 
-def _consistency(speech: Encoded, transcripts: Encoded, text: TextBatch, config: LossConfig) -> dict[str, Tensor]:
+def consistency_parts(speech: Encoded, transcripts: Encoded, text: TextBatch, config: LossConfig) -> dict[str, Tensor]:
     """Parts of the consistency loss over the first paired utterances, which both branches encoded."""
     settings = config.consistency
     shared = len(transcripts.lengths)

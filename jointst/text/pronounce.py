@@ -12,6 +12,7 @@ from pathlib import Path
 from jointst.config import LexiconConfig
 from jointst.data.directory import sort_keys
 from jointst.errors import DataError
+from jointst.languages import LANGUAGES
 from jointst.parallel import run_jobs
 from jointst.stage import write_atomically
 from jointst.text.encodings import how_to_convert
@@ -30,6 +31,11 @@ _WORTH_PROCESSES = 2_000
 def phonemizer(lang: str, config: LexiconConfig) -> Phonemizer:
     """This process's phonemizer of a language."""
     return Phonemizer(lang, config)
+
+
+def words_of(text: str, lang: str, config: LexiconConfig) -> list[str]:
+    """The words of normalised text, as its lexicon has them; eSpeak is not asked where spaces separate words."""
+    return text.split() if LANGUAGES[lang].has_spaces else phonemizer(lang, config).words(text)
 
 
 def make_lexicons(
@@ -130,8 +136,18 @@ def _read_earlier(path: Path, made: Mapping[str, str] | None, settings: str) -> 
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != made.get("content"):
         return {}
-    entries = (line.split(" ") for line in content.decode("utf-8").split("\n") if line)
+    return parse_lexicon(content.decode("utf-8"))
+
+
+def parse_lexicon(content: str) -> Lexicon:
+    """The words of a ``lexicon_<lang>.txt`` with their phones."""
+    entries = (line.split(" ") for line in content.split("\n") if line)
     return {word: tuple(phones) for word, *phones in entries}
+
+
+def lexicon_text(lexicon: Lexicon) -> str:
+    """The content of ``lexicon_<lang>.txt``."""
+    return "".join(f"{word} {' '.join(lexicon[word])}\n" for word in sort_keys(lexicon))
 
 
 def _write(
@@ -142,7 +158,7 @@ def _write(
 ) -> None:
     made = {}
     for lang, lexicon in lexicons.items():
-        content = "".join(f"{word} {' '.join(lexicon[word])}\n" for word in sort_keys(lexicon)).encode()
+        content = lexicon_text(lexicon).encode()
         unknown = sort_keys(set(vocabulary[lang]) - lexicon.keys())
         write_atomically(folder / f"lexicon_{lang}.txt", content)
         write_atomically(folder / f"unknown_{lang}.txt", "".join(f"{word}\n" for word in unknown))

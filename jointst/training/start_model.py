@@ -17,12 +17,11 @@ from jointst.build import PHONES, TOKENIZER, as_trained, build_model, digest_tab
 from jointst.config import Config
 from jointst.data.dataset import Symbols
 from jointst.errors import DataError
-from jointst.export.pack import TRAINING_ONLY
+from jointst.export.pack import RECOGNISER, TEXT_BRANCH, TRAINING_ONLY, WEIGHTS
 from jointst.load_config import from_yaml
 from jointst.text.lexicon import PhoneTable
 from jointst.text.tokenizer import Tokenizer
 
-WEIGHTS = "model.safetensors"
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl")
 FIX = "training.start_from names the folder of a finished experiment, exp/<name>, or exp/<name>/packed"
 FIRST_LANGUAGES = ("", *"ar de en es fr hi it ja pt ru zh".split())
@@ -40,7 +39,8 @@ class StartModel:
         symbols: its symbol tables.
         languages: the language of each row of its language embedding.
         state: its weights by name.
-        sha256: checksums: ``weights`` of the file, ``symbols`` of both tables.
+        about: what its file of weights says of itself.
+        sha256: checksums: ``weights`` of the file (with a text branch beside it, of both), ``symbols`` of both tables.
     """
 
     folder: Path
@@ -48,7 +48,13 @@ class StartModel:
     symbols: Symbols
     languages: tuple[str, ...]
     state: dict[str, Tensor]
+    about: dict[str, str]
     sha256: dict[str, str]
+
+    @property
+    def has_text_branch(self) -> bool:
+        """Whether it has a text encoder, trained or not; models packed without one lack it."""
+        return any(name.startswith("text_encoder.") for name in self.state)
 
 
 def shapes_of(config: Config, symbols: Symbols) -> dict[str, tuple[int, ...]]:
@@ -61,9 +67,19 @@ def shapes_of(config: Config, symbols: Symbols) -> dict[str, tuple[int, ...]]:
 def checksum(folder: Path) -> str | None:
     """The sha256 of the weights in a folder, None where there are none to be read."""
     try:
-        return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+        return _digest((folder / WEIGHTS).read_bytes(), _branch(folder))
     except OSError:
         return None
+
+
+def _digest(content: bytes, branch: bytes) -> str:
+    return hashlib.sha256(content + branch).hexdigest()
+
+
+def _branch(folder: Path) -> bytes:
+    """The bytes of the text branch beside a packed recogniser; none where there is no such file."""
+    path = folder / TEXT_BRANCH
+    return path.read_bytes() if path.is_file() else b""
 
 
 def read_start(folder: Path) -> StartModel:
@@ -75,14 +91,14 @@ def read_start(folder: Path) -> StartModel:
     """
     content = _content(folder)
     path = folder / WEIGHTS
-    try:
-        state = load(content)
-        about: dict[str, str] = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get(
-            "__metadata__", {}
-        )
-    except (SafetensorError, ValueError, KeyError) as error:
-        problem = f"is no whole file of safetensors: {error}"
-        raise DataError(problem, path=path, fix="copy it again, or train that model again") from None
+    state, about = _parsed(path, content)
+    branch = _branch(folder)
+    if branch:
+        aside, belongs = _parsed(folder / TEXT_BRANCH, branch)
+        if belongs.get(RECOGNISER) != hashlib.sha256(content).hexdigest():
+            problem = f"is the text branch of another model than {WEIGHTS} beside it"
+            raise DataError(problem, path=folder / TEXT_BRANCH, fix="copy the packed folder again as a whole")
+        state |= aside
     _check_kind(path, state, about)
     if not (folder / "config.yaml").is_file():
         raise DataError("is missing", path=folder / "config.yaml", fix=FIX)
@@ -95,8 +111,28 @@ def read_start(folder: Path) -> StartModel:
     )
     languages = tuple(about["languages"].split(" ")) if "languages" in about else FIRST_LANGUAGES
     _check_fit(path, config, symbols, languages, state)
-    sha256 = {"weights": hashlib.sha256(content).hexdigest(), "symbols": digest_tables(tokenizer, phones)}
-    return StartModel(folder=folder, config=config, symbols=symbols, languages=languages, state=state, sha256=sha256)
+    sha256 = {"weights": _digest(content, branch), "symbols": digest_tables(tokenizer, phones)}
+    return StartModel(
+        folder=folder,
+        config=config,
+        symbols=symbols,
+        languages=languages,
+        state=state,
+        about=about,
+        sha256=sha256,
+    )
+
+
+def _parsed(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors by name, and what the file says of itself."""
+    try:
+        about: dict[str, str] = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get(
+            "__metadata__", {}
+        )
+        return load(content), about
+    except (SafetensorError, ValueError, KeyError) as error:
+        problem = f"is no whole file of safetensors: {error}"
+        raise DataError(problem, path=path, fix="copy it again, or train that model again") from None
 
 
 def _content(folder: Path) -> bytes:

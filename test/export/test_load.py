@@ -46,6 +46,20 @@ def test_a_model_of_the_time_before_the_band_loads(toy: Context) -> None:
     assert trained.model.state_dict().keys() == weights.keys()
 
 
+def test_the_text_branch_lies_beside_the_recogniser(toy: Context, packed: Path) -> None:
+    """Together they are the whole model; a recogniser does without; and the words of training are known."""
+    parts = [load_file(packed / name) for name in ("model.safetensors", "text_branch.safetensors")]
+    whole = load_file(toy.exp / "model.safetensors")
+    assert not parts[0].keys() & parts[1].keys()
+    both = parts[0] | parts[1]
+    assert both.keys() == whole.keys()
+    assert all(torch.equal(both[name], whole[name]) for name in whole)
+    assert {name.split(".")[0] for name in parts[1] if ".additive." not in name} == {"text_encoder", "ctc"}
+    assert (packed / "lang/words_en.txt").read_text().split() == ["close", "door", "open", "the", "window"]
+    (packed / "text_branch.safetensors").unlink()
+    load_packed(packed)
+
+
 @pytest.mark.parametrize("name", ["config.yaml", "model.safetensors", "tokenizer.model", "lang/phones.txt"])
 def test_a_missing_part_is_named(packed: Path, name: str) -> None:
     (packed / name).unlink()

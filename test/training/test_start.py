@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from jointst.build import build_model, digest_symbols, read_symbols
 from jointst.config import BatchConfig, LossConfig, SpeechBatchConfig
 from jointst.data.directory import DataDirectory
-from jointst.errors import JointstError
+from jointst.errors import DataError, JointstError
 from jointst.load_config import to_yaml
 from jointst.models.joint import JointModel
 from jointst.nn.language_model import LstmLanguageModel
@@ -167,10 +167,25 @@ def test_statistics_are_those_of_the_start(toy: Context, new: Context) -> None:
     assert torch.equal(got["normalisation.mean"], torch.full((8,), 3.0))
 
 
+def test_a_packed_start_has_the_text_branch_too(packed: Path, new: Context) -> None:
+    """Wherever the folder lies, without its recipe; unless the branch is of another model."""
+    whole = found(new)
+    moved = packed.rename("elsewhere")
+    taken = found(changed(new, "training", start_from=str(moved)))
+    assert (taken.whole, taken.mapped, taken.fresh) == (whole.whole, whole.mapped, whole.fresh)
+    weights = moved / "model.safetensors"
+    save_file({name: tensor + 1 for name, tensor in load_file(weights).items()}, weights)
+    with pytest.raises(DataError, match="text_branch.safetensors: is the text branch of another model"):
+        found(changed(new, "training", start_from=str(moved)))
+
+
 @pytest.mark.parametrize("metadata", [True, False])
-def test_a_packed_start_lacks_what_only_training_uses(packed: Path, new: Context, metadata: bool) -> None:
+def test_a_start_packed_without_text_branch_lacks_what_only_training_uses(
+    packed: Path, new: Context, metadata: bool
+) -> None:
     """Those packed before there was metadata too; wherever the folder lies, without its recipe."""
     moved = packed.rename("elsewhere")
+    (moved / "text_branch.safetensors").unlink()
     if not metadata:
         save_file(load_file(moved / "model.safetensors"), moved / "model.safetensors")
     new = changed(new, "training", start_from=str(moved))

@@ -16,7 +16,7 @@ from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.losses.consistency import ConsistencyLoss
 from jointst.losses.transducer import transducer_losses
 from jointst.models.joint import Encoded, JointModel
-from jointst.models.objective import _ctc
+from jointst.models.objective import ctc_loss
 from jointst.ops.band import band_width
 from jointst.training.graphs import begin_update
 from jointst.units import positions_in
@@ -76,7 +76,7 @@ def parts(
 
     def ctc() -> None:
         with autocast():
-            loss = _ctc(model, _leaf(front), lengths, paired.phones, paired.phone_lengths)
+            loss = ctc_loss(model, _leaf(front), lengths, paired.phones, paired.phone_lengths)
         loss.backward()
 
     def consistency() -> None:

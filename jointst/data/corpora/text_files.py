@@ -111,6 +111,25 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
     return [write_set("text_files", selections, data, config.languages, config.unpaired_sentences)]
 
 
+def sentences_of(path: Path, lang: str, longest: int) -> Selection:
+    """The usable sentences of one file, normalised; so does ``jointst adapt`` read the text of a new domain.
+
+    Args:
+        path: plain or gzip, UTF-8, one sentence a line.
+        lang: ISO 639-1 code of their language.
+        longest: characters of a sentence, once normalised.
+
+    Raises:
+        DataError: the file is missing, not UTF-8, or not gzip.
+    """
+    if not path.is_file():
+        raise DataError("there is no such file of text", path=path, fix="name a file of one sentence a line")
+    selection = Selection(lang)
+    for first in range(0, _size(path), JOB_BYTES):
+        selection.add(_select(_Job(lang, path, first, longest, None, frozenset(), CorpusConfig().transcriber_marks)))
+    return selection
+
+
 def _open(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else open(path, "rb")
 
