@@ -62,7 +62,7 @@ class Speech:
         self.paired = PairedSet([directory], symbols)
         self._texts = [directory.text[key] for key in directory.utterances]
         self._tokenizer, self._most_labels = symbols.tokenizer, config.decoding.max_labels_per_position
-        _check_features(folder, config.features.mel_bins, self.paired)
+        _check_features(folder, config.input_width, self.paired)
         self._states = _encoded(model, self.paired, folder)
 
     @property
@@ -155,13 +155,13 @@ def _encoded(model: JointModel, paired: PairedSet, folder: Path) -> list[Tensor]
     return [own for own in states if own is not None]
 
 
-def _check_features(folder: Path, mel_bins: int, paired: PairedSet) -> None:
+def _check_features(folder: Path, width: int, paired: PairedSet) -> None:
     """Features are of the kind that the model hears.
 
     Raises:
-        DataError: they have another number of mel bins.
+        DataError: they have another width.
     """
     found = paired.features(0).shape[1]
-    if found != mel_bins:
-        problem = f"has features of {found} mel bins, the model hears {mel_bins}"
+    if found != width:
+        problem = f"has features of {found} values a frame, the model hears {width}"
         raise DataError(problem, path=folder / "feats.scp", fix="run stage 4, features, with the model's settings")
