@@ -12,9 +12,10 @@ from typing import ClassVar, Literal, TypeAlias
 from torch import Tensor, nn
 from typing_extensions import Self
 
-FeatureKind: TypeAlias = Literal["log_mel", "whisper_mel", "waveform"]
-"""``log_mel``: our own arks, a row for each 10 ms; ``whisper_mel``: Whisper's, a row for each 10 ms; ``waveform``: samples
-in [-1, 1] at 16 kHz, a row of :data:`WAVEFORM_ROW` for each 20 ms, the last one filled up with zeros."""
+FeatureKind: TypeAlias = Literal["log_mel", "whisper_mel", "nemotron_mel", "waveform"]
+"""``log_mel``: our own arks, a row for each 10 ms; ``whisper_mel``, ``nemotron_mel``: theirs, a row for each 10 ms;
+``waveform``: samples in [-1, 1] at 16 kHz, a row of :data:`WAVEFORM_ROW` for each 20 ms, the last one filled up with
+zeros."""
 WAVEFORM_ROW = 320
 """Samples of a row of ``waveform``."""
 
