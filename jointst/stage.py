@@ -78,7 +78,7 @@ _NO_EFFECT: dict[str, Any] = {"on_collapse": TrainingConfig.on_collapse, "worker
 """Settings of training that change nothing of what a stage makes once it is finished, with their first defaults."""
 
 AUDIO_ENCODER = "model.audio_encoder"
-"""The section of the pretrained encoder: of the model's, that which features depend on; a conformer is no part of it."""
+"""The section of the pretrained encoder, on which features depend as well; there is none for a conformer."""
 
 
 def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -90,8 +90,12 @@ def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, 
     pretrained = config.model.audio_encoder.pretrained is not None
     if AUDIO_ENCODER in sections and pretrained:
         settings[AUDIO_ENCODER] = dataclasses.asdict(config.model.audio_encoder)
+        for key in ("rate", "rate_decay", "recompute"):  # of training alone
+            del settings[AUDIO_ENCODER][key]
     if "model" in settings and not pretrained:
         del settings["model"]["audio_encoder"]
+    elif "model" in settings:
+        del settings["model"]["audio_encoder"]["recompute"]  # it changes time and memory alone
     if "data" in settings:
         del settings["data"]["same_sentences"]  # only what is found fault with depends on it
     if "loss" in settings:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jointst.languages import LANGUAGES
 from jointst.lock import Claim
-from jointst.stage import Context, Stage, present, reads_data, writes_experiment
+from jointst.stage import AUDIO_ENCODER, Context, Stage, present, reads_data, writes_experiment
 
 
 def _texts(context: Context) -> list[Path]:
@@ -72,7 +72,7 @@ def fusion_files(context: Context) -> list[Path]:
 
 def _hypotheses(context: Context) -> list[Path]:
     folders = [context.exp / "decode" / name for name in context.config.data.test]
-    return [folder / decoder / "hyp.text" for folder in folders for decoder in ("streaming", "full_context")]
+    return [folder / decoder / "hyp.text" for folder in folders for decoder in context.config.model.decoders]
 
 
 def _scores(context: Context) -> list[Path]:
@@ -105,7 +105,7 @@ STAGES: tuple[Stage, ...] = (
         name="corpus",
         help="make data directories: train, dev, test without shared sentences, and unpaired text",
         function="jointst.data.corpora:run",
-        sections=("corpus",),
+        sections=("corpus", AUDIO_ENCODER),
         inputs=_corpus_files,
         outputs=_texts,
     ),
@@ -131,9 +131,9 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         number=4,
         name="features",
-        help="log-mel features as compressed arks, with normalisation statistics and speed perturbation",
+        help="features or states of a frozen encoder in compressed arks, with normalisation statistics and speed perturbation",
         function="jointst.data.features:run",
-        sections=("data", "features"),
+        sections=("data", "features", AUDIO_ENCODER),
         inputs=lambda context: present(
             context.data / name / file for name in context.paired_sets for file in ("wav.scp", "phones")
         ),

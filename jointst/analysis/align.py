@@ -192,7 +192,7 @@ def _draw(trained: Trained, batch: PairedBatch, i: int, speech: Encoded, text: E
 
 
 def _seconds_per_position(trained: Trained) -> Seconds:
-    return frames_to_seconds(trained.config.model.subsampling, trained.config.features.hop)
+    return frames_to_seconds(trained.config.model.rows_per_position, trained.config.row)
 
 
 def _symbols(trained: Trained, batch: PairedBatch, i: int) -> list[str]:

@@ -127,12 +127,12 @@ def _header(experiment: Experiment, name: str) -> str:
         seconds = last.get("seconds")
         facts.append(f"{last.get('update', 0):,} updates" + (f" in {_duration(seconds)}" if seconds else ""))
     parts = [f"<h1>{escape(name)}</h1>", paragraph(" · ".join(facts), "muted") if facts else ""]
-    parts.append(
-        paragraph(
-            "A speech recogniser trained on transcribed speech and on text without speech. Two recognisers share its "
-            "encoder: a streaming one that writes while it listens, and a full-context one that hears all first."
-        )
+    streams = any("streaming" in record["decoders"] for record in experiment.scores.get("sets", {}).values())
+    two = (
+        "Two recognisers share its encoder: a streaming one that writes while it listens, and a full-context one that "
     )
+    sentence = f"{two}hears all first." if streams else "It hears a whole utterance before it writes."
+    parts.append(paragraph(f"A speech recogniser trained on transcribed speech and on text without speech. {sentence}"))
     parts.append(_tiles(experiment.scores))
     alarms = experiment.layers.get("alarms", [])
     if alarms:
@@ -144,8 +144,8 @@ def _header(experiment: Experiment, name: str) -> str:
 def _tiles(scores: dict[str, Any]) -> str:
     tiles = []
     for name, record in scores.get("sets", {}).items():
-        for decoder in ("full_context", "streaming"):
-            rate = record["decoders"][decoder]["macro"]["error_rate"]
+        for decoder, result in sorted(record["decoders"].items()):  # full context first
+            rate = result["macro"]["error_rate"]
             tiles.append((f"{percent(rate)} %", f"{name}, {decoder.replace('_', ' ')}: mean error rate"))
     for name, record in list(scores.get("sets", {}).items())[-1:]:
         unheard = record["decoders"]["full_context"]["unheard_words"]

@@ -15,7 +15,6 @@ from jointst.languages import LANGUAGES, language
 from jointst.scoring.counts import align
 from jointst.scoring.table import percent
 
-DECODERS = ("streaming", "full_context")
 _RATES = ("error_rate", "wer_rate", "cer_rate")
 
 SAMPLES = 5
@@ -33,8 +32,8 @@ def error_section(scores: Mapping[str, Any]) -> Section:
         decoders = record["decoders"]
         parts.append(f"<h3>{escape(name)}</h3>")
         rates = {
-            decoder: {LANGUAGES[lang].name: item["error_rate"] for lang, item in decoders[decoder]["languages"].items()}
-            for decoder in DECODERS
+            decoder: {LANGUAGES[lang].name: item["error_rate"] for lang, item in own["languages"].items()}
+            for decoder, own in decoders.items()
         }
         caption = (
             f"Share of words (characters in Chinese and Japanese) that each decoder got wrong on {name}; "
@@ -51,22 +50,31 @@ def error_section(scores: Mapping[str, Any]) -> Section:
     return Section(key="errors", title="Error rates", body=intro + "".join(parts))
 
 
+def _label(decoder: str) -> str:
+    return decoder.replace("_", " ").capitalize()
+
+
+def _groups(decoders: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Three columns of rates for each decoder."""
+    return [(_label(decoder), 3) for decoder in decoders]
+
+
 def _error_table(decoders: Mapping[str, Any]) -> str:
     rows = []
-    for lang, result in decoders["full_context"]["languages"].items():
-        both = [cell for decoder in DECODERS for cell in _rates(decoders[decoder]["languages"][lang])]
-        main = result["words" if result["unit"] == "word" else "characters"]
+    for lang, full in decoders["full_context"]["languages"].items():
+        rates = [cell for own in decoders.values() for cell in _rates(own["languages"][lang])]
+        main = full["words" if full["unit"] == "word" else "characters"]
         kinds = [str(main[kind]) for kind in ("length", "substitutions", "deletions", "insertions")]
-        rows.append([LANGUAGES[lang].name, *both, *kinds])
+        rows.append([LANGUAGES[lang].name, *rates, *kinds])
     for kind in ("macro", "pooled"):
-        both = [cell for decoder in DECODERS for cell in _rates(decoders[decoder][kind])]
+        rates = [cell for own in decoders.values() for cell in _rates(own[kind])]
         main = decoders["full_context"]["pooled"]["main"]
         kinds = [str(main[key]) for key in ("length", "substitutions", "deletions", "insertions")]
-        rows.append([kind.capitalize(), *both, *(kinds if kind == "pooled" else [""] * 4)])
+        rows.append([kind.capitalize(), *rates, *(kinds if kind == "pooled" else [""] * 4)])
     return html_table(
-        ["Language", *["Error", "WER", "CER"] * 2, "Units", "Sub.", "Del.", "Ins."],
+        ["Language", *["Error", "WER", "CER"] * len(decoders), "Units", "Sub.", "Del.", "Ins."],
         rows,
-        groups=[("", 1), ("Streaming", 3), ("Full context", 3), ("Full context, counts", 4)],
+        groups=[("", 1), *_groups(decoders), ("Full context, counts", 4)],
         sums=2,
     )
 
@@ -75,22 +83,22 @@ def _voice_table(decoders: Mapping[str, Any]) -> str:
     voices = decoders["full_context"]["voices"]
     rows = []
     for voice in voices:
-        both = [cell for decoder in DECODERS for cell in _rates(decoders[decoder]["voices"][voice]["macro"])]
+        rates = [cell for own in decoders.values() for cell in _rates(own["voices"][voice]["macro"])]
         label = "Voices heard in training" if voice == "seen" else "Voices not heard in training"
-        rows.append([label, str(voices[voice]["utterances"]), *both])
+        rows.append([label, str(voices[voice]["utterances"]), *rates])
     if not rows:
         return ""
     return html_table(
-        ["Macro over languages", "Utterances", *["Error", "WER", "CER"] * 2],
+        ["Macro over languages", "Utterances", *["Error", "WER", "CER"] * len(decoders)],
         rows,
-        groups=[("", 2), ("Streaming", 3), ("Full context", 3)],
+        groups=[("", 2), *_groups(decoders)],
     )
 
 
 def _remarks(decoders: Mapping[str, Any]) -> str:
     lines = []
-    for decoder in DECODERS:
-        label, result = decoder.replace("_", " ").capitalize(), decoders[decoder]
+    for decoder, result in decoders.items():
+        label = _label(decoder)
         unheard = result["unheard_words"]
         if unheard["occurrences"]:
             lines.append(
@@ -277,22 +285,26 @@ def heat_map_section(layers: Mapping[str, Any], folder: Path) -> Section:
 
 def speed_section(scores: Mapping[str, Any]) -> Section:
     """RTFx of every set."""
+    sets = {name: record for name, record in scores.get("sets", {}).items() if record["speed"]}
+    decoders = list(next(iter(sets.values()))["decoders"]) if sets else []
     rows = [
         [
             name,
             f"{record['speed']['audio_seconds']:.0f}",
-            *(f"{record['speed'][f'{part}_seconds']:.1f}" for part in ("encoder", *DECODERS)),
-            *(f"{record['speed'][f'rtfx_{decoder}']:.0f}" for decoder in DECODERS),
+            *(f"{record['speed'][f'{part}_seconds']:.1f}" for part in ("encoder", *decoders)),
+            *(f"{record['speed'][f'rtfx_{decoder}']:.0f}" for decoder in decoders),
         ]
-        for name, record in scores.get("sets", {}).items()
-        if record["speed"]
+        for name, record in sets.items()
     ]
     if not rows:
         return Section(key="speed", title="Speed", body="")
     note = paragraph(
-        "Seconds of audio recognised in a second of work (RTFx); encoder and search, without reading features. The "
-        "encoder runs once for both decoders, so the streaming figure includes layers it does not need.",
+        "Seconds of audio recognised in a second of work (RTFx); encoder and search, without reading features."
+        + " The encoder runs once for both decoders, so the streaming figure includes layers it does not need."
+        * (len(decoders) > 1),
         "note",
     )
-    header = ["Set", "Audio, s", "Encoder, s", "Streaming, s", "Full, s", "RTFx streaming", "RTFx full"]
+    short = [decoder.split("_")[0] for decoder in decoders]
+    header = ["Set", "Audio, s", "Encoder, s", *(f"{name.capitalize()}, s" for name in short)]
+    header += [f"RTFx {name}" for name in short]
     return Section(key="speed", title="Speed", body=html_table(header, rows) + note)

@@ -216,7 +216,7 @@ def _voices(stored: Stored) -> Finding:
 
 
 def _shared(accuracy: Mapping[str, float]) -> list[float]:
-    return [value for layer, value in accuracy.items() if layer.startswith(("streaming", "full-context"))]
+    return [value for layer, value in accuracy.items() if layer.startswith(("streaming", "shared", "full-context"))]
 
 
 def _unheard_gain(stored: Stored) -> Finding:

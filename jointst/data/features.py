@@ -1,4 +1,7 @@
-"""Stage 4: log-mel features in compressed arks, copies at other speeds, and normalisation statistics."""
+"""Stage 4: features in compressed arks, copies at other speeds, and normalisation statistics.
+
+Features are log-mel filter banks, or what a pretrained audio encoder reads or, frozen, makes of the speech.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,17 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jointst.config import FeatureConfig
+from jointst.config import AudioEncoderConfig, Config, FeatureConfig
 from jointst.data.audio import Samples, is_ark, load_audio, resample
 from jointst.data.directory import DataDirectory, Segment, write_table
-from jointst.errors import DataError
+from jointst.errors import ConfigError, DataError
 from jointst.parallel import run_jobs
 from jointst.processes import temporary
 from jointst.stage import Context, Made, write_atomically
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 
 VERSION = 3
 """Raised when the same settings give other features, so that arks of before are not taken over."""
+TOGETHER = 64
+"""Utterances whose audio is in memory at a time, to be encoded with others of their length."""
 JOB_UTTERANCES = 400
 """Utterances of a job: what is lost at most when a run is killed."""
 SCALE = 32768.0
@@ -92,11 +98,26 @@ def _window_and_filters(sampling_rate: float, window: int, mel_bins: int) -> tup
 
 
 @dataclass(frozen=True)
+class Hearing:
+    """A pretrained encoder that features are made with or for.
+
+    Attributes:
+        settings: which.
+        folder: where its weights are.
+        sha256: of its files.
+    """
+
+    settings: AudioEncoderConfig
+    folder: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Job:
     """Some utterances of one set at one speed; what it makes follows from this and from its audio files alone.
 
-    ``utterances`` holds (utterance in the set, its ``wav.scp`` entry, its segment). ``anew`` says to do it even when it
-    is finished.
+    ``utterances`` holds (utterance in the set, its ``wav.scp`` entry, its segment). ``encoder`` is a pretrained one, if
+    there is one. ``anew`` says to do it even when it is finished.
     """
 
     folder: Path
@@ -105,6 +126,7 @@ class Job:
     utterances: tuple[tuple[str, str, Segment | None], ...]
     speed: float
     config: FeatureConfig
+    encoder: Hearing | None = None
     anew: bool = False
 
     @property
@@ -124,7 +146,17 @@ class Job:
         settings = dataclasses.asdict(self.config)
         for unused in ("speed_perturbation", "cmvn", "max_failures"):
             del settings[unused]
-        parts = (VERSION, settings, self.speed, self.utterances, audio, [(s.st_size, s.st_mtime_ns) for s in stats])
+        encoder = self.encoder
+        heard = () if encoder is None else ((encoder.settings.kind, encoder.settings.use, encoder.sha256),)
+        parts = (
+            VERSION,
+            settings,
+            self.speed,
+            self.utterances,
+            audio,
+            [(s.st_size, s.st_mtime_ns) for s in stats],
+            *heard,
+        )
         return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
 
 
@@ -190,34 +222,61 @@ def _write_ark(job: Job, path: Path) -> dict[str, Any]:
     frames: dict[str, int] = {}
     offsets: dict[str, int] = {}
     failures: dict[str, str] = {}
-    sums = np.zeros((2, job.config.mel_bins))
+    sums: NDArray[np.float64] | None = None
+    compression = _compression(job)
     with open(path, "wb") as ark:
-        for utterance, entry, segment in job.utterances:
+        for utterance, matrix in _features_of(job):
             key = with_speed(utterance, job.speed)
-            try:
-                matrix = _features_of(job, utterance, entry, segment)
-            except DataError as fault:
-                failures[utterance] = str(fault)
+            if isinstance(matrix, DataError):
+                failures[utterance] = str(matrix)
                 continue
             offsets[key] = ark.tell() + len(f"{key} ".encode())
             frames[key] = len(matrix)
-            kaldiio.save_ark(ark, {key: matrix}, compression_method=2 if job.config.compress else None)
-            sums += np.stack((matrix.sum(axis=0, dtype=np.float64), np.square(matrix, dtype=np.float64).sum(axis=0)))
+            kaldiio.save_ark(ark, {key: matrix}, compression_method=compression)
+            own = np.stack((matrix.sum(axis=0, dtype=np.float64), np.square(matrix, dtype=np.float64).sum(axis=0)))
+            sums = own if sums is None else sums + own
         ark.flush()
         os.fsync(ark.fileno())
-    return {"frames": frames, "offsets": offsets, "failures": failures, "sums": sums.tolist()}
+    return {"frames": frames, "offsets": offsets, "failures": failures, "sums": [] if sums is None else sums.tolist()}
 
 
-def _features_of(job: Job, utterance: str, entry: str, segment: Segment | None) -> NDArray[np.float32]:
+def _compression(job: Job) -> int | None:
+    """Kaldi's number of how an ark is compressed: with 8 bits a value, waveforms with 16; None for not at all."""
+    if not job.config.compress:
+        return None
+    if job.encoder is None or job.encoder.settings.frozen:
+        return 2
+    from jointst.pretrained.registry import encoder_class
+
+    return 3 if encoder_class(job.encoder.settings.kind).features == "waveform" else 2
+
+
+def _features_of(job: Job) -> Iterator[tuple[str, NDArray[np.float32] | DataError]]:
+    """Features (N, F) of each utterance of a job, or what is wrong with its audio."""
     import torch
 
-    samples = load_audio(entry, segment, job.config.sampling_rate, utterance=utterance, path=job.wav_scp)
+    from jointst.pretrained.front_end import front_end
+
+    hear = front_end(job.config, None if job.encoder is None else (job.encoder.settings, job.encoder.folder))
+    for first in range(0, len(job.utterances), TOGETHER):
+        part = job.utterances[first : first + TOGETHER]
+        heard = [_samples_of(job, *utterance) for utterance in part]
+        waveforms = [torch.from_numpy(samples) for samples in heard if not isinstance(samples, DataError)]
+        made = iter(hear(waveforms))
+        for (utterance, _, _), samples in zip(part, heard, strict=True):
+            yield utterance, samples if isinstance(samples, DataError) else next(made).numpy()
+
+
+def _samples_of(job: Job, utterance: str, entry: str, segment: Segment | None) -> Samples | DataError:
+    try:
+        samples = load_audio(entry, segment, job.config.sampling_rate, utterance=utterance, path=job.wav_scp)
+    except DataError as fault:
+        return fault
     samples = samples if job.speed == 1.0 else change_speed(samples, job.speed)
-    matrix: NDArray[np.float32] = log_mel(torch.from_numpy(samples), job.config).numpy()
-    if not len(matrix):
+    if len(samples) < job.config.window_samples:
         problem = f"{len(samples)} samples are less than one window of {job.config.window_samples}"
-        raise DataError(problem, path=entry, utterance=utterance, fix="remove the utterance, or mend its segment")
-    return matrix
+        return DataError(problem, path=entry, utterance=utterance, fix="remove the utterance, or mend its segment")
+    return samples
 
 
 def _place(path: Path, root: Path) -> Path:
@@ -225,7 +284,9 @@ def _place(path: Path, root: Path) -> Path:
     return Path(*("_" if part == ".." else part for part in Path(os.path.relpath(path, root)).parts))
 
 
-def _jobs_of(source: DataDirectory, speed: float, folder: Path, config: FeatureConfig, *, anew: bool) -> list[Job]:
+def _jobs_of(
+    source: DataDirectory, speed: float, folder: Path, config: FeatureConfig, encoder: Hearing | None, *, anew: bool
+) -> list[Job]:
     wav_scp = source.path / "wav.scp"
     utterances = []
     for utterance in source.utterances:
@@ -237,7 +298,7 @@ def _jobs_of(source: DataDirectory, speed: float, folder: Path, config: FeatureC
             raise DataError("has no audio in wav.scp", path=wav_scp, utterance=utterance, fix=fix)
         utterances.append((utterance, entry, source.segments.get(utterance)))
     return [
-        Job(folder, number, wav_scp, tuple(utterances[start : start + JOB_UTTERANCES]), speed, config, anew)
+        Job(folder, number, wav_scp, tuple(utterances[start : start + JOB_UTTERANCES]), speed, config, encoder, anew)
         for number, start in enumerate(range(0, len(utterances), JOB_UTTERANCES), start=1)
     ]
 
@@ -249,7 +310,7 @@ def run(context: Context) -> Made:
         DataError: an empty set, a set without audio, or more unreadable utterances than ``max_failures`` allows.
     """
     config = context.config.features
-    dump = context.dump
+    dump, encoder = context.dump, _hearing(context.config)
     plan: list[tuple[DataDirectory, float, list[Job]]] = []
     for name in context.paired_sets:
         source = DataDirectory.read(context.data / name)
@@ -262,7 +323,7 @@ def run(context: Context) -> Made:
                 fix = "rename it, or leave that speed out of features.speed_perturbation"
                 raise DataError(problem, path=copy, fix=fix)
             folder = dump / _place(copy, context.data)
-            plan.append((source, speed, _jobs_of(source, speed, folder, config, anew=context.force)))
+            plan.append((source, speed, _jobs_of(source, speed, folder, config, encoder, anew=context.force)))
     jobs = [job for _, _, jobs in plan for job in jobs]
     sizes = [len(job.utterances) for job in jobs]
     done = run_jobs(do_job, jobs, context.nj, desc="features", unit="utterance", sizes=sizes)
@@ -274,8 +335,33 @@ def run(context: Context) -> Made:
     for source, speed, set_jobs in plan:
         _write_set(source, speed, [(job.ark, records[job.record]) for job in set_jobs])
     frames = sum(sum(record["frames"].values()) for record in done)
-    hours = frames * config.hop / 1000 / 3600
-    return Made(what=f"{config.mel_bins} log-mel bins of {sum(sizes)} utterances ({hours:.2f} h)", where=dump)
+    hours = frames * context.config.row / 1000 / 3600
+    what = f"{config.mel_bins} log-mel bins" if encoder is None else f"{encoder.settings.kind} {encoder.settings.use}"
+    return Made(what=f"{what}, of {sum(sizes)} utterances ({hours:.2f} h)", where=dump)
+
+
+def _hearing(config: Config) -> Hearing | None:
+    """The pretrained encoder of the settings.
+
+    Raises:
+        ConfigError: its states are of another width than the settings say.
+        DataError, EnvironmentFault: it cannot be had or read.
+    """
+    settings = config.model.audio_encoder
+    if settings.pretrained is None:
+        return None
+    from jointst.pretrained.packages import sha256_of
+    from jointst.pretrained.registry import open_encoder
+    from jointst.pretrained.source import encoder_folder
+
+    folder = encoder_folder(settings, Path(config.corpus.downloads))
+    width = open_encoder(settings.kind, folder).dim
+    if width != settings.width:
+        problem = f"is {settings.width}, and the states of {folder} are {width} wide"
+        raise ConfigError("model.audio_encoder.dim", problem, f"--model.audio_encoder.dim {width}")
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors", ".bin"))
+    digest = hashlib.sha256("".join(f"{path.name} {sha256_of(path)} " for path in files).encode()).hexdigest()
+    return Hearing(settings, folder, digest)
 
 
 def _report_failures(
@@ -310,7 +396,7 @@ def _write_cmvn(path: Path, records: list[dict[str, Any]]) -> None:
     count = sum(sum(record["frames"].values()) for record in records)
     if not count:
         raise DataError("no training utterance has usable audio", path=path.parent, fix="see the messages above")
-    total, squares = np.sum([record["sums"] for record in records], axis=0) / count
+    total, squares = np.sum([record["sums"] for record in records if record["sums"]], axis=0) / count
     deviation = np.sqrt(np.maximum(squares - total**2, 1e-8))
     buffer = io.BytesIO()
     np.savez(buffer, mean=total.astype(np.float32), inverse_std=(1.0 / deviation).astype(np.float32))

@@ -7,15 +7,15 @@ import time
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from jointst.build import Trained, load_trained
+from jointst.config import Decoder
 from jointst.data.dataset import PairedSet, in_order, read_directories
 from jointst.data.directory import write_table
 from jointst.decoding.hypothesis import Hypothesis, words_of_pieces
 from jointst.decoding.phrases import read_phrases, readings
-from jointst.decoding.search import DECODERS, Search, build_search
+from jointst.decoding.search import Search, build_search
 from jointst.progress import progress
 from jointst.scoring.phrases import FILE
 from jointst.stage import Context, Made, write_atomically
@@ -43,8 +43,8 @@ class _Clock:
 
 
 def _one(trained: Trained, hypothesis: Hypothesis) -> dict[str, object]:
-    features, tokenizer = trained.config.features, trained.symbols.tokenizer
-    times = hypothesis.times(frames_to_seconds(trained.config.model.subsampling, features.hop))
+    tokenizer = trained.symbols.tokenizer
+    times = hypothesis.times(frames_to_seconds(trained.config.model.rows_per_position, trained.config.row))
     pieces = tokenizer.pieces(hypothesis.labels)
     words = words_of_pieces(pieces, times, hypothesis.confidence)
     record: dict[str, object] = {
@@ -75,7 +75,7 @@ def _write(records: list[dict[str, object]], folder: Path) -> None:
 def decode_set(trained: Trained, paired: PairedSet, folder: Path, search: Search) -> None:
     """Decode one test set into ``folder``: ``<decoder>/hyp.text``, ``<decoder>/hyp.jsonl`` and ``timing.json``."""
     model, clock = trained.model, _Clock(trained.device)
-    records: dict[str, list[dict[str, object]]] = {name: [] for name in DECODERS}
+    records: dict[Decoder, list[dict[str, object]]] = {name: [] for name in model.config.decoders}
     frames = 0
     bar: tqdm[None] = progress(total=len(paired.utterances), desc=f"decode {folder.name}", unit="utterance")
     with bar:
@@ -84,19 +84,17 @@ def decode_set(trained: Trained, paired: PairedSet, folder: Path, search: Search
             clock.start()
             encoded = model.encode_speech(moved.features, moved.feature_lengths, moved.languages)
             clock.stop("encoder_seconds")
-            sides: list[tuple[str, Tensor]] = [("streaming", encoded.streaming), ("full_context", encoded.full_context)]
-            for name, states in sides:
-                decoder = model.streaming_decoder if name == "streaming" else model.full_context_decoder
-                hypotheses = search(name, decoder, states, encoded.lengths)
+            for name in records:
+                hypotheses = search(name, model.decoder(name), encoded.states_of(name), encoded.lengths)
                 clock.stop(f"{name}_seconds")
                 pairs = zip(batch.utterances, hypotheses, strict=True)
                 records[name] += [_record(trained, utterance, found) for utterance, found in pairs]
                 clock.start()
             frames += int(batch.feature_lengths.sum())
             bar.update(len(batch.utterances))
-    for name in DECODERS:
+    for name in records:
         _write(records[name], folder / name)
-    audio = frames_to_seconds(frames, trained.config.features.hop)
+    audio = frames_to_seconds(frames, trained.config.row)
     seconds = {part: round(value, 3) for part, value in clock.seconds.items()}
     write_atomically(folder / "timing.json", json.dumps({"audio_seconds": round(audio, 2), **seconds}, indent=1) + "\n")
 
@@ -132,4 +130,5 @@ def run(context: Context) -> Made:
         paired = PairedSet(read_directories(context.data, [name]), trained.symbols, may_lack=may_lack)
         decode_set(trained, paired, context.exp / "decode" / name, search)
         count += len(paired.utterances)
-    return Made(what=f"hypotheses of {count} utterances, both decoders", where=context.exp / "decode")
+    decoders = " and ".join(trained.config.model.decoders)
+    return Made(what=f"hypotheses of {count} utterances, {decoders} decoder", where=context.exp / "decode")

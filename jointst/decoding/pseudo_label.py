@@ -17,7 +17,6 @@ from torch.nn.utils.rnn import pad_sequence
 from jointst.build import Trained, load_trained
 from jointst.data.audio import load_audio
 from jointst.data.directory import DataDirectory, Segment, read_table, sort_keys, write_table
-from jointst.data.features import log_mel
 from jointst.decoding.hypothesis import Hypothesis
 from jointst.decoding.search import Search, build_search
 from jointst.errors import ConfigError, DataError
@@ -120,28 +119,28 @@ def _transcribe(context: Context, trained: Trained, search: Search, source: Data
     """What the model writes for every utterance."""
     name, features = context.config.pseudo_label.decoder, trained.config.features
     model = trained.model
-    decoder = model.streaming_decoder if name == "streaming" else model.full_context_decoder
     size = search.settings.batch_utterances
     guesses: dict[str, Guess] = {}
     utterances = source.utterances
     for first in progress(range(0, len(utterances), size), desc=f"pseudo_label {source.path.name}", unit="batch"):
         keys = utterances[first : first + size]
-        matrices = []
+        waveforms = []
         for key in keys:
             entry, segment = source.wav_scp.get(source.recording(key)), source.segments.get(key)
             if entry is None:
                 raise DataError("has no audio in wav.scp", path=source.path / "wav.scp", utterance=key, fix="add it")
             samples = load_audio(entry, segment, features.sampling_rate, utterance=key, path=source.path / "wav.scp")
-            matrices.append(log_mel(torch.from_numpy(samples), features))
-            if not len(matrices[-1]):
+            waveforms.append(torch.from_numpy(samples))
+            if len(samples) < features.window_samples:
                 problem = "is shorter than one window of features"
                 raise DataError(problem, path=source.path / "wav.scp", utterance=key, fix="remove the utterance")
+        matrices = trained.front_end(waveforms)
         lengths = torch.tensor([len(matrix) for matrix in matrices], device=trained.device)
         languages = [source.utt2lang[key] for key in keys]
         padded = pad_sequence(matrices, batch_first=True).to(trained.device)
         encoded = model.encode_speech(padded, lengths, languages)
-        states = encoded.streaming if name == "streaming" else encoded.full_context
-        for key, found in zip(keys, search(name, decoder, states, encoded.lengths), strict=True):
+        searched = search(name, model.decoder(name), encoded.states_of(name), encoded.lengths)
+        for key, found in zip(keys, searched, strict=True):
             text = normalise(trained.symbols.tokenizer.decode(found[0].labels), source.utt2lang[key])
             guesses[key] = Guess(text=text, confidence=confidence_of(found[0]))
     return guesses

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from jointst.build import Trained
-from jointst.config import DecodingConfig
+from jointst.config import Decoder, DecodingConfig
 from jointst.decoding.beam import beam_search
 from jointst.decoding.fusion import Fusion, LanguageModel, Weights
 from jointst.decoding.greedy import greedy_search
@@ -25,8 +25,6 @@ from jointst.errors import ConfigError, DataError
 from jointst.nn.decoder import TransducerDecoder
 from jointst.stage import Context
 
-DECODERS = ("streaming", "full_context")
-"""Both decoders, by the folder their hypotheses go to."""
 _STAGE_ALONE = {"batch_utterances", "nbest", "lm", "arpa", "weights", "phrases"}
 """Settings of stage 7 that the search of a packed model has no use for, or is given otherwise."""
 
@@ -44,16 +42,16 @@ class Search:
 
     settings: DecodingConfig
     lm: LanguageModel | None = None
-    weights: dict[str, Weights] = dataclasses.field(default_factory=dict)
+    weights: dict[Decoder, Weights] = dataclasses.field(default_factory=dict)
     phrases: PhraseTree | None = None
 
     def __call__(
-        self, name: str, decoder: TransducerDecoder, encoded: Tensor, lengths: Tensor
+        self, name: Decoder, decoder: TransducerDecoder, encoded: Tensor, lengths: Tensor
     ) -> list[list[Hypothesis]]:
         """For each utterance its hypotheses, the best first; greedy search has one.
 
         Args:
-            name: of the decoder, one of :data:`DECODERS`.
+            name: of the decoder.
             decoder: predictor and joiner.
             encoded: (B, T, D).
             lengths: (B,) valid positions.
@@ -102,7 +100,7 @@ def _stated(settings: DecodingConfig) -> Weights:
     return Weights(lm=lm, ilm=settings.ilm_weight, bonus=settings.label_bonus)
 
 
-def _tuned(context: Context) -> dict[str, Weights]:
+def _tuned(context: Context) -> dict[Decoder, Weights]:
     """The weights that ``jointst tune`` chose for each decoder.
 
     Raises:
@@ -114,7 +112,7 @@ def _tuned(context: Context) -> dict[str, Weights]:
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         tuned_for, models = (record["lm"], record["arpa"]), record["models"]
-        weights = {name: Weights(**record["chosen"][name]) for name in DECODERS}
+        weights = {name: Weights(**record["chosen"][name]) for name in context.config.model.decoders}
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"is damaged: {error!r}", path=path, fix="run jointst tune with --force") from None
     if tuned_for != (settings.lm, settings.arpa):
@@ -140,10 +138,11 @@ def build_search(context: Context, trained: Trained) -> Search:
         return Search(settings=settings, phrases=phrases)
     lm = read_language_model(context, settings, trained.symbols.tokenizer, trained.device)
     if settings.weights == "tuned":
-        weights, source = _tuned(context), f"tuned, {tuned_file(context)}"
+        weights: dict[Decoder, Weights] = _tuned(context)
+        source = f"tuned, {tuned_file(context)}"
     else:
-        weights, source = dict.fromkeys(DECODERS, _stated(settings)), "as stated"
-    for name in DECODERS:
+        weights, source = dict.fromkeys(trained.config.model.decoders, _stated(settings)), "as stated"
+    for name in trained.config.model.decoders:
         chosen = weights[name]
         print(
             f"{name}: beam of {settings.beam}, language model {settings.lm}, weights {source}: "
@@ -203,5 +202,5 @@ def packed_search(
     limit = trained.config.decoding.max_labels_per_position
     config = DecodingConfig(**{"max_labels_per_position": limit, "nbest": 1, **kind, **settings})
     model = None if lm is None else language_model_at(Path(lm), packed, trained)
-    search = Search(settings=config, lm=model, weights=dict.fromkeys(DECODERS, _stated(config)))
+    search = Search(settings=config, lm=model, weights=dict.fromkeys(trained.config.model.decoders, _stated(config)))
     return search if phrases is None else search.listening_for(phrases, trained)

@@ -38,6 +38,18 @@ def check_rate(rate: Hertz) -> None:
         raise ConfigError("rate", f"is {rate}", f"{LOWEST_RATE:g} to {HIGHEST_RATE:g} hertz")
 
 
+def check_streams(trained: Trained) -> None:
+    """Refuse to stream, or to decode the streaming pass, with a model that has none.
+
+    Raises:
+        ConfigError: its audio encoder must hear the whole utterance.
+    """
+    if not trained.config.model.streams:
+        problem = f"this model cannot stream: its {trained.config.model.audio_encoder.kind} encoder hears whole"
+        fix = "transcribe files, or recordings that have ended, with the full_context decoder"
+        raise ConfigError("streaming", f"{problem} utterances, so it has no streaming decoder", fix)
+
+
 class OnlineGreedy:
     """Greedy search over one stream of positions: the labels that :func:`greedy_search` finds on the whole.
 
@@ -105,7 +117,7 @@ class OnlineEncoder:
     def __init__(self, model: JointModel, device: torch.device) -> None:
         self._model = model
         self._state = model.initial_state(1, device)
-        self._frames = model.chunk * model.config.subsampling
+        self._frames = model.chunk * model.config.rows_per_position
         self._buffer = torch.zeros(1, 0, len(model.normalisation.mean), device=device)
 
     def accept(self, features: Tensor) -> Tensor:
@@ -137,7 +149,7 @@ class _Segment:
         self._features = OnlineFeatures(config.features)
         self._encoder = OnlineEncoder(model, trained.device)
         limit = search.settings.max_labels_per_position
-        self._search = OnlineGreedy(model.streaming_decoder, limit, search.phrases)
+        self._search = OnlineGreedy(model.decoder("streaming"), limit, search.phrases)
         self._encoded: list[Tensor] = []
         self._start = start
         self._samples = 0
@@ -168,15 +180,14 @@ class _Segment:
         lengths = torch.tensor([states.shape[1]], device=states.device)
         if not streams:
             states = model.encode_full_context(states, lengths)[-1]
-        side = model.streaming_decoder if streams else model.full_context_decoder
-        return self._transcript(search(decoder, side, states, lengths)[0][0], final=True)
+        return self._transcript(search(decoder, model.decoder(decoder), states, lengths)[0][0], final=True)
 
     def _transcript(self, hypothesis: Hypothesis, *, final: bool) -> Transcript:
         config = self._trained.config
         return transcript_of(
             hypothesis,
             self._trained.symbols.tokenizer,
-            frames_to_seconds(config.model.subsampling, config.features.hop),
+            frames_to_seconds(config.model.rows_per_position, config.row),
             start=self._start,
             end=self._start + seconds_of(self._samples, config.features.sampling_rate),
             final=final,
@@ -194,7 +205,7 @@ class StreamingRecogniser:
         search: of the final text; None for greedy search. Partial text is always that of greedy search.
 
     Raises:
-        ConfigError: a rate at which nobody records speech.
+        ConfigError: a rate at which nobody records speech, or a model that cannot stream.
     """
 
     def __init__(
@@ -207,6 +218,7 @@ class StreamingRecogniser:
         search: Search | None = None,
     ) -> None:
         check_rate(rate)
+        check_streams(trained)
         wanted = trained.config.features.sampling_rate
         self._trained = trained
         self._rate = rate
@@ -214,7 +226,7 @@ class StreamingRecogniser:
         self._search = search or greedy(trained)
         self._resampler = OnlineResampler(rate, wanted)
         self._segmenter = Segmenter(wanted, segmentation or SegmentationConfig())
-        chunk = frames_to_seconds(trained.model.chunk * trained.config.model.subsampling, trained.config.features.hop)
+        chunk = frames_to_seconds(trained.model.chunk * trained.config.model.rows_per_position, trained.config.row)
         self._step = samples_in(chunk, rate)
         self._segment: _Segment | None = None
         self._received = 0

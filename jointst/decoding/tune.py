@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -12,15 +13,14 @@ import torch
 from torch import Tensor
 
 from jointst.build import Trained, load_trained
-from jointst.config import TuneConfig
+from jointst.config import Decoder, TuneConfig
 from jointst.data.dataset import PairedSet, in_order, read_directories
 from jointst.data.directory import DataDirectory
 from jointst.data.names import Names
 from jointst.decoding.fusion import Weights
 from jointst.decoding.language_models import read_language_model
-from jointst.decoding.search import DECODERS, Search, digest_models, phrases_of, tuned_file
+from jointst.decoding.search import Search, digest_models, phrases_of, tuned_file
 from jointst.errors import ConfigError
-from jointst.nn.decoder import TransducerDecoder
 from jointst.progress import progress
 from jointst.scoring.counts import score_utterances
 from jointst.scoring.score import segment
@@ -45,7 +45,7 @@ class _Encoded:
     """
 
     utterances: list[str]
-    states: dict[str, Tensor]
+    states: dict[Decoder, Tensor]
     lengths: Tensor
 
 
@@ -61,7 +61,7 @@ class Dev:
     def __init__(self, trained: Trained, directories: list[DataDirectory], search: Search, *, may_lack: bool) -> None:
         self._trained = trained
         self._search = search
-        self._known: dict[tuple[str, str, Weights], dict[str, Any]] = {}
+        self._known: dict[tuple[Decoder, str, Weights], dict[str, Any]] = {}
         paired = PairedSet(directories, trained.symbols, may_lack=may_lack)
         names, held = Names(directories), set(paired.utterances)
         texts = names.table(directories, lambda directory: directory.text)
@@ -74,15 +74,10 @@ class Dev:
     def _encode(self, batch: Any) -> _Encoded:
         moved = batch.to(self._trained.device)
         encoded = self._trained.model.encode_speech(moved.features, moved.feature_lengths, moved.languages)
-        states = {"streaming": encoded.streaming, "full_context": encoded.full_context}
+        states = {name: encoded.states_of(name) for name in self._trained.config.model.decoders}
         return _Encoded(utterances=batch.utterances, states=states, lengths=encoded.lengths)
 
-    def decoder(self, name: str) -> TransducerDecoder:
-        """A decoder of the model, by name."""
-        model = self._trained.model
-        return model.streaming_decoder if name == "streaming" else model.full_context_decoder
-
-    def rates(self, name: str, kind: str, weights: Weights) -> dict[str, Any]:
+    def rates(self, name: Decoder, kind: str, weights: Weights) -> dict[str, Any]:
         """Macro error rates and the pooled number of errors of one decoder.
 
         Args:
@@ -98,7 +93,7 @@ class Dev:
             search = dataclasses.replace(self._search, settings=settings, weights={name: weights})
             texts: dict[str, str] = {}
             for batch in self._batches:
-                found = search(name, self.decoder(name), batch.states[name], batch.lengths)
+                found = search(name, self._trained.model.decoder(name), batch.states[name], batch.lengths)
                 tokenizer = self._trained.symbols.tokenizer
                 texts |= {key: tokenizer.decode(h[0].labels) for key, h in zip(batch.utterances, found, strict=True)}
             scored = score_utterances(
@@ -121,7 +116,7 @@ _GREEDY: dict[str, Any] = {
 """Settings of greedy search, which takes no language model."""
 
 
-def search_weights(dev: Dev, name: str, tune: TuneConfig, *, ilm: bool) -> Weights:
+def search_weights(dev: Dev, name: Decoder, tune: TuneConfig, *, ilm: bool) -> Weights:
     """The best of all combinations of the values to try; of equally good ones, the smallest weights.
 
     Args:
@@ -142,7 +137,7 @@ def _cost(rates: dict[str, Any]) -> tuple[float, int]:
     return float(rates["error_rate"] or 0.0), int(rates["errors"])
 
 
-def _tune(dev: Dev, name: str, tune: TuneConfig) -> dict[str, Any]:
+def _tune(dev: Dev, name: Decoder, tune: TuneConfig) -> dict[str, Any]:
     """The rows of one decoder, and its chosen weights."""
     lm, fused = (search_weights(dev, name, tune, ilm=ilm) for ilm in (False, True))
     rows = {
@@ -160,7 +155,7 @@ def _tune(dev: Dev, name: str, tune: TuneConfig) -> dict[str, Any]:
     }
 
 
-def _text(results: dict[str, dict[str, Any]], sets: str) -> str:
+def _text(results: Mapping[Decoder, dict[str, Any]], sets: str) -> str:
     """The table of all decoders."""
     rows: list[list[Cell] | None] = []
     for name, result in results.items():
@@ -195,7 +190,7 @@ def run(context: Context) -> Made:
     search = Search(settings=config.decoding, lm=lm, phrases=phrases_of(config.decoding, trained))
     directories = read_directories(context.data, config.data.dev)
     dev = Dev(trained, directories, search, may_lack=config.features.max_failures > 0)
-    results = {name: _tune(dev, name, config.tune) for name in DECODERS}
+    results = {name: _tune(dev, name, config.tune) for name in trained.config.model.decoders}
     text = _text(results, " ".join(config.data.dev))
     print(text, end="", flush=True)
     record = {

@@ -123,7 +123,7 @@ def _develop(
     folder: Path,
 ) -> dict[str, Any]:
     """Durations of the development sets, and how good both models are there."""
-    seconds = frames_to_seconds(trained.config.model.subsampling, trained.config.features.hop)
+    seconds = frames_to_seconds(trained.config.model.rows_per_position, trained.config.row)
     errors: list[float] = []
     off = {"predicted": 0.0, "mean_of_phone": 0.0}
     count = 0

@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from jointst.build import Trained, as_trained, build_model, choose_device, read_languages
+from jointst.build import ENCODER, Trained, as_trained, build_model, choose_device, form_of_encoder, read_languages
 from jointst.config import Config
 from jointst.data.dataset import Symbols
 from jointst.errors import DataError
@@ -47,16 +47,33 @@ def load_packed(folder: Path, ngpu: int = 0) -> Trained:
     try:
         state = load_file(weights)
         config = as_trained(config, state)
-        model = _frame(config, symbols, len(state))
+        audio_encoder = _audio_encoder(config, folder)
+        model = _frame(config, symbols, len(state), audio_encoder)
         model.load_state_dict(state, assign=True)
     except (RuntimeError, SafetensorError) as error:
         raise DataError(f"does not fit the settings beside it: {error}", path=weights, fix=_FIX) from None
     device = choose_device(ngpu)
     languages = read_languages(config, folder)
-    return Trained(model=model.to(device).eval(), symbols=symbols, config=config, device=device, languages=languages)
+    return Trained(
+        model=model.to(device).eval(),
+        symbols=symbols,
+        config=config,
+        device=device,
+        languages=languages,
+        audio_encoder=audio_encoder,
+    )
 
 
-def _frame(config: Config, symbols: Symbols, weights: int) -> JointModel:
+def _audio_encoder(config: Config, folder: Path) -> Path | None:
+    """Where a frozen pretrained audio encoder is, which is read when it is first used, or the form of one that is a
+    part of the model."""
+    found = form_of_encoder(folder)
+    if found is None and config.model.audio_encoder.pretrained is not None:
+        raise DataError("is missing", path=folder / ENCODER, fix=_FIX)
+    return found
+
+
+def _frame(config: Config, symbols: Symbols, weights: int, audio_encoder: Path | None) -> JointModel:
     """A model without weights, so that damaged settings cannot ask for more memory than the file of weights has.
 
     Raises:
@@ -67,7 +84,7 @@ def _frame(config: Config, symbols: Symbols, weights: int) -> JointModel:
     if layers > weights:
         raise RuntimeError(f"{layers} layers, and only {weights} weights")
     with torch.device("meta"):
-        model = build_model(config, symbols)
+        model = build_model(config, symbols, audio_encoder)
     for name in TRAINING_ONLY:
         delattr(model, name.rstrip("."))
     return model

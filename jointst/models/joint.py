@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from jointst.config import ModelConfig
+from jointst.config import Decoder, ModelConfig
 from jointst.nn.conformer import Chunked, ConformerStack, Pattern, StackState, full_context
 from jointst.nn.decoder import TransducerDecoder
 from jointst.nn.language_embedding import LanguageEmbedding
-from jointst.nn.subsampling import ConvSubsampling, SubsamplingState
+from jointst.nn.stacking import StackedStates
+from jointst.nn.subsampling import ConvSubsampling
 from jointst.nn.text_encoder import TextEncoder
+from jointst.pretrained.encoder import PretrainedEncoder, StreamingEncoder
+from jointst.pretrained.fine_tuning import recompute
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,10 @@ class Encoded:
     full_context: Tensor
     lengths: Tensor
 
+    def states_of(self, decoder: Decoder) -> Tensor:
+        """What a decoder reads, (B, N, D or D')."""
+        return self.streaming if decoder == "streaming" else self.full_context
+
     def rows(self, part: slice, positions: int) -> Encoded:
         """Those of some utterances, of so many positions at most."""
         return Encoded(
@@ -50,9 +57,10 @@ class Encoded:
 
 
 class StreamState(NamedTuple):
-    """State of the encoders that stream; its shapes never change."""
+    """State of the encoders that stream; its shapes never change. ``front`` is that of the subsampling or of a
+    pretrained encoder."""
 
-    subsampling: SubsamplingState
+    front: tuple[Any, ...]
     audio: StackState
     streaming: StackState
 
@@ -76,23 +84,51 @@ class Normalisation(nn.Module):
 class JointModel(nn.Module):
     """Audio and text encoders, shared streaming and full-context encoders, and a decoder after each.
 
+    Where the audio encoder must hear the whole utterance, nothing after it can stream. Then the layers of all encoders
+    see everything, since to look at a part of it would lose accuracy and gain nothing, and the only decoder is that
+    after the full-context encoder.
+
     Args:
         config: sizes.
-        mel_bins: F.
+        mel_bins: F; of a frozen pretrained encoder, the width of its states.
+        pretrained: an encoder that is a part of the model, for ``use: fine_tuned``.
         vocabulary: labels, the blank included.
         symbols: size of the phone table.
     """
 
-    def __init__(self, config: ModelConfig, *, mel_bins: int, vocabulary: int, symbols: int) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        mel_bins: int,
+        vocabulary: int,
+        symbols: int,
+        pretrained: PretrainedEncoder | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
-        streaming_pattern = Chunked(config.chunk, config.left_chunks)
+        streams = config.streams
+        pattern = Chunked(config.chunk, config.left_chunks) if streams else full_context(-1)
         self.normalisation = Normalisation(mel_bins)
-        self.subsampling = ConvSubsampling(mel_bins, config.dim, config.subsampling)
-        self.audio_encoder = _stack(config, config.audio_layers, config.dim, streaming_pattern, causal=True)
-        text_layers = _stack(config, config.text_encoder.layers, config.dim, streaming_pattern, causal=True)
+        self.pretrained = pretrained
+        if pretrained is not None and config.audio_encoder.recompute:
+            recompute(pretrained)
+        self.subsampling: ConvSubsampling | StackedStates = (
+            ConvSubsampling(mel_bins, config.dim, config.subsampling)
+            if config.audio_encoder.pretrained is None
+            else StackedStates(
+                mel_bins if pretrained is None else pretrained.dim,
+                config.dim,
+                config.states_per_position,
+                config.dropout,
+            )
+        )
+        if isinstance(pretrained, StreamingEncoder):
+            pretrained.use_chunk(config.chunk * config.states_per_position)
+        self.audio_encoder = _stack(config, config.audio_layers, config.dim, pattern, causal=streams)
+        text_layers = _stack(config, config.text_encoder.layers, config.dim, pattern, causal=streams)
         self.text_encoder = TextEncoder(symbols, config.dim, config.text_encoder, text_layers)
-        self.streaming_encoder = _stack(config, config.streaming_layers, config.dim, streaming_pattern, causal=True)
+        self.streaming_encoder = _stack(config, config.streaming_layers, config.dim, pattern, causal=streams)
         wide = config.full_context_dim
         self.widening = nn.Identity() if wide == config.dim else nn.Linear(config.dim, wide)
         limited = config.right_context >= 0  # then attention alone looks ahead, an equal part in each layer
@@ -100,7 +136,7 @@ class JointModel(nn.Module):
         self.full_context_encoder = _stack(
             config, config.full_context_layers, wide, full_context(ahead), causal=limited
         )
-        self.streaming_decoder = TransducerDecoder(vocabulary, config.dim, config.decoder)
+        self.streaming_decoder = TransducerDecoder(vocabulary, config.dim, config.decoder) if streams else None
         self.full_context_decoder = TransducerDecoder(vocabulary, wide, config.decoder)
         self.ctc = nn.Linear(config.dim, symbols if config.ctc_target == "phones" else vocabulary)
         self.language = LanguageEmbedding(config.dim) if config.language_embedding else None
@@ -108,12 +144,17 @@ class JointModel(nn.Module):
     @property
     def layer_names(self) -> list[str]:
         """Names of the shared layers, in the order of :attr:`Encoded.states`."""
-        streaming = [f"streaming {i + 1}" for i in range(self.config.streaming_layers)]
+        first = "streaming" if self.config.streams else "shared"
+        streaming = [f"{first} {i + 1}" for i in range(self.config.streaming_layers)]
         return streaming + [f"full-context {i + 1}" for i in range(self.config.full_context_layers)]
 
     def encode_audio(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The audio encoder: features (B, T, F) and lengths (B,) to states (B, N, D) and lengths (B,)."""
-        x, lengths = self.subsampling(self.normalisation(features), lengths)
+        if self.pretrained is None:
+            x = self.normalisation(features)
+        else:  # which normalises by itself
+            x, lengths = self.pretrained(features, lengths)
+        x, lengths = self.subsampling(x, lengths)
         states, lengths = self.audio_encoder(x, lengths)
         return states[-1], lengths
 
@@ -167,6 +208,12 @@ class JointModel(nn.Module):
         states: list[Tensor] = self.full_context_encoder(self.widening(streaming), lengths)[0]
         return states
 
+    def decoder(self, name: Decoder) -> TransducerDecoder:
+        """A decoder by its name, one of ``config.decoders``."""
+        found = self.streaming_decoder if name == "streaming" else self.full_context_decoder
+        assert found is not None, "there is no streaming first pass"
+        return found
+
     @property
     def chunk(self) -> int:
         """Positions of a chunk of the streaming encoders."""
@@ -180,11 +227,19 @@ class JointModel(nn.Module):
         for stack in self.modules():
             if isinstance(stack, ConformerStack) and isinstance(stack.pattern, Chunked):
                 stack.pattern = pattern.with_chunk(chunk)
+        if isinstance(self.pretrained, StreamingEncoder):
+            self.pretrained.use_chunk(chunk * self.config.states_per_position)
 
     def initial_state(self, batch: int, device: torch.device) -> StreamState:
         """The state before the first frame of so many streams, which go on in step."""
+        front: tuple[Any, ...] = ()
+        if isinstance(self.subsampling, ConvSubsampling):
+            front = self.subsampling.initial_state(batch, device)
+        elif self.pretrained is not None:
+            assert isinstance(self.pretrained, StreamingEncoder), "its encoder hears the whole utterance"
+            front = self.pretrained.initial_state(batch, device)
         return StreamState(
-            self.subsampling.initial_state(batch, device),
+            front,
             self.audio_encoder.initial_state(batch, device),
             self.streaming_encoder.initial_state(batch, device),
         )
@@ -200,10 +255,21 @@ class JointModel(nn.Module):
         Returns:
             (B, N, D), and the state after it.
         """
-        x, subsampling = self.subsampling.forward_chunk(self.normalisation(features), state.subsampling)
+        x, front = self._front_chunk(features, state.front)
         x, audio = self.audio_encoder.forward_chunk(x, state.audio)
         x, streaming = self.streaming_encoder.forward_chunk(self.add_language(x), state.streaming)
-        return x, StreamState(subsampling, audio, streaming)
+        return x, StreamState(front, audio, streaming)
+
+    def _front_chunk(self, features: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
+        """What enters the audio encoder's layers (B, N, D), and the state of what comes before them."""
+        if isinstance(self.subsampling, ConvSubsampling):
+            return self.subsampling.forward_chunk(self.normalisation(features), state)
+        if isinstance(self.pretrained, StreamingEncoder):
+            x, state = self.pretrained.forward_chunk(features, state)
+        else:
+            x = self.normalisation(features)
+        whole = torch.full((len(x),), x.shape[1], device=x.device)
+        return self.subsampling(x, whole)[0], state
 
 
 def _stack(config: ModelConfig, layers: int, dim: int, pattern: Pattern, *, causal: bool) -> ConformerStack:

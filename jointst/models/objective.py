@@ -5,14 +5,14 @@ B batch, N positions (of either side), U labels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from jointst.config import LossConfig
+from jointst.config import Decoder, LossConfig
 from jointst.data.batch import LABEL_PADDING, JointBatch, PairedBatch, TextBatch
 from jointst.losses.consistency import ConsistencyLoss, ConsistencyResult
 from jointst.losses.transducer import TransducerLosses, transducer_losses
@@ -87,7 +87,7 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
         total = total + config.ctc * parts["ctc"]
     if update < config.ctc_only_updates:
         return JointLoss(total=total, parts=parts)
-    positions = [positions_in(frames, model.config.subsampling) for frames in paired.frame_counts]
+    positions = [positions_in(frames, model.config.rows_per_position) for frames in paired.frame_counts]
     branches = [_Branch(name="speech", front=front, lengths=lengths, batch=paired, positions=positions)]
     if config.text > 0:
         for text in batch.texts:
@@ -95,11 +95,12 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
             positions = [model.text_encoder.least_positions(count) for count in text.phone_counts]
             branches.append(_Branch(name="text", front=front, lengths=lengths, batch=text, positions=positions))
     encoded, losses = _shared(model, branches, config, exact=update < config.ctc_only_updates + config.exact_updates)
+    weights = model.config.decoder_weights(config.streaming)
     for name, weight in (("speech", config.speech), ("text", config.text)):
         own = [found for branch, found in zip(branches, losses, strict=True) if branch.name == name]
         count = sum(sum(branch.batch.label_counts) for branch in branches if branch.name == name)
         if own:
-            total = total + weight * _side(own, name, max(1, count), config, parts)
+            total = total + weight * _side(own, name, max(1, count), config, weights, parts)
     if config.text > 0 and batch.transcripts is not None:
         weight = consistency_weight(config, update)
         if weight > 0:
@@ -127,10 +128,10 @@ def _stacked(tensors: Sequence[Tensor], value: float = 0.0) -> Tensor:
 
 def _shared(
     model: JointModel, branches: Sequence[_Branch], config: LossConfig, *, exact: bool
-) -> tuple[list[Encoded], list[dict[str, TransducerLosses]]]:
+) -> tuple[list[Encoded], list[dict[Decoder, TransducerLosses]]]:
     """States of each branch, and the losses (B,) of each decoder on it."""
     encoded: list[Encoded] = []
-    losses: list[dict[str, TransducerLosses]] = []
+    losses: list[dict[Decoder, TransducerLosses]] = []
     for together in _passes(branches, PADDING[branches[0].front.device.type]):
         languages = [language for branch in together for language in branch.batch.languages]
         lengths = torch.cat([branch.lengths for branch in together])
@@ -142,8 +143,8 @@ def _shared(
         width = 0 if exact else band_width(model.config.decoder.band, positions, counts)
         found = {
             name: transducer_losses(
-                decoder,
-                getattr(states, name),
+                model.decoder(name),
+                states.states_of(name),
                 lengths,
                 labels,
                 label_lengths,
@@ -151,11 +152,7 @@ def _shared(
                 width=width,
                 fastemit=config.fastemit,
             )
-            for name, decoder, weight in (
-                ("streaming", model.streaming_decoder, config.streaming),
-                ("full_context", model.full_context_decoder, 1.0 - config.streaming),
-            )
-            if weight > 0
+            for name in model.config.decoder_weights(config.streaming)
         }
         first = 0
         for branch in together:
@@ -167,13 +164,16 @@ def _shared(
 
 
 def _side(
-    losses: Sequence[dict[str, TransducerLosses]], side: str, labels: int, config: LossConfig, parts: dict[str, Tensor]
+    losses: Sequence[dict[Decoder, TransducerLosses]],
+    side: str,
+    labels: int,
+    config: LossConfig,
+    weights: Mapping[Decoder, float],
+    parts: dict[str, Tensor],
 ) -> Tensor:
     """Both decoders' losses for each label of all branches of a side, weighted; named in ``parts``."""
     total = losses[0][next(iter(losses[0]))].losses.new_zeros(())
-    for name, weight in (("streaming", config.streaming), ("full_context", 1.0 - config.streaming)):
-        if weight == 0:
-            continue
+    for name, weight in weights.items():
         own = [branch[name] for branch in losses]
         loss = parts[f"{side}_{name}"] = torch.cat([part.losses for part in own]).sum() / labels
         additive = [part.additive for part in own if part.additive is not None]

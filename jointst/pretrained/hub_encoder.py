@@ -16,6 +16,8 @@ from jointst.errors import DataError, EnvironmentFault
 from jointst.pretrained.encoder import PretrainedEncoder
 from jointst.pretrained.hub_folder import CONFIG, check_kind, fill, read_config, read_weights
 
+MOST_LAYERS = 1000
+"""Settings with more are damaged: to make them would have no end."""
 OLD_NAMES = {
     ".conv.weight_g": ".conv.parametrizations.weight.original0",
     ".conv.weight_v": ".conv.parametrizations.weight.original1",
@@ -69,7 +71,7 @@ class HubEncoder(PretrainedEncoder):
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__()
-        self.settings = dict(settings)
+        self._settings = dict(settings)
         library = transformers_for(self.kind, self.least_version)
         config_class = getattr(library, self.library_class.removesuffix("Model") + "Config")
         self.config = config_class(**{**self._sizes(settings), **self.overruled})
@@ -82,6 +84,11 @@ class HubEncoder(PretrainedEncoder):
         """The part of the settings that the encoder's configuration is made from."""
         return {name: value for name, value in settings.items() if name not in ("model_type", "architectures")}
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of its ``config.json``."""
+        return self._settings
+
     @classmethod
     def without_weights(cls, folder: Path) -> Self:
         """The encoder that the settings in a folder tell of, with weights that mean nothing.
@@ -92,6 +99,9 @@ class HubEncoder(PretrainedEncoder):
         """
         transformers_for(cls.kind, cls.least_version)
         settings = cls.read_settings(folder)
+        told = cls._sizes(settings).get("num_hidden_layers", 0)
+        if isinstance(told, int) and told > MOST_LAYERS:
+            raise DataError(f"tells of {told} layers, more than any has", path=folder / CONFIG, fix=cls.fix())
         try:
             encoder = cls(settings)
             encoder.check()
@@ -117,13 +127,9 @@ class HubEncoder(PretrainedEncoder):
         Raises:
             EnvironmentFault: transformers is not installed.
         """
-        told = cls._sizes(cls.read_settings(folder)).get("num_hidden_layers", 0)
-        state = {_renamed(name): weight for name, weight in cls.read_weights(folder).items()}
-        if isinstance(told, int) and told > len(state):
-            problem = f"tells of {told} layers, and there are {len(state)} weights"
-            raise DataError(problem, path=folder / CONFIG, fix=cls.fix())
         with torch.device("meta"):
             encoder = cls.without_weights(folder)
+        state = {_renamed(name): weight for name, weight in cls.read_weights(folder).items()}
         fill(encoder.model, state, folder, cls.fix())
         return encoder.eval()
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from jointst.errors import DataError
 from jointst.ops.masks import attention_mask, chunk_mask
-from jointst.pretrained.encoder import FeatureKind
+from jointst.pretrained.encoder import FeatureKind, StreamingEncoder
 from jointst.pretrained.hub_encoder import HubEncoder
 
 RATE = 16000
@@ -141,7 +141,7 @@ class _Caches:
         )
 
 
-class NemotronEncoder(HubEncoder):
+class NemotronEncoder(HubEncoder, StreamingEncoder):
     """NemotronAsrStreamingEncoder.
 
     A state sees its own chunk and as many states before it as the model was trained with. A chunk of 14 states is the
@@ -151,7 +151,6 @@ class NemotronEncoder(HubEncoder):
 
     kind = "nemotron"
     features: ClassVar[FeatureKind] = "nemotron_mel"
-    causal = True
     model_types = ("nemotron_asr_streaming", "nemotron_asr_streaming_encoder")
     library_class = "NemotronAsrStreamingEncoder"
     prefixes = ("encoder.", "")
@@ -161,7 +160,7 @@ class NemotronEncoder(HubEncoder):
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__(settings)
-        self.mel_bins = int(self.config.num_mel_bins)
+        self.mel_bins = self.row_width = int(self.config.num_mel_bins)
         self.chunk = self.left_chunks = 0
         self.use_chunk(int(self.config.default_num_lookahead_tokens) + 1)
 

@@ -45,6 +45,7 @@ class W2vBertEncoder(HubEncoder):
         "mask_feature_prob": 0.0,
     }
     frames_per_state = STACKED
+    row_width = MEL_BINS
 
     def check(self) -> None:
         """Its input must be two frames of 80 bins."""

@@ -49,6 +49,7 @@ class Wav2Vec2Encoder(HubEncoder):
         "mask_feature_prob": 0.0,
     }
     frames_per_state = 1
+    row_width = WAVEFORM_ROW
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__(settings)

@@ -5,12 +5,14 @@ B batch, T rows of features, F mel bins, N states, D width, H heads.
 
 from __future__ import annotations
 
+import json
 import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 from typing_extensions import Self
@@ -20,6 +22,7 @@ from jointst.ops.masks import length_mask
 from jointst.pretrained.ctranslate2 import read_whisper
 from jointst.pretrained.encoder import FeatureKind, PretrainedEncoder
 from jointst.pretrained.hub_folder import check_kind, fill, read_config, read_weights
+from jointst.stage import write_atomically
 
 WINDOW, HOP, RATE = 400, 160, 16000
 """Of its features: samples, samples, hertz."""
@@ -96,6 +99,16 @@ class _Layer(nn.Module):
         return out
 
 
+class _Table(nn.Module):
+    """Numbers that are no weights: they are never trained."""
+
+    weight: Tensor
+
+    def __init__(self, rows: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(rows, dim))
+
+
 class WhisperEncoder(PretrainedEncoder):
     """Whisper's encoder; its weights have the names that the Hugging Face hub gives them.
 
@@ -115,11 +128,10 @@ class WhisperEncoder(PretrainedEncoder):
     def __init__(self, *, mel_bins: int, dim: int, layers: int, heads: int, inner: int, positions: int = 1500) -> None:
         super().__init__()
         self.mel_bins, self.dim, self.heads, self.inner = mel_bins, dim, heads, inner
-        self.frames_per_state = 2
+        self.row_width, self.frames_per_state = mel_bins, 2
         self.conv1 = nn.Conv1d(mel_bins, dim, kernel_size=3, padding=1)
         self.conv2 = nn.Conv1d(dim, dim, kernel_size=3, stride=2, padding=1)
-        self.embed_positions = nn.Embedding(positions, dim)
-        self.embed_positions.weight.requires_grad_(False)
+        self.embed_positions = _Table(positions, dim)
         self.layers = nn.ModuleList(_Layer(dim, heads, inner) for _ in range(layers))
         self.layer_norm = nn.LayerNorm(dim)
 
@@ -153,9 +165,16 @@ class WhisperEncoder(PretrainedEncoder):
         """Both convolutions, then the layers."""
         return [self.conv1, self.conv2, *self.layers]
 
-    def rows_of(self, waveform: Tensor) -> Tensor:
-        """What it reads of an utterance (T,), see :func:`whisper_mel`."""
-        return whisper_mel(waveform, self.mel_bins)
+    @classmethod
+    def pack(cls, folder: Path, packed: Path) -> None:
+        """As the hub has it, whichever way it was read."""
+        if not (folder / MODEL_BIN).is_file():
+            super().pack(folder, packed)
+            return
+        encoder = cls.open(folder)
+        state = {f"encoder.{name}": weight.half().contiguous() for name, weight in encoder.state_dict().items()}
+        write_atomically(packed / "model.safetensors", save(state))
+        write_atomically(packed / "config.json", json.dumps(encoder.settings, indent=1) + "\n")
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -176,10 +195,24 @@ class WhisperEncoder(PretrainedEncoder):
         if (folder / MODEL_BIN).is_file() and not any(folder.glob("*.safetensors")):
             sizes, state = read_whisper(folder / MODEL_BIN)
             return cls._with(sizes, state, folder / MODEL_BIN)
+        sizes = cls._sizes(folder)
+        state = read_weights(folder, ("model.encoder.", "encoder.", ""), FIX)
+        return cls._with(sizes, state, folder)
+
+    @classmethod
+    def without_weights(cls, folder: Path) -> Self:
+        """See :meth:`PretrainedEncoder.without_weights`; of CTranslate2 all is read."""
+        if (folder / MODEL_BIN).is_file() and not (folder / "config.json").is_file():
+            return cls.open(folder)
+        return cls._shaped(cls._sizes(folder), folder / "config.json")
+
+    @classmethod
+    def _sizes(cls, folder: Path) -> dict[str, int]:
+        """What ``config.json`` tells."""
         config = read_config(folder, FIX)
         check_kind(config, (cls.kind,), folder, FIX)
         try:
-            sizes = {
+            return {
                 "mel_bins": int(config["num_mel_bins"]),
                 "dim": int(config["d_model"]),
                 "layers": int(config["encoder_layers"]),
@@ -190,8 +223,6 @@ class WhisperEncoder(PretrainedEncoder):
         except (KeyError, TypeError, ValueError) as error:
             problem = f"does not tell the sizes of a Whisper encoder: {error!r}"
             raise DataError(problem, path=folder / "config.json", fix=FIX) from None
-        state = read_weights(folder, ("model.encoder.", "encoder.", ""), FIX)
-        return cls._with(sizes, state, folder)
 
     @classmethod
     def _with(cls, sizes: dict[str, int], state: dict[str, Tensor], path: Path) -> Self:
@@ -200,14 +231,18 @@ class WhisperEncoder(PretrainedEncoder):
         Raises:
             DataError: sizes that cannot be, or a weight that is missing or has another shape.
         """
-        wrong = [name for name, size in sizes.items() if size < 1]
-        if wrong or sizes["dim"] % (2 * sizes["heads"]):
-            told = ", ".join(f"{name} {size}" for name, size in sizes.items())
-            raise DataError(f"tells of sizes that no Whisper encoder has: {told}", path=path, fix=FIX)
         with torch.device("meta"):
-            encoder = cls(**sizes)
+            encoder = cls._shaped(sizes, path)
         fill(encoder, state, path, FIX)
         return encoder.eval()
+
+    @classmethod
+    def _shaped(cls, sizes: dict[str, int], path: Path) -> Self:
+        wrong = [name for name, size in sizes.items() if size < 1]
+        if wrong or sizes["dim"] % (2 * sizes["heads"]) or sizes["layers"] > 1000:
+            told = ", ".join(f"{name} {size}" for name, size in sizes.items())
+            raise DataError(f"tells of sizes that no Whisper encoder has: {told}", path=path, fix=FIX)
+        return cls(**sizes)
 
 
 def sinusoids(positions: Tensor, dim: int) -> Tensor:

@@ -95,7 +95,7 @@ def collect(
         front, lengths = model.encode_audio(moved.features, moved.feature_lengths)
         speech = model.encode_shared(front, lengths, moved.languages)
         text = model.encode_text(moved.phones, moved.phone_lengths, moved.durations, moved.languages)
-        factor = trained.config.model.subsampling
+        factor = trained.config.model.rows_per_position
         plain = model.normalisation(moved.features)[:, factor // 2 :: factor]  # (B, T, F) -> about (B, N, F)
         plain = torch.nn.functional.pad(plain, (0, 0, 0, front.shape[1] - plain.shape[1]))
         for layer, value in zip(states.speech.layers, [plain, front, *speech.states], strict=True):
@@ -107,7 +107,7 @@ def collect(
         read = _text_symbols(trained, moved.phones, text.lengths, moved.phone_lengths, moved.durations)
         states.text.phones += read
         if times:
-            seconds = frames_to_seconds(factor, trained.config.features.hop)
+            seconds = frames_to_seconds(factor, trained.config.row)
             pairs = zip(item.utterances, lengths.tolist(), strict=True)
             states.speech.phones += [labels_at(times[u], n, seconds) if u in times else None for u, n in pairs]
         else:

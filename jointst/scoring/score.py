@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jointst.config import Decoder
 from jointst.data.directory import DataDirectory, read_table
 from jointst.errors import DataError
 from jointst.languages import language
@@ -21,9 +22,6 @@ from jointst.scoring.table import Cell, percent, table
 from jointst.stage import Context, Made, write_atomically
 from jointst.text.normalise import SCORING, for_scoring
 from jointst.text.phonemes import Phonemizer
-
-DECODERS = ("streaming", "full_context")
-"""Names of the decoders, as folders and as keys."""
 
 RATES = ("error_rate", "wer_rate", "cer_rate")
 
@@ -51,11 +49,11 @@ def run(context: Context) -> Made:
     texts, lines = [_preamble()], []
     for name in context.config.data.test:
         directory = DataDirectory.read(context.data / name)
-        scored = {decoder: _score(context, directory, name, decoder) for decoder in DECODERS}
+        scored = {decoder: _score(context, directory, name, decoder) for decoder in context.config.model.decoders}
         record: dict[str, Any] = {
             "utterances": len(directory.text),
             "decoders": {decoder: _record(items, directory, known) for decoder, items in scored.items()},
-            "speed": _speed(context.exp / "decode" / name / "timing.json"),
+            "speed": _speed(context.exp / "decode" / name / "timing.json", context.config.model.decoders),
         }
         if phrases is not None:
             for decoder, items in scored.items():
@@ -155,21 +153,21 @@ def _record(scored: list[Scored], directory: DataDirectory, known: _Known) -> di
     }
 
 
-def _speed(path: Path) -> dict[str, float] | None:
-    """RTFx, seconds of audio for each second of work, of both decoders; None if decoding was not timed."""
+def _speed(path: Path, decoders: Sequence[str]) -> dict[str, float] | None:
+    """RTFx, seconds of audio for each second of work, of each decoder; None if decoding was not timed."""
     if not path.is_file():
         return None
     try:
         timing = {key: float(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
         encoder, audio = timing["encoder_seconds"], timing["audio_seconds"]
         # The encoder runs once for both decoders, so the streaming figure includes the full-context layers.
-        rtfx = {f"rtfx_{name}": audio / max(encoder + timing[f"{name}_seconds"], 1e-9) for name in DECODERS}
+        rtfx = {f"rtfx_{name}": audio / max(encoder + timing[f"{name}_seconds"], 1e-9) for name in decoders}
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(f"is damaged: {error!r}", path=path, fix="run stage 7, decode, with --force") from None
     return {**timing, **rtfx}
 
 
-def _sclite(context: Context, scored: dict[str, list[Scored]], folder: Path) -> dict[str, Any] | None:
+def _sclite(context: Context, scored: Mapping[Decoder, list[Scored]], folder: Path) -> dict[str, Any] | None:
     """sclite's own counts, and in which languages its errors differ from ours."""
     setting = context.config.scoring.sclite
     if setting == "no" or (setting == "auto" and executable() is None):
@@ -224,23 +222,23 @@ def set_text(name: str, record: dict[str, Any]) -> str:
     decoders = record["decoders"]
     full = decoders["full_context"]
     rows: list[list[Cell] | None] = []
-    for lang, result in full["languages"].items():
-        main = result["words" if result["unit"] == "word" else "characters"]
-        both = [cell for decoder in DECODERS for cell in _rates(decoders[decoder]["languages"][lang])]
+    for lang, own in full["languages"].items():
+        main = own["words" if own["unit"] == "word" else "characters"]
+        rates = [cell for result in decoders.values() for cell in _rates(result["languages"][lang])]
         kinds = [main[kind] for kind in ("length", "substitutions", "deletions", "insertions")]
-        rows.append([lang, result["unit"], *both, *kinds])
+        rows.append([lang, own["unit"], *rates, *kinds])
     rows.append(None)
     for kind in ("macro", "pooled"):
-        both = [cell for decoder in DECODERS for cell in _rates(decoders[decoder][kind])]
+        rates = [cell for result in decoders.values() for cell in _rates(result[kind])]
         main = full["pooled"]["main"]
         kinds = [main[key] for key in ("length", "substitutions", "deletions", "insertions")]
-        rows.append([kind, "", *both, *(kinds if kind == "pooled" else [""] * 4)])
+        rows.append([kind, "", *rates, *(kinds if kind == "pooled" else [""] * 4)])
     rows += _voice_rows(decoders)
     text = table(
-        ["language", "unit", *["error", "WER", "CER"] * 2, "length", "sub", "del", "ins"],
+        ["language", "unit", *["error", "WER", "CER"] * len(decoders), "length", "sub", "del", "ins"],
         rows,
         title=f"{name}: {record['utterances']} utterances",
-        groups=[("", 2), ("streaming", 3), ("full context", 3), ("full context, units", 4)],
+        groups=[("", 2), *((name.replace("_", " "), 3) for name in decoders), ("full context, units", 4)],
         left=2,
     )
     return text + "".join(f"{line}\n" for line in _remarks(record))
@@ -249,17 +247,16 @@ def set_text(name: str, record: dict[str, Any]) -> str:
 def _voice_rows(decoders: dict[str, Any]) -> list[list[Cell] | None]:
     """Rows of seen and unseen voices: macro rates."""
     rows: list[list[Cell] | None] = []
-    for voice, result in decoders["full_context"]["voices"].items():
-        both = [cell for decoder in DECODERS for cell in _rates(decoders[decoder]["voices"][voice]["macro"])]
-        rows.append([f"{voice} voices", "macro", *both, result["pooled"]["main"]["length"], "", "", ""])
+    for voice, own in decoders["full_context"]["voices"].items():
+        rates = [cell for result in decoders.values() for cell in _rates(result["voices"][voice]["macro"])]
+        rows.append([f"{voice} voices", "macro", *rates, own["pooled"]["main"]["length"], "", "", ""])
     return [None, *rows] if rows else []
 
 
 def _remarks(record: dict[str, Any]) -> list[str]:
     """Lines below the table: words never heard, words of phrases, speed, missing hypotheses."""
     lines = []
-    for decoder in DECODERS:
-        result = record["decoders"][decoder]
+    for decoder, result in record["decoders"].items():
         label = decoder.replace("_", " ")
         unheard = result["unheard_words"]
         if unheard["occurrences"]:

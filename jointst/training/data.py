@@ -84,7 +84,7 @@ def read_training_sets(config: Config, root: Path, symbols: Symbols) -> tuple[Pa
     directories = with_speech(config.data, root, config.data.train, config.features.speed_perturbation)
     directories += with_speech(config.data, root, config.data.pseudo)
     paired = PairedSet(directories, symbols, may_lack=config.features.max_failures > 0, durations=durations)
-    paired.check_durations(config.model.subsampling)
+    paired.check_durations(config.model.rows_per_position)
     if config.loss.text == 0 or not config.data.unpaired:
         return paired, None
     return paired, TextSet(read_directories(root, config.data.unpaired), symbols, durations=durations)
@@ -98,7 +98,7 @@ def joint_set(
     Raises:
         DataError: an empty set, or an utterance larger than a whole batch.
     """
-    training, hop = config.training, config.features.hop
+    training, hop = config.training, config.row
     longest = max(paired.frames, default=0)
     bounds = training.speech_batch.in_frames(hop, longest)
     if longest > bounds.max_positions:
@@ -110,7 +110,7 @@ def joint_set(
     sampler = functools.partial(BucketSampler, rank=rank, world=world, temperature=training.sampling_temperature)
     paired_sampler = sampler(
         paired.utterances,
-        paired.paired_sizes(config.model.subsampling),
+        paired.paired_sizes(config.model.rows_per_position),
         bounds,
         seed=training.seed,
         languages=paired.languages,

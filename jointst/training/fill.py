@@ -125,7 +125,7 @@ def settle(trainer: Trainer, model: JointModel, data: JointData, folder: Path, u
 
 def _search(trial: Trial, data: JointData, device: torch.device) -> Seconds:
     config = data.config
-    longest = frames_to_seconds(max(data.sets[0].frames), config.features.hop)
+    longest = frames_to_seconds(max(data.sets[0].frames), config.row)
     most = config.training.speech_batch.max_utterances * longest
     found = largest_seconds(
         lambda seconds: joint_set(with_seconds(config, seconds), *data.sets).worst(PADDING[device.type]),
@@ -148,5 +148,5 @@ def _keep(folder: Path, seconds: Seconds | None, device: torch.device) -> None:
 def _too_large(batch: JointBatch, config: Config, device: torch.device, fix: str) -> EnvironmentFault:
     return EnvironmentFault(
         f"{device_memory(device)} cannot hold the largest batch that may be drawn: "
-        f"{shown(batch, config.features.hop)}; what to do: {fix}"
+        f"{shown(batch, config.row)}; what to do: {fix}"
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from jointst.config import Config
-from jointst.data.augmentation import spec_augment
+from jointst.data.augmentation import spec_augment, utterance_means
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.errors import CollapseError, ConfigError
 from jointst.losses.transducer import transducer_loss
@@ -106,13 +106,13 @@ class JointModule(Logged):
             self.model.use_chunk(self.model.config.chunk)
 
     def _augment(self, batch: JointBatch) -> JointBatch:
-        paired = batch.paired
-        masked = spec_augment(
-            paired.features,
-            paired.feature_lengths,
-            self.model.normalisation.mean,
-            self.config.training.spec_augment,
-        )
+        paired, config = batch.paired, self.config.training.spec_augment
+        mean, pretrained = self.model.normalisation.mean, self.model.pretrained
+        if pretrained is not None and pretrained.features == "waveform":  # whose mean is 0, and which has no bins
+            config = dataclasses.replace(config, frequency_masks=0)
+        elif pretrained is not None:
+            mean = utterance_means(paired.features, paired.feature_lengths)
+        masked = spec_augment(paired.features, paired.feature_lengths, mean, config)
         fields = {**vars(paired), "features": masked}
         return dataclasses.replace(batch, paired=PairedBatch(**fields))
 
@@ -161,14 +161,11 @@ class JointModule(Logged):
         with uncompiled():
             encoded = self.model.encode_speech(batch.features, batch.feature_lengths, batch.languages)
         labels = sum(batch.label_counts)
-        losses, share = {}, self.config.loss.streaming
-        for name, decoder, states, weight in (
-            ("streaming", self.model.streaming_decoder, encoded.streaming, share),
-            ("full_context", self.model.full_context_decoder, encoded.full_context, 1.0 - share),
-        ):
-            if weight > 0:
-                loss = transducer_loss(decoder, states, encoded.lengths, batch.labels, batch.label_lengths)
-                losses[name] = float(loss) * labels
+        losses: dict[str, float] = {}
+        for name in self.model.config.decoder_weights(self.config.loss.streaming):
+            decoder, states = self.model.decoder(name), encoded.states_of(name)
+            loss = transducer_loss(decoder, states, encoded.lengths, batch.labels, batch.label_lengths)
+            losses[name] = float(loss) * labels
         return {**losses, "labels": float(labels)}
 
     def clipped_together(self) -> list[list[Parameter]]:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from jointst.build import PHONES, TOKENIZER, as_trained, build_model, digest_tables
+from jointst.build import PHONES, TOKENIZER, as_trained, build_model, digest_tables, form_of_encoder
 from jointst.config import Config
 from jointst.data.dataset import Symbols
 from jointst.errors import DataError
@@ -51,10 +51,14 @@ class StartModel:
     sha256: dict[str, str]
 
 
-def shapes_of(config: Config, symbols: Symbols) -> dict[str, tuple[int, ...]]:
-    """The shape of each weight of a model, by name; none of them is made."""
+def shapes_of(config: Config, symbols: Symbols, audio_encoder: Path | None = None) -> dict[str, tuple[int, ...]]:
+    """The shape of each weight of a model, by name; none of them is made.
+
+    Args:
+        config, symbols, audio_encoder: see :func:`jointst.build.build_model`.
+    """
     with torch.device("meta"):
-        model = build_model(config, symbols)
+        model = build_model(config, symbols, audio_encoder)
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
@@ -122,7 +126,7 @@ def _content(folder: Path) -> bytes:
 
 def _check_kind(path: Path, state: dict[str, Tensor], about: dict[str, str]) -> None:
     parts = {name.split(".")[0] for name in state}
-    if not {"subsampling", "streaming_encoder", "streaming_decoder"} <= parts:
+    if not {"subsampling", "streaming_encoder", "full_context_decoder"} <= parts:
         kind = (
             "a language model of jointst lm" if {"tokenizer", "vocabulary"} <= about.keys() else "another kind of model"
         )
@@ -168,7 +172,7 @@ def _check_fit(
     path: Path, config: Config, symbols: Symbols, languages: tuple[str, ...], state: dict[str, Tensor]
 ) -> None:
     """Weights are those of the settings beside them; parts that only training uses may be missing as a whole."""
-    expected = shapes_of(config, symbols)
+    expected = shapes_of(config, symbols, form_of_encoder(path.parent))
     if LANGUAGE_VECTORS in expected:
         expected[LANGUAGE_VECTORS] = (len(languages), config.model.dim)
     for part in TRAINING_ONLY:

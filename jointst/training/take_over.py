@@ -201,7 +201,7 @@ def _check_meaning(start: StartModel, config: Config) -> None:
     """Settings that no shape shows, and under which the same weights do something else."""
     for key in FEATURES:
         _same(f"features.{key}", getattr(config.features, key), getattr(start.config.features, key), start)
-    for key in ("heads", "decoder.kind"):
+    for key in ("audio_encoder.kind", "audio_encoder.source", "audio_encoder.use", "heads", "decoder.kind"):
         _same(f"model.{key}", attrgetter(key)(config.model), attrgetter(key)(start.config.model), start)
     own, other = config.model.right_context, start.config.model.right_context
     if (own < 0) != (other < 0):  # convolutions are causal in the one and centred in the other

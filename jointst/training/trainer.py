@@ -134,7 +134,7 @@ def _out_of_memory(trainer: lightning.Trainer, module: lightning.LightningModule
     current = next(item for item in trainer.callbacks if isinstance(item, _Current))  # type: ignore[attr-defined]
     said, what = f"update {trainer.global_step}: out of GPU memory", "lower lm.batch.max_positions"
     if isinstance(module, JointModule) and isinstance(current.batch, (JointBatch, PairedBatch)):
-        said += f" on {shown(current.batch, module.config.features.hop)}"
+        said += f" on {shown(current.batch, module.config.row)}"
         what = lower(current.batch)
     return f"{said}; what to do: {what}; the last checkpoint stays ({str(error).splitlines()[0]})"
 

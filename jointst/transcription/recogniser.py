@@ -18,13 +18,12 @@ from torch import Tensor, nn
 from jointst.build import Trained
 from jointst.config import Decoder
 from jointst.data.audio import Samples, resample
-from jointst.data.features import log_mel
 from jointst.data.sound.level import checked_samples
 from jointst.decoding.hypothesis import Hypothesis
 from jointst.decoding.phrases import Written
 from jointst.decoding.search import Search, greedy, packed_search
 from jointst.decoding.segmentation import SegmentationConfig, Segmenter, is_silent
-from jointst.decoding.streaming import StreamingRecogniser, check_rate
+from jointst.decoding.streaming import StreamingRecogniser, check_rate, check_streams
 from jointst.decoding.transcript import Transcript, transcript_of
 from jointst.errors import ConfigError, DataError
 from jointst.export.load import load_packed
@@ -85,6 +84,8 @@ class Recogniser:
             raise ConfigError("batch", f"is {batch}", "at least 1")
         if decoder not in ("streaming", "full_context"):
             raise ConfigError("decoder", f"is {decoder!r}", "streaming or full_context")
+        if decoder == "streaming":
+            check_streams(trained)
         self.trained = trained
         self.decoder: Decoder = decoder
         self.batch = batch
@@ -124,8 +125,9 @@ class Recogniser:
         """
         trained = load_packed(Path(folder), ngpu)
         if chunk is not None:
+            check_streams(trained)
             settings, longest = trained.config, (segmentation or SegmentationConfig()).max_segment
-            most = int(longest / frames_to_seconds(settings.model.subsampling, settings.features.hop))
+            most = int(longest / frames_to_seconds(settings.model.rows_per_position, settings.row))
             if not 1 <= chunk <= most:
                 raise ConfigError("chunk", f"is {chunk}", f"1 to {most}, the longest segment")
             trained.model.use_chunk(chunk)
@@ -254,11 +256,11 @@ class Recogniser:
     def _recognise(self, pool: list[_Cut], found: dict[int, dict[int, Transcript]], search: Search) -> None:
         """Recognise the pool and empty it."""
         config = self.trained.config
-        step = frames_to_seconds(config.model.subsampling, config.features.hop)
+        step = frames_to_seconds(config.model.rows_per_position, config.row)
         pool.sort(key=lambda cut: -len(cut.samples))
         for first in range(0, len(pool), self.batch):
             cuts = pool[first : first + self.batch]
-            features = [log_mel(torch.from_numpy(cut.samples), config.features) for cut in cuts]
+            features = self.trained.front_end([torch.from_numpy(cut.samples) for cut in cuts])
             for cut, hypothesis in zip(cuts, self._search(features, search), strict=True):
                 end = cut.start + seconds_of(len(cut.samples), self.sampling_rate)
                 tokenizer = self.trained.symbols.tokenizer
@@ -276,9 +278,10 @@ class Recogniser:
         padded = nn.utils.rnn.pad_sequence([features[index] for index in heard], batch_first=True).to(device)
         lengths = torch.tensor([len(features[index]) for index in heard], device=device)
         front, lengths = model.encode_audio(padded, lengths)
-        encoded, decoder = model.streaming_encoder(model.add_language(front), lengths)[0][-1], model.streaming_decoder
+        encoded = model.streaming_encoder(model.add_language(front), lengths)[0][-1]
         if self.decoder == "full_context":
-            encoded, decoder = model.encode_full_context(encoded, lengths)[-1], model.full_context_decoder
-        for index, nbest in zip(heard, search(self.decoder, decoder, encoded, lengths), strict=True):
+            encoded = model.encode_full_context(encoded, lengths)[-1]
+        searched = search(self.decoder, model.decoder(self.decoder), encoded, lengths)
+        for index, nbest in zip(heard, searched, strict=True):
             hypotheses[index] = nbest[0]
         return hypotheses

@@ -56,6 +56,11 @@ def run(context: Context) -> Made:
     for key, name in enumerate(config.sources):
         if name not in SOURCES:
             raise ConfigError("corpus.sources", f"item {key} is {name!r}", f"known: {' '.join(SOURCES)}")
+    encoder = context.config.model.audio_encoder
+    if encoder.pretrained is not None:  # here, since what needs the network is done by this stage
+        from jointst.pretrained.source import encoder_folder
+
+        print(f"audio encoder {encoder.kind}: {encoder_folder(encoder, Path(config.downloads))}", flush=True)
     made: list[Path] = []
     for name in sorted(config.sources, key=lambda name: name in TEXT_SOURCES):
         if context.force:
