@@ -81,9 +81,7 @@ class AudioEncoderConfig:
         known = self.dim is not None or self.source in PACKAGED_WIDTHS
         require(known, "dim", f"is not stated for {self.source}", "the width of its states: config.json there has it")
         require(self.dim is None or self.dim > 0, "dim", f"is {self.dim}", "> 0")
-        require(
-            0.0 < self.rate <= 1.0, "rate", f"is {self.rate}", "above 0, at most 1; training.freeze keeps it as it is"
-        )
+        require(0.0 < self.rate <= 1.0, "rate", f"is {self.rate}", "above 0, at most 1")
         require(0.0 < self.rate_decay <= 1.0, "rate_decay", f"is {self.rate_decay}", "above 0, at most 1")
 
     @property

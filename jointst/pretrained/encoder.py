@@ -109,6 +109,11 @@ class StreamingEncoder(PretrainedEncoder):
 
     causal: ClassVar[bool] = True
 
+    @property
+    @abstractmethod
+    def rows_of_chunk(self) -> int:
+        """Rows of features of a chunk."""
+
     @abstractmethod
     def use_chunk(self, chunk: int) -> None:
         """Work in chunks of so many states: a state sees its own chunk, and the past."""

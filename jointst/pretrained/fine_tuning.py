@@ -18,8 +18,8 @@ from jointst.pretrained.encoder import PretrainedEncoder
 def rate_shares(encoder: PretrainedEncoder, config: AudioEncoderConfig) -> Iterator[tuple[Parameter, float]]:
     """Each weight of an encoder with its learning rate as a share of the model's.
 
-    The uppermost block has ``config.rate``, each one below ``config.rate_decay`` times that of the one above; weights in
-    no block, as those of a norm after all of them, are with the uppermost.
+    The uppermost block has ``config.rate``, each one below ``config.rate_decay`` times that of the one above; weights
+    in no block, as those of a norm after all of them, are with the uppermost.
 
     Args:
         encoder: the encoder.
@@ -50,4 +50,4 @@ def _recompute(block: nn.Module) -> None:
             return checkpoint(forward, *args, use_reentrant=False, **kwargs)
         return forward(*args, **kwargs)
 
-    block.forward = recomputed  # type: ignore[method-assign]
+    block.forward = recomputed

@@ -182,6 +182,11 @@ class NemotronEncoder(HubEncoder, StreamingEncoder):
         self.chunk = chunk
         self.left_chunks = (int(self.config.sliding_window) - 1) // chunk
 
+    @property
+    def rows_of_chunk(self) -> int:
+        """Frames of a chunk."""
+        return FRAMES * self.chunk
+
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Encode: see :meth:`PretrainedEncoder.forward`; N is an eighth of T, rounded up."""
         states = -(-features.shape[1] // FRAMES)
