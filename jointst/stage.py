@@ -95,7 +95,9 @@ def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, 
     if "model" in settings and not pretrained:
         del settings["model"]["audio_encoder"]
     elif "model" in settings:
-        del settings["model"]["audio_encoder"]["recompute"]  # it changes time and memory alone
+        alone = ("recompute",)  # it changes time and memory alone
+        for key in ("rate", "rate_decay", *alone) if config.model.audio_encoder.frozen else alone:
+            del settings["model"]["audio_encoder"][key]
     if "data" in settings:
         del settings["data"]["same_sentences"]  # only what is found fault with depends on it
     if "loss" in settings:

@@ -48,7 +48,13 @@ class W2vBertEncoder(HubEncoder):
     row_width = MEL_BINS
 
     def check(self) -> None:
-        """Its input must be two frames of 80 bins."""
+        """Its input must be two frames of 80 bins, and its positions those of w2v-BERT 2.0.
+
+        The library keeps tables of the others, which follow what was encoded last.
+        """
+        positions = self.config.position_embeddings_type
+        if positions not in (None, "relative_key"):
+            raise DataError(f"has positions of the kind {positions}, not relative_key", fix=self.fix())
         width = self.config.feature_projection_input_dim
         if width != STACKED * MEL_BINS:
             problem = f"reads {width} values for each state, not {STACKED} frames of {MEL_BINS} mel bins"

@@ -188,6 +188,12 @@ BAD = {
         "w2v_bert",
         "reads 240 values for each state",
     ),
+    "positions": (
+        "w2v_bert",
+        lambda f: _edit_config(f, position_embeddings_type="rotary"),
+        "w2v_bert",
+        "positions of the kind rotary",
+    ),
     "subsampling": (
         "nemotron",
         lambda f: _edit_config(f, subsampling_factor=4),

@@ -28,10 +28,8 @@ NEMOTRON: dict[str, Any] = {
 
 # (kind, the library's class whose folder it is, its settings)
 MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "w2v_bert": ("w2v_bert", "Wav2Vec2BertModel", {**SMALL, "position_embeddings_type": "relative_key"}),
+    "w2v_bert": ("w2v_bert", "Wav2Vec2BertModel", SMALL),
     "w2v_bert with a head": ("w2v_bert", "Wav2Vec2BertForCTC", {**SMALL, "add_adapter": True}),
-    "w2v_bert, rotary": ("w2v_bert", "Wav2Vec2BertModel", {**SMALL, "position_embeddings_type": "rotary"}),
-    "w2v_bert, relative": ("w2v_bert", "Wav2Vec2BertModel", {**SMALL, "position_embeddings_type": "relative"}),
     "wav2vec2, group": ("wav2vec2", "Wav2Vec2Model", {**SMALL, **CONVOLUTIONS}),
     "wav2vec2, layer": (
         "wav2vec2",
