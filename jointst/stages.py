@@ -21,6 +21,16 @@ def _feats(context: Context) -> list[Path]:
     return [context.data / name / "feats.scp" for name in context.paired_sets]
 
 
+def _speech(context: Context) -> list[Path]:
+    return present(context.data / name / file for name in context.paired_sets for file in ("wav.scp", "phones"))
+
+
+def _encoder_files(context: Context) -> list[Path]:
+    """The files of a pretrained encoder that is the user's own folder."""
+    source = context.config.model.audio_encoder.source
+    return [] if source is None else present(path for path in Path(source).glob("*.*"))
+
+
 def _user_lexicons(context: Context) -> list[Path]:
     user = context.config.lexicon.user_lexicon
     return [] if user is None else present(Path(user.replace("{lang}", code)) for code in LANGUAGES)
@@ -131,12 +141,10 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         number=4,
         name="features",
-        help="features or states of a frozen encoder in compressed arks, with normalisation statistics and speed perturbation",
+        help="features, or states of a frozen encoder, in compressed arks, with their statistics, at several speeds",
         function="jointst.data.features:run",
         sections=("data", "features", AUDIO_ENCODER),
-        inputs=lambda context: present(
-            context.data / name / file for name in context.paired_sets for file in ("wav.scp", "phones")
-        ),
+        inputs=lambda context: _speech(context) + _encoder_files(context),
         outputs=_feats,
     ),
     Stage(

@@ -168,13 +168,16 @@ def _layer(layer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tables(grid: Grid, results: Results) -> list[dict[str, Any]]:
-    """A table for each test set, decoder and part of the set that has utterances."""
+    """A table for each test set, decoder that all systems have, and part of the set that has utterances."""
     if not results:
         return []
     first = next(iter(results.values()))[0]
     hidden = {code for name in results for code in grid.base(name).config.data.text_only_languages}
     found = []
+    shared = [set(grid.base(name).config.model.decoders) for name in results]
     for name, decoder in sorted(first.lines):
+        if not all(decoder in decoders for decoders in shared):
+            continue  # a pretrained encoder that hears whole utterances leaves no streaming decoder
         for part in PARTS:
             utterances = utterances_of([first.lines[name, decoder]], part, hidden)
             if not utterances or (part != ALL and len(utterances) == len(first.lines[name, decoder])):

@@ -137,21 +137,28 @@ DEV_LEGEND = (
 
 def dev_columns(losses: Mapping[str, Sequence[Mapping[str, float]]], baseline: str) -> list[str]:
     """Headings of :func:`dev_rows`."""
-    decoders = [key.replace("_", "-") for key in next(iter(losses.values()))[0]]
+    decoders = [key.replace("_", "-") for key in _shared(losses)]
     return ["system", "seeds", *decoders, f"change from {baseline}, %"]
+
+
+def _shared(losses: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:
+    """The decoders that all systems have."""
+    seeds = [seed for own in losses.values() for seed in own]
+    return [key for key in seeds[0] if all(key in seed for seed in seeds)]
 
 
 def dev_rows(losses: Mapping[str, Sequence[Mapping[str, float]]], baseline: str) -> list[list[Cell]]:
     """A row for each system: dev losses, and the change from the baseline where the same seeds are finished."""
     rows: list[list[Cell]] = []
+    decoders = _shared(losses)
+    means = {name: [mean(seed[key] for key in decoders) for seed in seeds] for name, seeds in losses.items()}
     for name, seeds in losses.items():
-        own = [mean(seed.values()) for seed in seeds]
-        other = [mean(seed.values()) for seed in losses.get(baseline, ())]
+        own, other = means[name], means.get(baseline, [])
         change = "-"
         if name != baseline and len(own) == len(other):
             changes = [ours / theirs - 1 for ours, theirs in zip(own, other, strict=True)]
             change = f"{percent(mean(changes), sign=True)} ({', '.join(percent(one, sign=True) for one in changes)})"
-        rows.append([name, len(seeds), *(f"{mean(seed[key] for seed in seeds):.4f}" for key in seeds[0]), change])
+        rows.append([name, len(seeds), *(f"{mean(seed[key] for seed in seeds):.4f}" for key in decoders), change])
     return rows
 
 

@@ -1,13 +1,15 @@
-"""Whisper's encoder out of a ``model.bin`` of CTranslate2, a flat list of arrays: no code in it, none of theirs needed.
+"""Whisper's encoder out of a ``model.bin`` of CTranslate2, a flat list of arrays that runs no code.
 
-A version, the name of a specification and its revision; then a number of variables, each a name, its sizes, its type and
-its bytes; then aliases of variables, which the encoder does without. Numbers are little-endian, strings end in a zero.
+A version, the name of a specification and its revision; then a number of variables, each a name, its sizes, its type
+and its bytes; then aliases of variables, which the encoder does without. Numbers are little-endian, strings end in a
+zero.
 
 D width, L layers.
 """
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from pathlib import Path
@@ -91,10 +93,11 @@ def read_variables(path: Path, prefix: str) -> dict[str, Tensor]:
 def _tensor(name: str, kind: int, shape: tuple[int, ...], data: bytes, path: Path) -> Tensor:
     if kind != BFLOAT16 and kind not in TYPES:
         raise DataError(f"{name} has a type of number that is not known, {kind}", path=path, fix=FIX)
-    values: NDArray[np.generic] = np.frombuffer(data, dtype="<i2" if kind == BFLOAT16 else TYPES[kind])
-    if values.size != int(np.prod(shape)):
-        problem = f"{name} has {values.size} numbers, by its sizes {shape} it has {int(np.prod(shape))}"
+    own = np.dtype("<i2" if kind == BFLOAT16 else TYPES[kind])
+    if len(data) != math.prod(shape) * own.itemsize:
+        problem = f"{name} has {len(data) / own.itemsize:g} numbers, by its sizes {shape} it has {math.prod(shape)}"
         raise DataError(problem, path=path, fix="download it again")
+    values: NDArray[np.generic] = np.frombuffer(data, dtype=own)
     tensor = torch.from_numpy(values.reshape(shape).copy())
     return tensor.view(torch.bfloat16) if kind == BFLOAT16 else tensor
 

@@ -171,5 +171,5 @@ def front_end(
     if not settings.frozen:
         with torch.device("meta"):  # what it reads is asked for alone
             return FrontEnd(config, encoder_class(settings.kind).without_weights(folder), frozen=False)
-    encoder = _opened(settings.kind, folder).to(device or torch.device("cpu"))
+    encoder = _opened(settings.kind, folder.resolve()).to(device or torch.device("cpu"))
     return FrontEnd(config, encoder, frozen=settings.frozen)

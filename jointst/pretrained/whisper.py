@@ -9,7 +9,7 @@ import json
 import math
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from safetensors.torch import save
@@ -121,9 +121,8 @@ class WhisperEncoder(PretrainedEncoder):
         positions: of the table of position encodings, which goes on beyond it by its formula.
     """
 
-    kind = "whisper"
-    features: FeatureKind = "whisper_mel"  # type: ignore[misc]
-    causal = False
+    kind: ClassVar[str] = "whisper"
+    features: ClassVar[FeatureKind] = "whisper_mel"
 
     def __init__(self, *, mel_bins: int, dim: int, layers: int, heads: int, inner: int, positions: int = 1500) -> None:
         super().__init__()

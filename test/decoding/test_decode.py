@@ -11,16 +11,17 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from jointst.build import digest_symbols, load_trained
-from jointst.config import DecodingConfig, LmConfig, TuneConfig
+from jointst.config import DecodingConfig, LmConfig, ModelConfig, TuneConfig
 from jointst.data.dataset import read_directories
 from jointst.data.directory import read_table
 from jointst.decoding import decode, tune
-from jointst.decoding.search import DECODERS, Search, build_search, digest_models
+from jointst.decoding.search import Search, build_search, digest_models
 from jointst.errors import ConfigError, DataError
 from jointst.stage import Context
 from jointst.stages import fusion_files
 from jointst.training import language_model
 
+DECODERS = ModelConfig().decoders
 GRID = TuneConfig(lm_weights=(0.5,), ilm_weights=(0.2,), label_bonuses=(0.0, 2.0))
 
 
