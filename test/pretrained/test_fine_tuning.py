@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import kaldiio
 import numpy as np
 import pytest
 import soundfile
@@ -22,16 +23,19 @@ from jointst.config import (
     ConsistencyConfig,
     FeatureConfig,
     LossConfig,
+    SpecAugmentConfig,
     SpeechBatchConfig,
     TrainingConfig,
 )
+from jointst.data.batch import JointBatch
 from jointst.data.directory import DataDirectory, write_table
 from jointst.data.features import run as make_features
 from jointst.errors import ConfigError
 from jointst.export.pack import run as export
 from jointst.pretrained.fine_tuning import rate_shares, recompute
 from jointst.pretrained.registry import open_encoder
-from jointst.stage import Context
+from jointst.stage import Context, settings_of
+from jointst.training.data import read_training_sets
 from jointst.training.module import JointModule
 from jointst.training.schedule import optimisation
 from jointst.training.train import run
@@ -86,9 +90,14 @@ def heard(toy: Context) -> Context:
     return context
 
 
-def test_from_waveforms_to_a_packed_recogniser(heard: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_waveforms_to_a_packed_recogniser(heard: Context) -> None:
     directory = DataDirectory.read(heard.data / "t_train")
-    assert directory.feats_scp
+    wav = directory.wav_scp[directory.utterances[0]]
+    samples = torch.from_numpy(soundfile.read(wav, dtype="float32")[0])
+    expected = pad(samples, (0, -len(samples) % 320)).reshape(-1, 320)
+    kept = torch.from_numpy(np.array(kaldiio.load_mat(directory.feats_scp[directory.utterances[0]])))
+    torch.testing.assert_close(kept, expected, atol=3e-5, rtol=0)  # 16 bits, as many as there were
+    assert directory.utt2num_frames[directory.utterances[0]] == len(expected)
     run(heard)
     trained = load_trained(heard)
     assert trained.model.pretrained is not None
@@ -100,10 +109,7 @@ def test_from_waveforms_to_a_packed_recogniser(heard: Context, monkeypatch: pyte
     packed = export(heard).where
     Path("hub").rename("away")
     recogniser = Recogniser.load(packed)
-    wav = directory.wav_scp[directory.utterances[0]]
-    samples = torch.from_numpy(soundfile.read(wav, dtype="float32")[0])
-    rows = recogniser.trained.front_end([samples])[0]
-    assert torch.equal(rows, pad(samples, (0, -len(samples) % 320)).reshape(-1, 320))
+    assert torch.equal(recogniser.trained.front_end([samples])[0], expected)
     result = recogniser.transcribe(wav)
     assert result.seconds == pytest.approx(len(samples) / 16000, abs=1e-3)
     with pytest.raises(ConfigError, match="hubert encoder hears whole utterances"):
@@ -169,14 +175,41 @@ def test_rates_fall_from_block_to_block(heard: Context) -> None:
     assert built.pretrained is not None
     groups = optimisation(built, config.training)["optimizer"].param_groups
     rates = {weight: group["initial_lr"] / config.training.peak_rate for group in groups for weight in group["params"]}
-    assert rates.keys() == set(built.parameters())
+    assert len(rates) == len(list(built.parameters()))
     assert groups[0]["initial_lr"] == config.training.peak_rate
-    blocks = built.pretrained.blocks()
-    for number, block in enumerate(reversed(blocks)):
-        assert {rates[weight] for weight in block.parameters()} == {pytest.approx(0.5 * 0.1**number)}
-    assert {rates[weight] for weight in built.pretrained.model.encoder.layer_norm.parameters()} == {pytest.approx(0.5)}
-    assert {rates[weight] for weight in built.full_context_encoder.parameters()} == {1.0}
+    expected = [
+        *((block, 0.5 * 0.1**number) for number, block in enumerate(reversed(built.pretrained.blocks()))),
+        (built.pretrained.model.encoder.layer_norm, 0.5),
+        (built.full_context_encoder, 1.0),
+    ]
+    for part, share in expected:
+        assert [rates[weight] for weight in part.parameters()] == pytest.approx([share] * len(list(part.parameters())))
     assert len(list(rate_shares(built.pretrained, encoder))) == len(list(built.pretrained.parameters()))
+
+
+def test_waveforms_have_no_bins_to_mask(heard: Context) -> None:
+    masks = SpecAugmentConfig(frequency_masks=5, frequency_width=300, time_masks=0)
+    training = dataclasses.replace(heard.config.training, spec_augment=masks)
+    config = dataclasses.replace(heard.config, training=training)
+    symbols = read_symbols(config, heard.data)
+    paired, _ = read_training_sets(config, heard.data, symbols)
+    batch = JointBatch(paired=paired.paired_batch([0, 1]), transcripts=None, unpaired=None)
+    masked = JointModule(build_model(config, symbols), config)._augment(batch)
+    assert torch.equal(masked.paired.features, batch.paired.features)
+
+
+def test_what_starts_a_new_training_and_what_does_not(heard: Context) -> None:
+    def hashed(use: str, **changed: Any) -> dict[str, Any]:
+        encoder = dataclasses.replace(heard.config.model.audio_encoder, use=use, **changed)  # type: ignore[arg-type]
+        model = dataclasses.replace(heard.config.model, audio_encoder=encoder)
+        return settings_of(dataclasses.replace(heard.config, model=model), ("model", "model.audio_encoder"))
+
+    assert hashed("frozen") == hashed("frozen", rate=0.5, rate_decay=0.5, recompute=True)
+    assert hashed("fine_tuned") == hashed("fine_tuned", recompute=True)
+    for changed in ({"rate": 0.5}, {"rate_decay": 0.5}):
+        one, other = hashed("fine_tuned"), hashed("fine_tuned", **changed)
+        assert one["model"] != other["model"]
+        assert one["model.audio_encoder"] == other["model.audio_encoder"]  # the features stay
 
 
 @pytest.mark.parametrize("use", ["fine_tuned", "frozen"])
