@@ -12,11 +12,14 @@ import torch
 from pretrained.tiny import MODELS, write_model
 from safetensors.torch import load_file, save_file
 
+from jointst.config import FeatureConfig
+from jointst.data.features import log_mel
 from jointst.errors import DataError, EnvironmentFault
 from jointst.pretrained import hub_encoder
 from jointst.pretrained.encoder import WAVEFORM_ROW, PretrainedEncoder
 from jointst.pretrained.nemotron import MelStream, NemotronEncoder, nemotron_mel
 from jointst.pretrained.registry import open_encoder
+from jointst.pretrained.w2v_bert import normalised
 
 pytest.importorskip("transformers")
 
@@ -112,6 +115,18 @@ def test_streams_exactly(tmp_path: Path) -> None:
                 assert [tensor.shape for tensor in (*state.convolutions, *state.keys, *state.values)] == shapes
         torch.testing.assert_close(torch.cat(pieces, 1), whole, atol=1e-5, rtol=1e-4)
         assert lengths.tolist() == [10, 10]
+
+
+def test_w2v_bert_reads_our_own_features() -> None:
+    from transformers import SeamlessM4TFeatureExtractor
+
+    torch.manual_seed(3)
+    waveform = 0.1 * torch.randn(16000)
+    frames = log_mel(waveform, FeatureConfig())
+    ours = normalised(frames[None], torch.tensor([len(frames)])).reshape(-1, 160)
+    extractor = SeamlessM4TFeatureExtractor(feature_size=80, num_mel_bins=80)
+    theirs = extractor(waveform.numpy(), sampling_rate=16000, return_tensors="pt")["input_features"][0]
+    torch.testing.assert_close(ours, theirs, atol=5e-3, rtol=1e-3)
 
 
 def test_nemotron_features_are_the_librarys_and_stream(tmp_path: Path) -> None:
