@@ -301,7 +301,9 @@ def speed_section(scores: Mapping[str, Any]) -> Section:
     note = paragraph(
         "Seconds of audio recognised in a second of work (RTFx); encoder and search, without reading features."
         + " The encoder runs once for both decoders, so the streaming figure includes layers it does not need."
-        * (len(decoders) > 1),
+        * (len(decoders) > 1)
+        + " The pretrained encoder is not counted: its states were read from files."
+        * any("frozen_encoder" in record for record in sets.values()),
         "note",
     )
     short = [decoder.split("_")[0] for decoder in decoders]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 VERSION = 3
 """Raised when the same settings give other features, so that arks of before are not taken over."""
 TOGETHER = 64
-"""Utterances whose audio is in memory at a time, to be encoded with others of their length."""
+"""Utterances whose audio is in memory at a time, for a pretrained encoder to read with others of their length."""
 JOB_UTTERANCES = 400
 """Utterances of a job: what is lost at most when a run is killed."""
 SCALE = 32768.0
@@ -258,8 +258,9 @@ def _features_of(job: Job) -> Iterator[tuple[str, NDArray[np.float32] | DataErro
     from jointst.pretrained.front_end import front_end
 
     hear = front_end(job.config, None if job.encoder is None else (job.encoder.settings, job.encoder.folder))
-    for first in range(0, len(job.utterances), TOGETHER):
-        part = job.utterances[first : first + TOGETHER]
+    together = 1 if job.encoder is None else TOGETHER
+    for first in range(0, len(job.utterances), together):
+        part = job.utterances[first : first + together]
         heard = [_samples_of(job, *utterance) for utterance in part]
         waveforms = [torch.from_numpy(samples) for samples in heard if not isinstance(samples, DataError)]
         made = iter(hear(waveforms))

@@ -108,7 +108,16 @@ def read_whisper(path: Path) -> tuple[dict[str, int], dict[str, Tensor]]:
     Raises:
         DataError: it is no such file, cut short, quantised, or lacks the encoder.
     """
-    stored = read_variables(path, "encoder/")
+    try:
+        return _arrange(read_variables(path, "encoder/"), path)
+    except DataError:
+        raise
+    except (ValueError, IndexError, RuntimeError) as error:  # of arrays that have other numbers of sizes
+        raise DataError(f"holds no encoder as Whisper has: {error}", path=path, fix="download it again") from None
+
+
+def _arrange(stored: dict[str, Tensor], path: Path) -> tuple[dict[str, int], dict[str, Tensor]]:
+    """Sizes, and weights under other names, of the variables of an encoder."""
     scaled = next((name for name in stored if name.endswith("weight_scale")), None)
     if scaled is not None:
         raise DataError(f"is quantised ({scaled}): the states would be others", path=path, fix=FIX)

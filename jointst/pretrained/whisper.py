@@ -191,17 +191,21 @@ class WhisperEncoder(PretrainedEncoder):
     @classmethod
     def open(cls, folder: Path) -> Self:
         """From ``config.json`` and ``model.safetensors`` of the hub, or from CTranslate2's ``model.bin``."""
-        if (folder / MODEL_BIN).is_file() and not any(folder.glob("*.safetensors")):
+        if cls._is_ctranslate2(folder):
             sizes, state = read_whisper(folder / MODEL_BIN)
             return cls._with(sizes, state, folder / MODEL_BIN)
         sizes = cls._sizes(folder)
         state = read_weights(folder, ("model.encoder.", "encoder.", ""), FIX)
         return cls._with(sizes, state, folder)
 
+    @staticmethod
+    def _is_ctranslate2(folder: Path) -> bool:
+        return (folder / MODEL_BIN).is_file() and not any(folder.glob("*.safetensors"))
+
     @classmethod
     def without_weights(cls, folder: Path) -> Self:
         """See :meth:`PretrainedEncoder.without_weights`; of CTranslate2 all is read."""
-        if (folder / MODEL_BIN).is_file() and not (folder / "config.json").is_file():
+        if cls._is_ctranslate2(folder):
             return cls.open(folder)
         return cls._shaped(cls._sizes(folder), folder / "config.json")
 

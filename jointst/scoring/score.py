@@ -55,6 +55,8 @@ def run(context: Context) -> Made:
             "decoders": {decoder: _record(items, directory, known) for decoder, items in scored.items()},
             "speed": _speed(context.exp / "decode" / name / "timing.json", context.config.model.decoders),
         }
+        if context.config.model.audio_encoder.frozen:
+            record["frozen_encoder"] = context.config.model.audio_encoder.kind
         if phrases is not None:
             for decoder, items in scored.items():
                 recognised, said = recall_of_phrases(items, phrases)
@@ -271,7 +273,10 @@ def _remarks(record: dict[str, Any]) -> list[str]:
             share = f"{phrases['recognised']} of {phrases['occurrences']}"
             lines.append(f"{label}: recall of the words of phrases {recall} % ({share})")
         if record["speed"]:
-            lines.append(f"{label}: RTFx {record['speed'][f'rtfx_{decoder}']:.0f} (seconds of audio a second)")
+            rtfx = f"RTFx {record['speed'][f'rtfx_{decoder}']:.0f} (seconds of audio a second"
+            if "frozen_encoder" in record:
+                rtfx += f", from states on: the frozen {record['frozen_encoder']} encoder takes its time in stage 4"
+            lines.append(f"{label}: {rtfx})")
         missing = result["missing"]
         if missing:
             named = " ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from jointst.config import ModelConfig, TextEncoderConfig
+from jointst.config import AudioEncoderConfig, ModelConfig, TextEncoderConfig
 from jointst.models.joint import JointModel
 from jointst.nn.attention import rotary_tables, rotate
 from jointst.nn.conformer import Chunked, ConformerStack, full_context
+from jointst.nn.stacking import StackedStates
 from jointst.nn.subsampling import ConvSubsampling
 from jointst.nn.text_encoder import TextEncoder
 
@@ -37,6 +38,7 @@ def text(upsampling: str) -> TextEncoder:
 CASES: dict[str, Callable[[], tuple[nn.Module, Forward, int]]] = {
     "subsampling 4": lambda: (m := ConvSubsampling(11, DIM, 4), m, 11),
     "subsampling 8": lambda: (m := ConvSubsampling(11, DIM, 8), m, 11),
+    "stacked states": lambda: (m := StackedStates(11, DIM, 2, 0.0), m, 11),
     "streaming stack": lambda: (m := stack(Chunked(4, 2), causal=True), last(m), DIM),
     "full-context stack": lambda: (m := stack(full_context(-1), causal=False), last(m), DIM),
     "limited right context": lambda: (m := stack(full_context(2), causal=False), last(m), DIM),
@@ -102,6 +104,27 @@ def test_whole_model(right_context: int) -> None:
         return torch.cat([encoded.streaming, encoded.full_context, *encoded.states], dim=-1), encoded.lengths
 
     check(model, speech, torch.randn(3, 60, 20), torch.tensor([60, 31, 4]))
+
+
+def test_whole_model_on_states_that_hear_whole_utterances() -> None:
+    torch.manual_seed(0)
+    encoder = AudioEncoderConfig(kind="whisper", source="whisper-base")
+    config = ModelConfig(dim=DIM, full_context_dim=DIM, heads=2, dropout=0.0, audio_encoder=encoder)
+    model = JointModel(config, mel_bins=20, vocabulary=12, symbols=30)
+    assert model.streaming_decoder is None
+    assert model.layer_names[0] == "shared 1"
+    assert config.decoder_weights(0.5) == {"full_context": 1.0}
+
+    def speech(states: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        encoded = model.encode_speech(states, lengths)
+        return torch.cat([encoded.front, *encoded.states], dim=-1), encoded.lengths
+
+    states = torch.randn(3, 60, 20)
+    check(model, speech, states, torch.tensor([60, 31, 4]))
+    assert speech(states, torch.tensor([60, 31, 4]))[1].tolist() == [30, 16, 2]
+    states = states[:1].requires_grad_()
+    first = model.encode_audio(states, torch.tensor([60]))[0][0, 0].sum()
+    assert torch.autograd.grad(first, states)[0][0, -1].any(), "the first position hears the last state"
 
 
 def test_turning_features_turns_gradients_back() -> None:

@@ -92,6 +92,7 @@ def without(name: str) -> dict[str, torch.Tensor]:
     return {key: value for key, value in variables(small_whisper()).items() if key != name}
 
 
+BEGINNING = struct.pack("<I", 6) + string("WhisperSpec") + struct.pack("<I", 3)
 BIN: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut short": (lambda f: cut(f / "model.bin"), r"model.bin: ends after \d+ bytes, amid a variable"),
     "empty": (lambda f: (f / "model.bin").write_bytes(b""), r"model.bin: is empty"),
@@ -110,6 +111,10 @@ BIN: dict[str, tuple[Callable[[Path], object], str]] = {
         r"lacks the variable encoder/layer_1/ffn/linear_0/bias",
     ),
     "no encoder": (lambda f: write_ctranslate2(f, {"decoder/x": torch.ones(1)}), r"lacks the variable encoder/"),
+    "a variable of another rank": (
+        lambda f: write_ctranslate2(f, {**without(""), "encoder/position_encodings/encodings": torch.ones(3)}),
+        r"holds no encoder as Whisper has",
+    ),
     "a weight of another shape": (
         lambda f: write_ctranslate2(f, {**without(""), "encoder/layer_0/ffn/linear_1/bias": torch.ones(3)}),
         r"layers\.0\.fc2\.bias has the shape \(3,\), by the sizes of the model it is \(16,\)",
@@ -119,16 +124,13 @@ BIN: dict[str, tuple[Callable[[Path], object], str]] = {
         r"a name of 65535 bytes",
     ),
     "more variables than there are": (
-        lambda f: (f / "model.bin").write_bytes(
-            struct.pack("<I", 6) + string("WhisperSpec") + struct.pack("<II", 3, 9)
-        ),
+        lambda f: (f / "model.bin").write_bytes(BEGINNING + struct.pack("<I", 9)),
         r"ends after",
     ),
     "sizes that lie": (
         lambda f: (f / "model.bin").write_bytes(
-            struct.pack("<I", 6)
-            + string("WhisperSpec")
-            + struct.pack("<II", 3, 1)
+            BEGINNING
+            + struct.pack("<I", 1)
             + string("encoder/x")
             + struct.pack("<B3IBI", 3, 2**31, 2**31, 2**31, 0, 4)
             + bytes(4)

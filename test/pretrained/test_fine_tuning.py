@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from pretrained.small_whisper import small_whisper, variables, write_ctranslate2
 from pretrained.tiny import MODELS, write_model
 from safetensors.torch import load_file
 from torch.nn.functional import pad
@@ -56,7 +57,10 @@ UPDATES = TrainingConfig(
 
 def with_encoder(toy: Context, name: str, **settings: Any) -> Context:
     """The toy experiment with speech of noise, and a tiny encoder whose folder is ``hub``."""
-    write_model(Path("hub"), name)
+    if name == "whisper":
+        write_ctranslate2(Path("hub"), variables(small_whisper()))
+    else:
+        write_model(Path("hub"), name)
     generator = np.random.default_rng(5)
     for split in ("t_train", "t_dev", "t_test"):
         directory = DataDirectory.read(toy.data / split)
@@ -70,7 +74,8 @@ def with_encoder(toy: Context, name: str, **settings: Any) -> Context:
         (directory.path / "utt2num_frames").unlink()
     for path in [*toy.exp.glob("*.safetensors"), toy.exp / "log.jsonl", toy.exp / "config.yaml"]:
         path.unlink()
-    encoder = AudioEncoderConfig(kind=MODELS[name][0], source="hub", dim=16, **settings)  # type: ignore[arg-type]
+    kind = "whisper" if name == "whisper" else MODELS[name][0]
+    encoder = AudioEncoderConfig(kind=kind, source="hub", dim=16, **settings)  # type: ignore[arg-type]
     sizes: dict[str, Any] = {"subsampling": 8, "chunk": 2} if encoder.kind == "nemotron" else {}
     config = Config(
         data=toy.config.data,
@@ -114,6 +119,20 @@ def test_from_waveforms_to_a_packed_recogniser(heard: Context) -> None:
     assert result.seconds == pytest.approx(len(samples) / 16000, abs=1e-3)
     with pytest.raises(ConfigError, match="hubert encoder hears whole utterances"):
         recogniser.stream()
+
+
+def test_whisper_of_another_form_of_files_is_packed_as_the_others(toy: Context) -> None:
+    context = with_encoder(toy, "whisper", use="fine_tuned")
+    make_features(context)
+    run(context)
+    packed = export(context).where
+    Path("hub").rename("away")
+    recogniser = Recogniser.load(packed)
+    assert recogniser.trained.model.pretrained is not None
+    table = recogniser.trained.model.pretrained.state_dict()["embed_positions.weight"]
+    assert torch.equal(table, small_whisper().state_dict()["embed_positions.weight"])  # never trained
+    samples = (0.1 * np.random.default_rng(6).standard_normal(16000)).astype(np.float32)
+    assert recogniser.transcribe(samples).seconds == 1.0
 
 
 def test_broken_and_continued_to_the_bit(heard: Context, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Whisper's encoder: what transformers computes, from either form of its files, whatever the padding."""
+"""Whisper's encoder: what transformers computes, from either form of its files, whatever follows an utterance."""
 
 from __future__ import annotations
 
