@@ -51,6 +51,7 @@ setup(
         "corpora": ["lhotse>=1.30", "urllib3>=2"],  # lhotse imports urllib3 without declaring it
         "lm": ["kenlm>=0.3"],
         "tts": ["py-nanotts>=0.1.1"],
+        "pretrained": ["transformers>=5.20,<6"],
         "export": ["onnx>=1.17", "onnxruntime>=1.20", "sherpa-onnx>=1.11"],
         "dev": [
             "lhotse>=1.30",
@@ -60,6 +61,7 @@ setup(
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
+            "transformers>=5.20,<6",
             "mypy>=1.13",
             "ruff>=0.8",
             "types-PyYAML",

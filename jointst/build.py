@@ -23,6 +23,7 @@ from jointst.load_config import from_yaml
 from jointst.models.joint import JointModel
 from jointst.nn.language_embedding import rows_of_languages
 from jointst.pretrained.front_end import FrontEnd, front_end
+from jointst.pretrained.registry import encoder_class, open_encoder
 from jointst.pretrained.source import encoder_folder
 from jointst.stage import Context, write_atomically
 from jointst.text.lexicon import PhoneTable
@@ -30,6 +31,8 @@ from jointst.text.tokenizer import Tokenizer
 
 MARK = "fingerprint"
 """Under what name weights and checkpoints hold the fingerprint of their training."""
+ENCODER = "audio_encoder"
+"""Folder in an experiment or a packed folder of what belongs to a pretrained encoder."""
 TOKENIZER, PHONES = Path("tokenizer") / "tokenizer.model", Path("lang") / "phones.txt"
 """The symbol tables in the folder of the data."""
 
@@ -44,7 +47,8 @@ class Trained:
         config: the settings it was trained with.
         device: where it is.
         languages: ISO 639-1 codes of those it was trained for.
-        audio_encoder: folder of its pretrained audio encoder, where that is not what the settings name.
+        audio_encoder: folder of its pretrained audio encoder, or of the form of one that is a part of the model, where
+            that is not what the settings name.
     """
 
     model: JointModel
@@ -62,6 +66,8 @@ class Trained:
             DataError, EnvironmentFault: its pretrained audio encoder cannot be had or read.
         """
         settings, folder = self.config.model.audio_encoder, self.audio_encoder
+        if settings.fine_tuned:
+            return FrontEnd(self.config.features, self.model.pretrained, frozen=False)
         if folder is None and settings.pretrained is not None:
             folder = encoder_folder(settings, Path(self.config.corpus.downloads))
         return front_end(self.config.features, None if folder is None else (settings, folder), self.device)
@@ -109,14 +115,41 @@ def digest_tokenizer(model: Path) -> str:
     return hashlib.sha256(model.read_bytes()).hexdigest()
 
 
-def build_model(config: Config, symbols: Symbols) -> JointModel:
-    """A model with fresh weights, drawn from torch's random state."""
+def build_model(config: Config, symbols: Symbols, audio_encoder: Path | None = None) -> JointModel:
+    """A model with fresh weights, drawn from torch's random state.
+
+    Args:
+        config: all settings.
+        symbols: the symbol tables.
+        audio_encoder: folder that tells the form of a pretrained encoder which is a part of the model; None for the one
+            that the settings name.
+
+    Raises:
+        DataError, EnvironmentFault: there is none, or it cannot be made.
+    """
+    settings, pretrained = config.model.audio_encoder, None
+    if settings.fine_tuned:
+        folder = audio_encoder or encoder_folder(settings, Path(config.corpus.downloads))
+        pretrained = encoder_class(settings.kind).without_weights(folder)
     return JointModel(
         config.model,
-        mel_bins=config.input_width,
+        mel_bins=config.input_width if pretrained is None else pretrained.row_width,
         vocabulary=symbols.tokenizer.size,
         symbols=symbols.input_size,
+        pretrained=pretrained,
     )
+
+
+def load_pretrained(model: JointModel, config: Config) -> None:
+    """Give a pretrained encoder that is a part of a model the weights it was published with.
+
+    Raises:
+        DataError, EnvironmentFault: they cannot be had or read.
+    """
+    settings = config.model.audio_encoder
+    if model.pretrained is not None:
+        folder = encoder_folder(settings, Path(config.corpus.downloads))
+        model.pretrained.load_state_dict(open_encoder(settings.kind, folder).state_dict())
 
 
 def as_trained(config: Config, names: Iterable[str]) -> Config:
@@ -134,8 +167,8 @@ def load_statistics(model: JointModel, config: Config, data: Path) -> None:
     Raises:
         DataError: the statistics are missing.
     """
-    if config.features.cmvn != "global":
-        return
+    if config.features.cmvn != "global" or model.pretrained is not None:
+        return  # the latter normalises by itself, as it was trained
     path = data / "cmvn.npz"
     if not path.is_file():
         raise DataError("is missing", path=path, fix="run stage 4, features")
@@ -171,7 +204,7 @@ def load_trained(context: Context) -> Trained:
     try:
         with safe_open(weights, framework="pt") as stored:
             config = as_trained(config, stored.keys())
-            model = build_model(config, symbols)
+            model = build_model(config, symbols, form_of_encoder(context.exp))
             metadata = stored.metadata() or {}
             marked = context.exp / "fingerprint.txt"
             if MARK in metadata and marked.is_file() and marked.read_text() != metadata[MARK]:
@@ -192,7 +225,25 @@ def load_trained(context: Context) -> Trained:
         ) from None
     device = choose_device(context.ngpu)
     languages = read_languages(config, context.data)
-    return Trained(model=model.to(device).eval(), symbols=symbols, config=config, device=device, languages=languages)
+    return Trained(
+        model=model.to(device).eval(),
+        symbols=symbols,
+        config=config,
+        device=device,
+        languages=languages,
+        audio_encoder=form_of_encoder(context.exp),
+    )
+
+
+def form_of_encoder(folder: Path) -> Path | None:
+    """Where an experiment or a packed folder keeps the form of a pretrained encoder, or the whole of a frozen one."""
+    return folder / ENCODER if (folder / ENCODER).is_dir() else None
+
+
+def keep_form(folder: Path, model: JointModel) -> None:
+    """Keep with an experiment the form of the pretrained encoder of its model, if it has one."""
+    if model.pretrained is not None:
+        write_atomically(folder / ENCODER / "config.json", json.dumps(model.pretrained.settings, indent=1) + "\n")
 
 
 def describe(model: JointModel) -> str:

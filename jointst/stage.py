@@ -90,8 +90,14 @@ def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, 
     pretrained = config.model.audio_encoder.pretrained is not None
     if AUDIO_ENCODER in sections and pretrained:
         settings[AUDIO_ENCODER] = dataclasses.asdict(config.model.audio_encoder)
+        for key in ("rate", "rate_decay", "recompute"):  # of training alone
+            del settings[AUDIO_ENCODER][key]
     if "model" in settings and not pretrained:
         del settings["model"]["audio_encoder"]
+    elif "model" in settings:
+        alone = ("recompute",)  # it changes time and memory alone
+        for key in ("rate", "rate_decay", *alone) if config.model.audio_encoder.frozen else alone:
+            del settings["model"]["audio_encoder"][key]
     if "data" in settings:
         del settings["data"]["same_sentences"]  # only what is found fault with depends on it
     if "loss" in settings:

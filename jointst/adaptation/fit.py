@@ -172,9 +172,8 @@ class Teacher:
         """An optimiser of some parts of the model; the others are frozen."""
         for weight in self._model.parameters():
             weight.requires_grad_(False)
-        for name in parts:
-            for weight in self._model.get_submodule(name).parameters():
-                weight.requires_grad_(True)
+        for part in filter(None, (getattr(self._model, name) for name in parts)):  # a decoder may not be there
+            part.requires_grad_(True)
         warmup = min(50, updates // 10)
         config = TrainingConfig(peak_rate=rate, max_updates=updates, warmup_updates=warmup, weight_decay=0.0)
         return optimisation(self._model, config)

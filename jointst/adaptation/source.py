@@ -12,11 +12,11 @@ from typing import Any
 
 from torch import Tensor
 
-from jointst.build import MARK, PHONES, TOKENIZER, digest_tables, read_languages
+from jointst.build import ENCODER, MARK, PHONES, TOKENIZER, digest_tables, read_languages
 from jointst.config import Config, LossConfig
 from jointst.data.directory import sort_keys
 from jointst.errors import DataError
-from jointst.export.pack import ENCODER, PARAMETERS, words_file, write_weights
+from jointst.export.pack import PARAMETERS, words_file, write_weights
 from jointst.load_config import to_yaml
 from jointst.stage import write_atomically
 from jointst.text.pronounce import Lexicon, lexicon_text, parse_lexicon

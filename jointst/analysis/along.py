@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from jointst.build import Trained, build_model, load_statistics
+from jointst.build import Trained, build_model, load_pretrained, load_statistics
 from jointst.errors import DataError
 from jointst.stage import Context
 
@@ -25,7 +25,8 @@ def fresh(context: Context, trained: Trained) -> Trained:
     """The model as its training began: the same seed draws the same weights."""
     with torch.random.fork_rng():
         torch.manual_seed(trained.config.training.seed)
-        model = build_model(trained.config, trained.symbols)
+        model = build_model(trained.config, trained.symbols, trained.audio_encoder)
+    load_pretrained(model, trained.config)
     load_statistics(model, trained.config, context.data)
     return dataclasses.replace(trained, model=model.to(trained.device).eval())
 
@@ -38,7 +39,7 @@ def models_along(context: Context, trained: Trained) -> Iterator[tuple[str, int,
     """
     yield BEFORE, 0, fresh(context, trained)
     for update, path in checkpoint_files(context.exp / "checkpoints"):
-        model = build_model(trained.config, trained.symbols)
+        model = build_model(trained.config, trained.symbols, trained.audio_encoder)
         try:
             model.load_state_dict(load_file(path))
         except RuntimeError as error:

@@ -152,6 +152,10 @@ class Config:
         if model.audio_encoder.pretrained is not None:
             rate = self.features.sampling_rate
             require(rate == SAMPLING_RATE, "features.sampling_rate", f"is {rate:g}", f"{kind} hears 16000 hertz")
+            if model.audio_encoder.pretrained.hears_log_mel:
+                for key, wanted in (("mel_bins", 80), ("window", 25.0), ("hop", 10.0)):
+                    own = getattr(self.features, key)
+                    require(own == wanted, f"features.{key}", f"is {own:g}", f"{kind} was trained on {wanted:g}")
         if not model.streams:
             problem = f"there is none: {kind} hears the whole utterance"
             key, chunks = "pseudo_label.decoder", self.training.dynamic_chunks

@@ -81,9 +81,10 @@ class FeatureConfig:
     speed_perturbation: tuple[float, ...] = (1.0,)
     """Training audio is added once at each of these speeds."""
     cmvn: Literal["global", "none"] = "global"
-    """Mean and variance normalisation: statistics of the training set, or none."""
+    """Mean and variance normalisation: statistics of the training set, or none; a pretrained encoder that is fine-tuned
+    normalises by itself, as it was trained."""
     compress: bool = True
-    """Write compressed arks (8 bits a value)."""
+    """Write compressed arks (8 bits a value; waveforms, which some pretrained encoders read, 16)."""
     max_failures: float = 0.0
     """Share of utterances whose audio may be unreadable before the stage fails; each is named either way."""
 

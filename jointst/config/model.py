@@ -164,6 +164,12 @@ class ModelConfig:
         return pretrained.state if self.audio_encoder.frozen else pretrained.row
 
     @property
+    def states_per_position(self) -> int:
+        """States of a pretrained encoder for each encoder position."""
+        assert self.audio_encoder.pretrained is not None
+        return round(self.subsampling * FRAME / self.audio_encoder.pretrained.state)
+
+    @property
     def rows_per_position(self) -> int:
         """Rows of the model's input for each encoder position."""
         return round(self.subsampling * FRAME / self.row(FRAME))

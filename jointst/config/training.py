@@ -58,7 +58,7 @@ class SpecAugmentConfig:
     """SpecAugment (arXiv 1904.08779) without time warping."""
 
     frequency_masks: int = 2
-    """Masks over mel bins."""
+    """Masks over mel bins, or over values of the states of a frozen encoder; waveforms have none."""
     frequency_width: int = 15
     """Widest frequency mask, in bins."""
     time_masks: int = 2

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from jointst.config import SpecAugmentConfig
+from jointst.ops.masks import length_mask
 
 
 def _spans(count: int, extent: Tensor, widest: Tensor, size: int) -> Tensor:
@@ -20,13 +21,20 @@ def _spans(count: int, extent: Tensor, widest: Tensor, size: int) -> Tensor:
     return ((place >= start[:, :, None]) & (place < (start + width)[:, :, None])).any(1)
 
 
+def utterance_means(features: Tensor, lengths: Tensor) -> Tensor:
+    """The mean of each bin over each utterance, (B, 1, F), of features (B, T, F) of lengths (B,)."""
+    lengths = lengths.to(features.device)
+    valid = length_mask(lengths, features.shape[1])[:, :, None]
+    return features.where(valid, 0.0).sum(1, keepdim=True) / lengths[:, None, None].clamp_min(1)
+
+
 def spec_augment(features: Tensor, lengths: Tensor, mean: Tensor, config: SpecAugmentConfig) -> Tensor:
     """Random bands of mel bins and of frames replaced by the mean.
 
     Args:
         features: (B, T, F), not normalised.
         lengths: (B,) valid frames.
-        mean: (F,) what masked values become.
+        mean: (F,) or (B, 1, F), what masked values become.
         config: how many and how wide.
 
     Returns:

@@ -223,6 +223,7 @@ def _write_ark(job: Job, path: Path) -> dict[str, Any]:
     offsets: dict[str, int] = {}
     failures: dict[str, str] = {}
     sums: NDArray[np.float64] | None = None
+    compression = _compression(job)
     with open(path, "wb") as ark:
         for utterance, matrix in _features_of(job):
             key = with_speed(utterance, job.speed)
@@ -231,12 +232,23 @@ def _write_ark(job: Job, path: Path) -> dict[str, Any]:
                 continue
             offsets[key] = ark.tell() + len(f"{key} ".encode())
             frames[key] = len(matrix)
-            kaldiio.save_ark(ark, {key: matrix}, compression_method=2 if job.config.compress else None)
+            kaldiio.save_ark(ark, {key: matrix}, compression_method=compression)
             own = np.stack((matrix.sum(axis=0, dtype=np.float64), np.square(matrix, dtype=np.float64).sum(axis=0)))
             sums = own if sums is None else sums + own
         ark.flush()
         os.fsync(ark.fileno())
     return {"frames": frames, "offsets": offsets, "failures": failures, "sums": [] if sums is None else sums.tolist()}
+
+
+def _compression(job: Job) -> int | None:
+    """Kaldi's number of how an ark is compressed: with 8 bits a value, waveforms with 16; None for not at all."""
+    if not job.config.compress:
+        return None
+    if job.encoder is None or job.encoder.settings.frozen:
+        return 2
+    from jointst.pretrained.registry import encoder_class
+
+    return 3 if encoder_class(job.encoder.settings.kind).features == "waveform" else 2
 
 
 def _features_of(job: Job) -> Iterator[tuple[str, NDArray[np.float32] | DataError]]:

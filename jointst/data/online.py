@@ -102,3 +102,9 @@ class OnlineFeatures:
         features = log_mel(torch.from_numpy(self._buffer), self._config)
         self._buffer = self._buffer[frames_in(len(self._buffer), window, hop) * hop :]
         return features
+
+    def finish(self) -> Tensor:
+        """No more features, (0, F): the rest is less than a window; the stream is over."""
+        import torch
+
+        return torch.zeros(0, self._config.mel_bins)

@@ -13,7 +13,7 @@ from torch import Tensor
 from jointst.build import Trained
 from jointst.config import Decoder
 from jointst.data.audio import Samples
-from jointst.data.online import OnlineFeatures, OnlineResampler
+from jointst.data.online import OnlineResampler
 from jointst.data.sound.level import checked_samples
 from jointst.data.sound.reader import HIGHEST_RATE, LOWEST_RATE
 from jointst.decoding.hypothesis import Hypothesis
@@ -143,10 +143,10 @@ class _Segment:
     """One segment in the making: its first pass so far, and what its second pass needs."""
 
     def __init__(self, trained: Trained, search: Search, start: Seconds) -> None:
-        model, config = trained.model, trained.config
+        model = trained.model
         self._trained = trained
         self._whole_search = search
-        self._features = OnlineFeatures(config.features)
+        self._features = trained.front_end.online()
         self._encoder = OnlineEncoder(model, trained.device)
         limit = search.settings.max_labels_per_position
         self._search = OnlineGreedy(model.decoder("streaming"), limit, search.phrases)
@@ -171,6 +171,7 @@ class _Segment:
 
     def finish(self, decoder: Decoder) -> Transcript:
         """The text of the whole segment by either decoder; a beam search begins when the segment is whole."""
+        self._advance(self._encoder.accept(self._features.finish()))
         self._advance(self._encoder.finish())
         search, streams = self._whole_search, decoder == "streaming"
         if not self._encoded or (streams and search.settings.search == "greedy"):

@@ -8,11 +8,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from jointst.build import Trained, as_trained, build_model, choose_device, read_languages
+from jointst.build import ENCODER, Trained, as_trained, build_model, choose_device, form_of_encoder, read_languages
 from jointst.config import Config
 from jointst.data.dataset import Symbols
 from jointst.errors import DataError
-from jointst.export.pack import ENCODER, TRAINING_ONLY
+from jointst.export.pack import TRAINING_ONLY
 from jointst.load_config import from_yaml
 from jointst.models.joint import JointModel
 from jointst.text.lexicon import PhoneTable
@@ -47,7 +47,8 @@ def load_packed(folder: Path, ngpu: int = 0) -> Trained:
     try:
         state = load_file(weights)
         config = as_trained(config, state)
-        model = _frame(config, symbols, len(state))
+        audio_encoder = _audio_encoder(config, folder)
+        model = _frame(config, symbols, len(state), audio_encoder)
         model.load_state_dict(state, assign=True)
     except (RuntimeError, SafetensorError) as error:
         raise DataError(f"does not fit the settings beside it: {error}", path=weights, fix=_FIX) from None
@@ -59,20 +60,20 @@ def load_packed(folder: Path, ngpu: int = 0) -> Trained:
         config=config,
         device=device,
         languages=languages,
-        audio_encoder=_audio_encoder(config, folder),
+        audio_encoder=audio_encoder,
     )
 
 
 def _audio_encoder(config: Config, folder: Path) -> Path | None:
-    """Where a frozen pretrained audio encoder is; it is read when it is first used."""
-    if not config.model.audio_encoder.frozen:
-        return None
-    if not (folder / ENCODER).is_dir():
+    """Where a frozen pretrained audio encoder is, which is read when it is first used, or the form of one that is a
+    part of the model."""
+    found = form_of_encoder(folder)
+    if found is None and config.model.audio_encoder.pretrained is not None:
         raise DataError("is missing", path=folder / ENCODER, fix=_FIX)
-    return folder / ENCODER
+    return found
 
 
-def _frame(config: Config, symbols: Symbols, weights: int) -> JointModel:
+def _frame(config: Config, symbols: Symbols, weights: int, audio_encoder: Path | None) -> JointModel:
     """A model without weights, so that damaged settings cannot ask for more memory than the file of weights has.
 
     Raises:
@@ -83,7 +84,7 @@ def _frame(config: Config, symbols: Symbols, weights: int) -> JointModel:
     if layers > weights:
         raise RuntimeError(f"{layers} layers, and only {weights} weights")
     with torch.device("meta"):
-        model = build_model(config, symbols)
+        model = build_model(config, symbols, audio_encoder)
     for name in TRAINING_ONLY:
         delattr(model, name.rstrip("."))
     return model

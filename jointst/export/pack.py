@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from jointst.build import ENCODER, form_of_encoder
 from jointst.data.directory import DataDirectory, sort_keys
 from jointst.errors import DataError
 from jointst.languages import LANGUAGES
@@ -26,8 +27,6 @@ TEXT_BRANCH = "text_branch.safetensors"
 """What only training uses, so that a packed model can be adapted and trained on; no recogniser reads it."""
 RECOGNISER = "recogniser"
 """Under what name the text branch holds the sha256 of the recogniser that it belongs to."""
-ENCODER = "audio_encoder"
-"""Folder in a packed one of what a frozen pretrained encoder consists of."""
 TRAINING_ONLY = ("text_encoder.", "ctc.")
 """Parts of the model that no recogniser uses, beside the additive joiners of the decoders."""
 
@@ -57,9 +56,13 @@ def run(context: Context) -> Made:
 
 
 def _write_audio_encoder(context: Context, folder: Path) -> int:
-    """Put a frozen pretrained audio encoder beside the model; its number of parameters."""
+    """Put a frozen pretrained audio encoder beside the model, or the form of the one that is a part of it; the number
+    of parameters beside the model's own."""
     config = from_yaml(context.exp / "config.yaml")
     settings = config.model.audio_encoder
+    form = form_of_encoder(context.exp)
+    if form is not None:
+        _copy(form / "config.json", folder, "run stage 6, train")
     if not settings.frozen:
         return 0
     encoder_class(settings.kind).pack(encoder_folder(settings, Path(config.corpus.downloads)), folder)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,10 @@ from jointst.nn.conformer import Chunked, ConformerStack, Pattern, StackState, f
 from jointst.nn.decoder import TransducerDecoder
 from jointst.nn.language_embedding import LanguageEmbedding
 from jointst.nn.stacking import StackedStates
-from jointst.nn.subsampling import ConvSubsampling, SubsamplingState
+from jointst.nn.subsampling import ConvSubsampling
 from jointst.nn.text_encoder import TextEncoder
+from jointst.pretrained.encoder import PretrainedEncoder, StreamingEncoder
+from jointst.pretrained.fine_tuning import recompute
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +57,10 @@ class Encoded:
 
 
 class StreamState(NamedTuple):
-    """State of the encoders that stream; its shapes never change."""
+    """State of the encoders that stream; its shapes never change. ``front`` is that of the subsampling or of a
+    pretrained encoder."""
 
-    subsampling: SubsamplingState
+    front: tuple[Any, ...]
     audio: StackState
     streaming: StackState
 
@@ -88,21 +91,40 @@ class JointModel(nn.Module):
     Args:
         config: sizes.
         mel_bins: F; of a frozen pretrained encoder, the width of its states.
+        pretrained: an encoder that is a part of the model, for ``use: fine_tuned``.
         vocabulary: labels, the blank included.
         symbols: size of the phone table.
     """
 
-    def __init__(self, config: ModelConfig, *, mel_bins: int, vocabulary: int, symbols: int) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        mel_bins: int,
+        vocabulary: int,
+        symbols: int,
+        pretrained: PretrainedEncoder | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         streams = config.streams
         pattern = Chunked(config.chunk, config.left_chunks) if streams else full_context(-1)
         self.normalisation = Normalisation(mel_bins)
+        self.pretrained = pretrained
+        if pretrained is not None and config.audio_encoder.recompute:
+            recompute(pretrained)
         self.subsampling: ConvSubsampling | StackedStates = (
-            StackedStates(mel_bins, config.dim, config.rows_per_position, config.dropout)
-            if config.audio_encoder.frozen
-            else ConvSubsampling(mel_bins, config.dim, config.subsampling)
+            ConvSubsampling(mel_bins, config.dim, config.subsampling)
+            if config.audio_encoder.pretrained is None
+            else StackedStates(
+                mel_bins if pretrained is None else pretrained.dim,
+                config.dim,
+                config.states_per_position,
+                config.dropout,
+            )
         )
+        if isinstance(pretrained, StreamingEncoder):
+            pretrained.use_chunk(config.chunk * config.states_per_position)
         self.audio_encoder = _stack(config, config.audio_layers, config.dim, pattern, causal=streams)
         text_layers = _stack(config, config.text_encoder.layers, config.dim, pattern, causal=streams)
         self.text_encoder = TextEncoder(symbols, config.dim, config.text_encoder, text_layers)
@@ -128,7 +150,11 @@ class JointModel(nn.Module):
 
     def encode_audio(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The audio encoder: features (B, T, F) and lengths (B,) to states (B, N, D) and lengths (B,)."""
-        x, lengths = self.subsampling(self.normalisation(features), lengths)
+        if self.pretrained is None:
+            x = self.normalisation(features)
+        else:  # which normalises by itself
+            x, lengths = self.pretrained(features, lengths)
+        x, lengths = self.subsampling(x, lengths)
         states, lengths = self.audio_encoder(x, lengths)
         return states[-1], lengths
 
@@ -201,12 +227,19 @@ class JointModel(nn.Module):
         for stack in self.modules():
             if isinstance(stack, ConformerStack) and isinstance(stack.pattern, Chunked):
                 stack.pattern = pattern.with_chunk(chunk)
+        if isinstance(self.pretrained, StreamingEncoder):
+            self.pretrained.use_chunk(chunk * self.config.states_per_position)
 
     def initial_state(self, batch: int, device: torch.device) -> StreamState:
         """The state before the first frame of so many streams, which go on in step."""
-        assert isinstance(self.subsampling, ConvSubsampling), "states of a frozen encoder do not stream"
+        front: tuple[Any, ...] = ()
+        if isinstance(self.subsampling, ConvSubsampling):
+            front = self.subsampling.initial_state(batch, device)
+        elif self.pretrained is not None:
+            assert isinstance(self.pretrained, StreamingEncoder), "its encoder hears the whole utterance"
+            front = self.pretrained.initial_state(batch, device)
         return StreamState(
-            self.subsampling.initial_state(batch, device),
+            front,
             self.audio_encoder.initial_state(batch, device),
             self.streaming_encoder.initial_state(batch, device),
         )
@@ -222,11 +255,21 @@ class JointModel(nn.Module):
         Returns:
             (B, N, D), and the state after it.
         """
-        assert isinstance(self.subsampling, ConvSubsampling), "states of a frozen encoder do not stream"
-        x, subsampling = self.subsampling.forward_chunk(self.normalisation(features), state.subsampling)
+        x, front = self._front_chunk(features, state.front)
         x, audio = self.audio_encoder.forward_chunk(x, state.audio)
         x, streaming = self.streaming_encoder.forward_chunk(self.add_language(x), state.streaming)
-        return x, StreamState(subsampling, audio, streaming)
+        return x, StreamState(front, audio, streaming)
+
+    def _front_chunk(self, features: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
+        """What enters the audio encoder's layers (B, N, D), and the state of what comes before them."""
+        if isinstance(self.subsampling, ConvSubsampling):
+            return self.subsampling.forward_chunk(self.normalisation(features), state)
+        if isinstance(self.pretrained, StreamingEncoder):
+            x, state = self.pretrained.forward_chunk(features, state)
+        else:
+            x = self.normalisation(features)
+        whole = torch.full((len(x),), x.shape[1], device=x.device)
+        return self.subsampling(x, whole)[0], state
 
 
 def _stack(config: ModelConfig, layers: int, dim: int, pattern: Pattern, *, causal: bool) -> ConformerStack:

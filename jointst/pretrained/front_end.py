@@ -15,9 +15,11 @@ from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from jointst.config import AudioEncoderConfig, FeatureConfig
+from jointst.data.audio import Samples
 from jointst.data.features import log_mel
-from jointst.pretrained.encoder import WAVEFORM_ROW, PretrainedEncoder
-from jointst.pretrained.registry import open_encoder
+from jointst.data.online import OnlineFeatures
+from jointst.pretrained.encoder import WAVEFORM_ROW, PretrainedEncoder, StreamingEncoder
+from jointst.pretrained.registry import encoder_class, open_encoder
 
 BATCH_SAMPLES = 30 * 16000
 """Samples of a padded batch of utterances of like length: more of them together is no faster on a CPU."""
@@ -37,10 +39,13 @@ def features_of(waveform: Tensor, config: FeatureConfig, encoder: PretrainedEnco
     if encoder is None or encoder.features == "log_mel":
         return log_mel(waveform, config)
     if encoder.features == "whisper_mel":
-        from jointst.pretrained.whisper import WhisperEncoder, whisper_mel
+        from jointst.pretrained.whisper import whisper_mel
 
-        assert isinstance(encoder, WhisperEncoder)
-        return whisper_mel(waveform, encoder.mel_bins)
+        return whisper_mel(waveform, encoder.row_width)
+    if encoder.features == "nemotron_mel":
+        from jointst.pretrained.nemotron import nemotron_mel
+
+        return nemotron_mel(waveform, encoder.row_width)
     if waveform.shape[0] < config.window_samples:
         return waveform.new_zeros(0, WAVEFORM_ROW)
     return pad(waveform, (0, -waveform.shape[0] % WAVEFORM_ROW)).reshape(-1, WAVEFORM_ROW)
@@ -73,6 +78,13 @@ class FrontEnd:
                 states[i] = found[row, : int(lengths[row])]
         return states
 
+    def online(self) -> OnlineFeatures | OnlineFront:
+        """The same for one stream; its pieces together are what the whole would give."""
+        if self._encoder is None or self._encoder.features == "log_mel":
+            return OnlineFeatures(self._config)
+        assert isinstance(self._encoder, StreamingEncoder), "its encoder hears the whole utterance"
+        return OnlineFront(self._encoder, frozen=self._frozen)
+
     @staticmethod
     @torch.inference_mode()
     def _encode(features: list[Tensor], encoder: PretrainedEncoder) -> tuple[Tensor, Tensor]:
@@ -80,6 +92,48 @@ class FrontEnd:
         lengths = torch.tensor([len(rows) for rows in features], device=device)
         states, lengths = encoder(pad_sequence(features, batch_first=True).to(device), lengths)
         return states.float().cpu(), lengths.cpu()
+
+
+class OnlineFront:
+    """What a streaming encoder reads of a stream, or, frozen, makes of it.
+
+    Args:
+        encoder: the encoder.
+        frozen: whether the model reads its states, and not its features.
+    """
+
+    def __init__(self, encoder: StreamingEncoder, *, frozen: bool) -> None:
+        from jointst.pretrained.nemotron import MelStream
+
+        self._features = MelStream(encoder.row_width)
+        self._encoder = encoder if frozen else None
+        self._width = encoder.dim if frozen else encoder.row_width
+        if frozen:
+            device = next(encoder.parameters()).device
+            self._state = encoder.initial_state(1, device)
+            self._buffer = torch.zeros(1, 0, encoder.row_width, device=device)
+
+    @torch.inference_mode()
+    def accept(self, samples: Samples) -> Tensor:
+        """Take the next samples (S,); the rows (T, F), or states (N, D), that are whole by now."""
+        rows = self._features.accept(torch.from_numpy(samples))
+        if self._encoder is None:
+            return rows
+        self._buffer = torch.cat([self._buffer, rows[None].to(self._buffer)], dim=1)
+        chunk = self._encoder.rows_of_chunk
+        states = [self._buffer.new_zeros(1, 0, self._encoder.dim)]
+        while self._buffer.shape[1] >= chunk:
+            found, self._state = self._encoder.forward_chunk(self._buffer[:, :chunk], self._state)
+            states.append(found)
+            self._buffer = self._buffer[:, chunk:].clone()  # a view would keep all of it
+        return torch.cat(states, dim=1)[0].cpu()
+
+    @torch.inference_mode()
+    def finish(self) -> Tensor:
+        """The states (N, D) of the rows that are left, if any; the stream is over."""
+        if self._encoder is None or not self._buffer.shape[1]:
+            return torch.zeros(0, self._width)
+        return self._encoder.forward_chunk(self._buffer, self._state)[0][0].cpu()
 
 
 def _batches(order: Sequence[int], samples: Sequence[int]) -> list[list[int]]:
@@ -114,5 +168,8 @@ def front_end(
     if pretrained is None:
         return FrontEnd(config, None, frozen=False)
     settings, folder = pretrained
+    if not settings.frozen:
+        with torch.device("meta"):  # what it reads is asked for alone
+            return FrontEnd(config, encoder_class(settings.kind).without_weights(folder), frozen=False)
     encoder = _opened(settings.kind, folder.resolve()).to(device or torch.device("cpu"))
     return FrontEnd(config, encoder, frozen=settings.frozen)

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from jointst.errors import DataError
 
 CONFIG = "config.json"
+ADAPTERS = "adapter.*.safetensors"
+"""Files that are no weights of the model but may take the place of some, as those of a language of MMS."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 """Ends of the names of files of weights that run code when they are read, or are of other frameworks."""
 
@@ -61,7 +63,7 @@ def read_weights(folder: Path, prefixes: Sequence[str], fix: str) -> dict[str, T
     Raises:
         DataError: no weights, pickled ones, or a damaged file.
     """
-    files = sorted(folder.glob("*.safetensors"))
+    files = sorted(path for path in folder.glob("*.safetensors") if not path.match(ADAPTERS))
     if not files:
         pickled = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
         if pickled:

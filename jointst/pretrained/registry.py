@@ -10,6 +10,11 @@ from jointst.pretrained.encoder import PretrainedEncoder
 
 ENCODERS = {
     "whisper": "jointst.pretrained.whisper:WhisperEncoder",
+    "w2v_bert": "jointst.pretrained.w2v_bert:W2vBertEncoder",
+    "wav2vec2": "jointst.pretrained.wav2vec2:Wav2Vec2Encoder",
+    "hubert": "jointst.pretrained.wav2vec2:HubertEncoder",
+    "wavlm": "jointst.pretrained.wav2vec2:WavLmEncoder",
+    "nemotron": "jointst.pretrained.nemotron:NemotronEncoder",
 }
 """Class of each kind, imported when it is asked for: some need packages of the extra ``pretrained``."""
 

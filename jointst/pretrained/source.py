@@ -7,11 +7,13 @@ from pathlib import Path
 
 from jointst.config import AudioEncoderConfig
 from jointst.errors import ConfigError, EnvironmentFault
+from jointst.pretrained.hub_folder import ADAPTERS
 from jointst.pretrained.packages import PACKAGED, fetch_packaged
 
 _HUB_NAME = re.compile(r"(?P<name>[\w.-]+/[\w.-]+?)(@(?P<revision>[\w.-]+))?")
 _WANTED = ("*.json", "*.safetensors")
-"""What is fetched from the hub: no pickles, no weights of other frameworks."""
+"""What is fetched from the hub: no pickles, no weights of other frameworks; nor the adapters of a thousand languages,
+of which that of one may be put beside the weights."""
 
 
 def encoder_folder(config: AudioEncoderConfig, downloads: Path) -> Path:
@@ -50,7 +52,9 @@ def _from_hub(name: str, revision: str | None, folder: Path) -> Path:
         raise EnvironmentFault(f"{problem} (pip install 'jointst[pretrained]', or name a folder)") from None
     print(f"fetching {name} from the Hugging Face hub", flush=True)
     try:
-        snapshot_download(name, revision=revision, allow_patterns=list(_WANTED), local_dir=folder)
+        snapshot_download(
+            name, revision=revision, allow_patterns=list(_WANTED), ignore_patterns=[ADAPTERS], local_dir=folder
+        )
     except (OSError, ValueError) as error:  # as all faults of the hub and of the network are
         lines = str(error).strip().splitlines() or [type(error).__name__]
         fix = f"connect this machine to the network, or copy its folder here and name it ({folder})"

@@ -99,6 +99,16 @@ class _Layer(nn.Module):
         return out
 
 
+class _Table(nn.Module):
+    """Numbers that are no weights: they are never trained."""
+
+    weight: Tensor
+
+    def __init__(self, rows: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(rows, dim))
+
+
 class WhisperEncoder(PretrainedEncoder):
     """Whisper's encoder; its weights have the names that the Hugging Face hub gives them.
 
@@ -117,11 +127,10 @@ class WhisperEncoder(PretrainedEncoder):
     def __init__(self, *, mel_bins: int, dim: int, layers: int, heads: int, inner: int, positions: int = 1500) -> None:
         super().__init__()
         self.mel_bins, self.dim, self.heads, self.inner = mel_bins, dim, heads, inner
-        self.frames_per_state = 2
+        self.row_width, self.frames_per_state = mel_bins, 2
         self.conv1 = nn.Conv1d(mel_bins, dim, kernel_size=3, padding=1)
         self.conv2 = nn.Conv1d(dim, dim, kernel_size=3, stride=2, padding=1)
-        self.embed_positions = nn.Embedding(positions, dim)
-        self.embed_positions.weight.requires_grad_(False)
+        self.embed_positions = _Table(positions, dim)
         self.layers = nn.ModuleList(_Layer(dim, heads, inner) for _ in range(layers))
         self.layer_norm = nn.LayerNorm(dim)
 
@@ -182,13 +191,31 @@ class WhisperEncoder(PretrainedEncoder):
     @classmethod
     def open(cls, folder: Path) -> Self:
         """From ``config.json`` and ``model.safetensors`` of the hub, or from CTranslate2's ``model.bin``."""
-        if (folder / MODEL_BIN).is_file() and not any(folder.glob("*.safetensors")):
+        if cls._is_ctranslate2(folder):
             sizes, state = read_whisper(folder / MODEL_BIN)
             return cls._with(sizes, state, folder / MODEL_BIN)
+        sizes = cls._sizes(folder)
+        state = read_weights(folder, ("model.encoder.", "encoder.", ""), FIX)
+        return cls._with(sizes, state, folder)
+
+    @staticmethod
+    def _is_ctranslate2(folder: Path) -> bool:
+        return (folder / MODEL_BIN).is_file() and not any(folder.glob("*.safetensors"))
+
+    @classmethod
+    def without_weights(cls, folder: Path) -> Self:
+        """See :meth:`PretrainedEncoder.without_weights`; of CTranslate2 all is read."""
+        if cls._is_ctranslate2(folder):
+            return cls.open(folder)
+        return cls._shaped(cls._sizes(folder), folder / "config.json")
+
+    @classmethod
+    def _sizes(cls, folder: Path) -> dict[str, int]:
+        """What ``config.json`` tells."""
         config = read_config(folder, FIX)
         check_kind(config, (cls.kind,), folder, FIX)
         try:
-            sizes = {
+            return {
                 "mel_bins": int(config["num_mel_bins"]),
                 "dim": int(config["d_model"]),
                 "layers": int(config["encoder_layers"]),
@@ -199,8 +226,6 @@ class WhisperEncoder(PretrainedEncoder):
         except (KeyError, TypeError, ValueError) as error:
             problem = f"does not tell the sizes of a Whisper encoder: {error!r}"
             raise DataError(problem, path=folder / "config.json", fix=FIX) from None
-        state = read_weights(folder, ("model.encoder.", "encoder.", ""), FIX)
-        return cls._with(sizes, state, folder)
 
     @classmethod
     def _with(cls, sizes: dict[str, int], state: dict[str, Tensor], path: Path) -> Self:
@@ -209,14 +234,18 @@ class WhisperEncoder(PretrainedEncoder):
         Raises:
             DataError: sizes that cannot be, or a weight that is missing or has another shape.
         """
-        wrong = [name for name, size in sizes.items() if size < 1]
-        if wrong or sizes["dim"] % (2 * sizes["heads"]):
-            told = ", ".join(f"{name} {size}" for name, size in sizes.items())
-            raise DataError(f"tells of sizes that no Whisper encoder has: {told}", path=path, fix=FIX)
         with torch.device("meta"):
-            encoder = cls(**sizes)
+            encoder = cls._shaped(sizes, path)
         fill(encoder, state, path, FIX)
         return encoder.eval()
+
+    @classmethod
+    def _shaped(cls, sizes: dict[str, int], path: Path) -> Self:
+        wrong = [name for name, size in sizes.items() if size < 1]
+        if wrong or sizes["dim"] % (2 * sizes["heads"]) or sizes["layers"] > 1000:
+            told = ", ".join(f"{name} {size}" for name, size in sizes.items())
+            raise DataError(f"tells of sizes that no Whisper encoder has: {told}", path=path, fix=FIX)
+        return cls(**sizes)
 
 
 def sinusoids(positions: Tensor, dim: int) -> Tensor:

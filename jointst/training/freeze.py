@@ -16,7 +16,7 @@ from jointst.data.dataset import Symbols
 from jointst.errors import ConfigError
 from jointst.models.joint import JointModel
 
-CTC_PARTS = ("subsampling", "audio_encoder", "ctc")
+CTC_PARTS = ("pretrained", "subsampling", "audio_encoder", "ctc")
 """What is trained while CTC is trained alone."""
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from jointst.config import Config
-from jointst.data.augmentation import spec_augment
+from jointst.data.augmentation import spec_augment, utterance_means
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.errors import CollapseError, ConfigError
 from jointst.losses.transducer import transducer_loss
@@ -108,13 +108,13 @@ class JointModule(Logged):
             self.model.use_chunk(self.model.config.chunk)
 
     def _augment(self, batch: JointBatch) -> JointBatch:
-        paired = batch.paired
-        masked = spec_augment(
-            paired.features,
-            paired.feature_lengths,
-            self.model.normalisation.mean,
-            self.config.training.spec_augment,
-        )
+        paired, config = batch.paired, self.config.training.spec_augment
+        mean, pretrained = self.model.normalisation.mean, self.model.pretrained
+        if pretrained is not None and pretrained.features == "waveform":  # whose mean is 0, and which has no bins
+            config = dataclasses.replace(config, frequency_masks=0)
+        elif pretrained is not None:
+            mean = utterance_means(paired.features, paired.feature_lengths)
+        masked = spec_augment(paired.features, paired.feature_lengths, mean, config)
         fields = {**vars(paired), "features": masked}
         return dataclasses.replace(batch, paired=PairedBatch(**fields))
 

@@ -6,8 +6,11 @@ import math
 from typing import Any
 
 import torch
+from torch.nn import Parameter
 
 from jointst.config import LmConfig, TrainingConfig
+from jointst.models.joint import JointModel
+from jointst.pretrained.fine_tuning import rate_shares
 
 FLOOR = 0.01
 """The rate at the end, as a share of the peak."""
@@ -30,10 +33,20 @@ def rate_factor(update: int, config: TrainingConfig | LmConfig) -> float:
 
 
 def optimisation(model: torch.nn.Module, config: TrainingConfig | LmConfig) -> dict[str, Any]:
-    """AdamW under :func:`rate_factor`, as lightning wants it; norms, biases and mask embeddings are not decayed."""
-    decayed = [parameter for parameter in model.parameters() if parameter.dim() >= 2]
-    plain = [parameter for parameter in model.parameters() if parameter.dim() < 2]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    """AdamW under :func:`rate_factor`, as lightning wants it; norms, biases and mask embeddings are not decayed.
+
+    A pretrained encoder in the model has rates of its own; those of the first groups are the model's.
+    """
+    shares: dict[Parameter, float] = {}
+    if isinstance(model, JointModel) and model.pretrained is not None:
+        shares = dict(rate_shares(model.pretrained, model.config.audio_encoder))
+    groups = []
+    for share in (1.0, *sorted(set(shares.values()) - {1.0})):
+        own = [parameter for parameter in model.parameters() if shares.get(parameter, 1.0) == share]
+        rate = share * config.peak_rate
+        decayed, plain = ([weight for weight in own if (weight.dim() >= 2) == many] for many in (True, False))
+        groups.append({"params": decayed, "lr": rate, "weight_decay": config.weight_decay})
+        groups.append({"params": plain, "lr": rate, "weight_decay": 0.0})
     optimizer = torch.optim.AdamW(groups, lr=config.peak_rate, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: rate_factor(update, config))
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

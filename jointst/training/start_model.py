@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from jointst.build import PHONES, TOKENIZER, as_trained, build_model, digest_tables
+from jointst.build import PHONES, TOKENIZER, as_trained, build_model, digest_tables, form_of_encoder
 from jointst.config import Config
 from jointst.data.dataset import Symbols
 from jointst.errors import DataError
@@ -57,10 +57,14 @@ class StartModel:
         return any(name.startswith("text_encoder.") for name in self.state)
 
 
-def shapes_of(config: Config, symbols: Symbols) -> dict[str, tuple[int, ...]]:
-    """The shape of each weight of a model, by name; none of them is made."""
+def shapes_of(config: Config, symbols: Symbols, audio_encoder: Path | None = None) -> dict[str, tuple[int, ...]]:
+    """The shape of each weight of a model, by name; none of them is made.
+
+    Args:
+        config, symbols, audio_encoder: see :func:`jointst.build.build_model`.
+    """
     with torch.device("meta"):
-        model = build_model(config, symbols)
+        model = build_model(config, symbols, audio_encoder)
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
@@ -204,7 +208,7 @@ def _check_fit(
     path: Path, config: Config, symbols: Symbols, languages: tuple[str, ...], state: dict[str, Tensor]
 ) -> None:
     """Weights are those of the settings beside them; parts that only training uses may be missing as a whole."""
-    expected = shapes_of(config, symbols)
+    expected = shapes_of(config, symbols, form_of_encoder(path.parent))
     if LANGUAGE_VECTORS in expected:
         expected[LANGUAGE_VECTORS] = (len(languages), config.model.dim)
     for part in TRAINING_ONLY:

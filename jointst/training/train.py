@@ -19,7 +19,9 @@ from jointst.build import (
     build_model,
     choose_device,
     describe,
+    keep_form,
     keep_symbols,
+    load_pretrained,
     load_statistics,
     read_symbols,
 )
@@ -151,6 +153,7 @@ def run(context: Context) -> Made:
     torch.manual_seed(config.training.seed)
     model = build_model(config, symbols)
     load_statistics(model, config, context.data)
+    keep_form(folder, model)
     print(f"parameters: {describe(model)}", flush=True)
     training = config.training
     checkpoints = Checkpoints(folder / "checkpoints", training.keep_best, mark=mark, keep_all=training.keep_all)
@@ -170,6 +173,8 @@ def run(context: Context) -> Made:
         checkpoints.forget()
         if trainer.is_global_zero:  # which has not begun to train, so that the others are not there yet
             (folder / KEPT).unlink(missing_ok=True)
+        if taken is None:
+            load_pretrained(model, config)
         begin(folder, model, taken, config, says=trainer.is_global_zero)
     started = time.monotonic()
     if training.compile:

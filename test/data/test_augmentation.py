@@ -1,7 +1,7 @@
 import torch
 
 from jointst.config import SpecAugmentConfig
-from jointst.data.augmentation import spec_augment
+from jointst.data.augmentation import spec_augment, utterance_means
 
 
 def test_masks_whole_bands_and_frames_with_the_mean_within_the_lengths() -> None:
@@ -24,3 +24,17 @@ def test_no_masks_change_nothing() -> None:
     features = torch.randn(3, 10, 8)
     config = SpecAugmentConfig(frequency_masks=0, time_masks=0)
     assert torch.equal(spec_augment(features, torch.tensor([10, 5, 1]), torch.zeros(8), config), features)
+
+
+def test_masks_may_be_the_mean_of_each_utterance() -> None:
+    torch.manual_seed(0)
+    features = torch.randn(2, 10, 4) + torch.tensor([5.0, -5.0])[:, None, None]
+    lengths = torch.tensor([10, 6])
+    means = utterance_means(features, lengths)
+    torch.testing.assert_close(means[0, 0], features[0].mean(0))
+    torch.testing.assert_close(means[1, 0], features[1, :6].mean(0))
+    config = SpecAugmentConfig(frequency_masks=4, frequency_width=4, time_masks=0)
+    masked = spec_augment(features, lengths, means, config)
+    changed = masked != features
+    assert bool(changed.any())
+    assert torch.equal(masked[changed], means.expand_as(features)[changed])

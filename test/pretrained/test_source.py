@@ -62,7 +62,13 @@ def test_the_hub_is_asked_once_and_for_no_pickle(
         assert encoder_folder(whisper(name), Path("downloads")) == Path("downloads/pretrained") / folder
     wanted = ["*.json", "*.safetensors"]
     local = Path("downloads/pretrained") / folder
-    expected = {"name": name.split("@")[0], "revision": revision, "allow_patterns": wanted, "local_dir": local}
+    expected = {
+        "name": name.split("@")[0],
+        "revision": revision,
+        "allow_patterns": wanted,
+        "ignore_patterns": ["adapter.*.safetensors"],
+        "local_dir": local,
+    }
     assert asked == [expected]
 
 
