@@ -192,8 +192,9 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         number=10,
         name="export",
-        help="pack the model: safetensors, configuration, tokenizer, lexicons",
+        help="pack the model: safetensors, configuration, tokenizer, lexicons, and onnx/ for sherpa-onnx",
         function="jointst.export.pack:run",
+        sections=("export",),
         inputs=_model,
         outputs=lambda context: [context.exp / "packed" / "model.safetensors"],
         per_experiment=True,

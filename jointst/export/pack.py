@@ -9,7 +9,7 @@ from pathlib import Path
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
-from jointst.errors import DataError
+from jointst.errors import DataError, JointstError
 from jointst.stage import Context, Made, write_atomically
 
 TRAINING_ONLY = ("text_encoder.", "ctc.")
@@ -17,11 +17,14 @@ TRAINING_ONLY = ("text_encoder.", "ctc.")
 
 
 def run(context: Context) -> Made:
-    """Pack the model: weights, settings, tokenizer, phone set and lexicons.
+    """Pack the model: weights, settings, tokenizer, phone set and lexicons; and its graphs for sherpa-onnx.
 
     Raises:
         DataError: there is no trained model.
+        CannotExport, EnvironmentFault: there can be no graphs, and ``export.onnx`` is yes.
     """
+    from jointst.export.onnx.write import add_onnx  # which reads what is packed here
+
     weights = context.exp / "model.safetensors"
     if not weights.is_file():
         raise DataError("is missing", path=weights, fix="run stage 6, train")
@@ -29,13 +32,14 @@ def run(context: Context) -> Made:
     shutil.rmtree(writing, ignore_errors=True)
     try:
         parameters = _write(context, weights, writing)
-    except OSError:
+        graphs = add_onnx(writing, context)
+    except (OSError, JointstError):
         shutil.rmtree(writing, ignore_errors=True)  # as on a full disk, where its space is needed
         raise
     shutil.rmtree(packed, ignore_errors=True)
     writing.rename(packed)
     size = sum(path.stat().st_size for path in packed.rglob("*") if path.is_file()) / 1e6
-    return Made(what=f"recogniser of {parameters / 1e6:.2f} M parameters, {size:.1f} MB", where=packed)
+    return Made(what=f"recogniser of {parameters / 1e6:.2f} M parameters, {graphs}, {size:.1f} MB", where=packed)
 
 
 def _copy(source: Path, folder: Path, fix: str) -> None:

@@ -1,0 +1,101 @@
+"""The README of an exported folder: how to run it with sherpa-onnx alone."""
+
+from __future__ import annotations
+
+from jointst.build import Trained
+from jointst.export.onnx.graphs import Form
+from jointst.languages import language
+
+_TEXT = """# A speech recogniser for sherpa-onnx
+
+Trained with jointst for {languages}. Nothing but [sherpa-onnx](https://k2-fsa.github.io/sherpa/onnx/) (1.11 or later)
+is needed to run it, in Python as here, and in its apps and libraries for other languages and devices.
+
+| files | what for |
+|---|---|
+| `streaming/` | text while audio comes in, {chunk:g} s at a time |
+| `full_context/` | better text, of audio that is there whole: a segment that has ended, or a file |
+| `tokens.txt` | the labels of both |
+| `bpe.vocab` | for hotwords: `modeling_unit="bpe"`, `bpe_vocab="bpe.vocab"`, `decoding_method="modified_beam_search"` |
+
+`*.int8.onnx` are smaller and faster, and hear a little less well.
+
+## In Python
+
+`pip install sherpa-onnx`, and in this folder, with a recording `a.wav` of 16 bits and one channel at any rate:
+
+```python
+import array, sherpa_onnx, sys, wave
+files = lambda kind: {{part: f"{{kind}}/{{part}}.onnx" for part in ("encoder", "decoder", "joiner")}}
+heard = dict(tokens="tokens.txt", sample_rate={rate}, feature_dim={bins})
+streaming = sherpa_onnx.OnlineRecognizer.from_transducer(**files("streaming"), **heard{features})
+full_context = sherpa_onnx.OfflineRecognizer.from_transducer(**files("full_context"), **heard)
+with wave.open(sys.argv[1] if len(sys.argv) > 1 else "a.wav") as wav:
+    rate, samples = wav.getframerate(), [x / 32768 for x in array.array("h", wav.readframes(wav.getnframes()))]
+first, second = streaming.create_stream(), full_context.create_stream()
+for start in range(0, len(samples) + rate * {tail} // 100, rate // 10):  # as a microphone would, and {tail} ms of silence
+    first.accept_waveform(rate, samples[start : start + rate // 10] or [0.0] * (rate // 10))
+    while streaming.is_ready(first):
+        streaming.decode_stream(first)
+    print("partial:", streaming.get_result(first))
+second.accept_waveform(rate, samples)
+full_context.decode_stream(second)
+print("final:", second.result.text)
+```
+
+After its last sample a stream needs {tail_seconds:g} s of zeros, or its last words stay inside.
+
+## As a server
+
+`pip install sherpa-onnx-bin`, and in this folder:
+
+```
+sherpa-onnx-online-websocket-server --port=6006 --tokens=tokens.txt --encoder=streaming/encoder.onnx \\
+    --decoder=streaming/decoder.onnx --joiner=streaming/joiner.onnx{server}
+sherpa-onnx-online-websocket-client --server-port=6006 a.wav
+```
+
+`sherpa-onnx-offline-websocket-server` takes the files of `full_context/` in the same way.
+
+## What to know
+
+- Each position is given to the search {labels} times, so that it can emit as many labels: sherpa-onnx's time stamps and the
+  silence that it counts for the end of a sentence are {factor:g} times as long as they are. Divide the one, and multiply
+  `rule1_min_trailing_silence` and `rule2_min_trailing_silence` by that.
+- {shift}
+"""
+_SHIFTED = (
+    "Features are taken as every app of sherpa-onnx computes them, and brought to what the model was trained with inside "
+    "the graphs."
+)
+_OWN = (
+    "Features are taken as the model was trained with: `normalize_samples=False, snip_edges=True, high_freq=0` of the "
+    "streaming recogniser in Python. Apps and the full-context recogniser have no such options: export with "
+    "`--export.shift 20.794` for them."
+)
+
+
+def readme(trained: Trained, form: Form) -> str:
+    """The text of ``README.md``."""
+    features, sizes = trained.config.features, trained.config.model
+    chunk = trained.model.chunk * sizes.subsampling * features.hop / 1000
+    tail = -(-2 * chunk * 1000 // 10) * 10 + 20
+    own = form.shift == 0
+    return _TEXT.format(
+        languages=", ".join(language(code).name for code in trained.languages),
+        chunk=chunk,
+        rate=round(features.sampling_rate),
+        bins=features.mel_bins,
+        features=", normalize_samples=False, snip_edges=True, high_freq=0" if own else "",
+        tail=round(tail),
+        tail_seconds=tail / 1000,
+        server="" if features.mel_bins == 80 and features.sampling_rate == 16000 else _server(trained),
+        labels=form.labels,
+        factor=4 * form.labels / sizes.subsampling,
+        shift=_OWN if own else _SHIFTED,
+    )
+
+
+def _server(trained: Trained) -> str:
+    features = trained.config.features
+    return f" \\\n    --sample-rate={round(features.sampling_rate)} --feat-dim={features.mel_bins}"
