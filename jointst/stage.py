@@ -139,6 +139,7 @@ class Stage:
         per_experiment: whether it belongs to an experiment or to the data shared by a recipe's experiments.
         always: whether it runs every time (cheap checks).
         alone: ``module:function`` taking arguments that name folders instead of settings, where there is such a way.
+        check: ``module:function`` that the option ``--check`` runs in its place, where it has one.
         claims: the folders that must be locked while it runs; by default those of its kind.
     """
 
@@ -152,6 +153,7 @@ class Stage:
     per_experiment: bool = False
     always: bool = False
     alone: str = ""
+    check: str = ""
     claims: Callable[[Context], list[Claim]] | None = None
 
     def locks(self, context: Context) -> list[Claim]:

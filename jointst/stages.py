@@ -192,9 +192,10 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         number=10,
         name="export",
-        help="pack the model: safetensors, configuration, tokenizer, lexicons, and onnx/ for sherpa-onnx",
+        help="pack the model: safetensors, configuration, tokenizer, lexicons, and onnx/ for sherpa-onnx; --check SET tries that",
         function="jointst.export.pack:run",
         sections=("export",),
+        check="jointst.export.onnx.check:run",
         inputs=_model,
         outputs=lambda context: [context.exp / "packed" / "model.safetensors"],
         per_experiment=True,

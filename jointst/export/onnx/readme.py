@@ -5,6 +5,7 @@ from __future__ import annotations
 from jointst.build import Trained
 from jointst.export.onnx.graphs import Form
 from jointst.languages import language
+from jointst.units import Seconds
 
 _TEXT = """# A speech recogniser for sherpa-onnx
 
@@ -22,19 +23,20 @@ is needed to run it, in Python as here, and in its apps and libraries for other 
 
 ## In Python
 
-`pip install sherpa-onnx`, and in this folder, with a recording `a.wav` of 16 bits and one channel at any rate:
+`pip install sherpa-onnx`, and in this folder `python two_passes.py a.wav`, with a recording of 16 bits and one channel at
+any rate, and with `two_passes.py`:
 
 ```python
 import array, sherpa_onnx, sys, wave
 files = lambda kind: {{part: f"{{kind}}/{{part}}.onnx" for part in ("encoder", "decoder", "joiner")}}
-heard = dict(tokens="tokens.txt", sample_rate={rate}, feature_dim={bins})
-streaming = sherpa_onnx.OnlineRecognizer.from_transducer(**files("streaming"), **heard{features})
-full_context = sherpa_onnx.OfflineRecognizer.from_transducer(**files("full_context"), **heard)
-with wave.open(sys.argv[1] if len(sys.argv) > 1 else "a.wav") as wav:
-    rate, samples = wav.getframerate(), [x / 32768 for x in array.array("h", wav.readframes(wav.getnframes()))]
-first, second = streaming.create_stream(), full_context.create_stream()
-for start in range(0, len(samples) + rate * {tail} // 100, rate // 10):  # as a microphone would, and {tail} ms of silence
-    first.accept_waveform(rate, samples[start : start + rate // 10] or [0.0] * (rate // 10))
+form = dict(tokens="tokens.txt", sample_rate={rate}, feature_dim={bins})
+streaming = sherpa_onnx.OnlineRecognizer.from_transducer(**files("streaming"), **form{features})
+full_context = sherpa_onnx.OfflineRecognizer.from_transducer(**files("full_context"), **form)
+wav = wave.open(sys.argv[1])
+rate, samples = wav.getframerate(), [x / 32768 for x in array.array("h", wav.readframes(wav.getnframes()))]
+first, second, padded = streaming.create_stream(), full_context.create_stream(), samples + [0.0] * int(rate * {tail:g})
+for start in range(0, len(padded), rate // 10):  # as it would come from a microphone
+    first.accept_waveform(rate, padded[start : start + rate // 10])
     while streaming.is_ready(first):
         streaming.decode_stream(first)
     print("partial:", streaming.get_result(first))
@@ -43,7 +45,7 @@ full_context.decode_stream(second)
 print("final:", second.result.text)
 ```
 
-After its last sample a stream needs {tail_seconds:g} s of zeros, or its last words stay inside.
+After its last sample a stream needs {tail:g} s of zeros, or its last words stay inside; many more are noise to it.
 
 ## As a server
 
@@ -79,7 +81,6 @@ def readme(trained: Trained, form: Form) -> str:
     """The text of ``README.md``."""
     features, sizes = trained.config.features, trained.config.model
     chunk = trained.model.chunk * sizes.subsampling * features.hop / 1000
-    tail = -(-2 * chunk * 1000 // 10) * 10 + 20
     own = form.shift == 0
     return _TEXT.format(
         languages=", ".join(language(code).name for code in trained.languages),
@@ -87,13 +88,17 @@ def readme(trained: Trained, form: Form) -> str:
         rate=round(features.sampling_rate),
         bins=features.mel_bins,
         features=", normalize_samples=False, snip_edges=True, high_freq=0" if own else "",
-        tail=round(tail),
-        tail_seconds=tail / 1000,
+        tail=tail_of(chunk),
         server="" if features.mel_bins == 80 and features.sampling_rate == 16000 else _server(trained),
         labels=form.labels,
         factor=4 * form.labels / sizes.subsampling,
         shift=_OWN if own else _SHIFTED,
     )
+
+
+def tail_of(chunk: Seconds) -> Seconds:
+    """Zeros after the end of a stream: a chunk is taken when a frame after it is there, and the last words come late."""
+    return round(2 * chunk + 0.02, 3)
 
 
 def _server(trained: Trained) -> str:
