@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from jointst.build import Trained
-from jointst.config import Decoder
+from jointst.config import Decoder, FeatureConfig
 from jointst.data.audio import Samples, load_audio
 from jointst.data.directory import DataDirectory
 from jointst.data.features import log_mel
@@ -45,17 +45,16 @@ class Job:
     """Some utterances of a set for one process.
 
     Attributes:
-        packed: the packed folder.
-        onnx: the exported folder.
-        kind, precision, beam: see :class:`Sherpa`.
+        folder: the exported folder.
+        kind, precision, features, beam: see :class:`Sherpa`.
         directory: the data directory.
         utterances: their ids.
     """
 
-    packed: Path
-    onnx: Path
+    folder: Path
     kind: Decoder
     precision: Precision
+    features: FeatureConfig
     directory: Path
     utterances: tuple[str, ...]
     beam: bool = False
@@ -76,15 +75,16 @@ def audio_of(directory: DataDirectory, utterance: str, rate: float) -> Samples:
 
 def by_sherpa(job: Job) -> dict[str, str]:
     """The texts of a job's utterances by sherpa-onnx."""
-    features = load_packed(job.packed).config.features
-    recogniser = Sherpa(job.onnx, job.kind, job.precision, features, beam=job.beam)
+    recogniser = Sherpa(job.folder, job.kind, job.precision, job.features, beam=job.beam)
     directory = DataDirectory.read(job.directory)
     samples = [audio_of(directory, utterance, recogniser.rate) for utterance in job.utterances]
     return dict(zip(job.utterances, recogniser.texts(samples), strict=True))
 
 
 @torch.inference_mode()
-def by_torch(trained: Trained, directory: DataDirectory, limits: Sequence[int]) -> dict[tuple[Decoder, int], Any]:
+def by_torch(
+    trained: Trained, directory: DataDirectory, limits: Sequence[int]
+) -> dict[tuple[Decoder, int], dict[str, str]]:
     """Texts by our greedy search with at most so many labels a position: by decoder and limit, of each utterance."""
     model, features = trained.model, trained.config.features
     texts: dict[tuple[Decoder, int], dict[str, str]] = {(kind, limit): {} for kind in KINDS for limit in limits}
@@ -105,21 +105,36 @@ def by_torch(trained: Trained, directory: DataDirectory, limits: Sequence[int]) 
 
 
 def texts_by_sherpa(
-    packed: Path, onnx: Path, directory: DataDirectory, nj: int, *, beam: bool = False, precisions: Any = PRECISIONS
+    folder: Path,
+    features: FeatureConfig,
+    directory: DataDirectory,
+    nj: int,
+    *,
+    precisions: Sequence[Precision] = PRECISIONS,
+    beam: bool = False,
 ) -> dict[tuple[Decoder, Precision], dict[str, str]]:
     """Texts of a set by sherpa-onnx: by decoder and precision, of each utterance."""
-    runs = [(kind, precision) for kind in KINDS for precision in precisions]
     names = directory.utterances
     parts = [tuple(names[first : first + BATCH]) for first in range(0, len(names), BATCH)]
     jobs = [
-        Job(packed=packed, onnx=onnx, kind=kind, precision=precision, directory=directory.path, utterances=p, beam=beam)
-        for kind, precision in runs
-        for p in parts
+        Job(
+            folder=folder,
+            kind=kind,
+            precision=precision,
+            features=features,
+            directory=directory.path,
+            utterances=part,
+            beam=beam,
+        )
+        for kind in KINDS
+        for precision in precisions
+        for part in parts
     ]
-    done = run_jobs(by_sherpa, jobs, nj, desc="sherpa-onnx", unit="utterance", sizes=[len(j.utterances) for j in jobs])
-    texts: dict[tuple[Decoder, Precision], dict[str, str]] = {run: {} for run in runs}
+    sizes = [len(job.utterances) for job in jobs]
+    done = run_jobs(by_sherpa, jobs, nj, desc="sherpa-onnx", unit="utterance", sizes=sizes)
+    texts: dict[tuple[Decoder, Precision], dict[str, str]] = {}
     for job, found in zip(jobs, done, strict=True):
-        texts[job.kind, job.precision].update(found)
+        texts.setdefault((job.kind, job.precision), {}).update(found)
     return texts
 
 
@@ -152,7 +167,7 @@ def check_set(packed: Path, directory: DataDirectory, nj: int) -> list[dict[str,
     graphs = [Graphs(folder, kind, precision) for kind in KINDS for precision in PRECISIONS]
     labels, own = graphs[0].labels, trained.config.decoding.max_labels_per_position
     ours = by_torch(trained, directory, sorted({labels, own}))
-    theirs = texts_by_sherpa(packed, folder, directory, nj)
+    theirs = texts_by_sherpa(folder, trained.config.features, directory, nj)
     rows = []
     for kind in KINDS:
         beside = ours[kind, labels]

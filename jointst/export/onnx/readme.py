@@ -5,7 +5,6 @@ from __future__ import annotations
 from jointst.build import Trained
 from jointst.export.onnx.graphs import Form
 from jointst.languages import language
-from jointst.units import Seconds
 
 _TEXT = """# A speech recogniser for sherpa-onnx
 
@@ -34,7 +33,8 @@ streaming = sherpa_onnx.OnlineRecognizer.from_transducer(**files("streaming"), *
 full_context = sherpa_onnx.OfflineRecognizer.from_transducer(**files("full_context"), **form)
 wav = wave.open(sys.argv[1])
 rate, samples = wav.getframerate(), [x / 32768 for x in array.array("h", wav.readframes(wav.getnframes()))]
-first, second, padded = streaming.create_stream(), full_context.create_stream(), samples + [0.0] * int(rate * {tail:g})
+first, second = streaming.create_stream(), full_context.create_stream()
+padded = samples + [0.0] * (-len(samples) % (rate * {frames} // 100) + rate // 40)
 for start in range(0, len(padded), rate // 10):  # as it would come from a microphone
     first.accept_waveform(rate, padded[start : start + rate // 10])
     while streaming.is_ready(first):
@@ -45,7 +45,9 @@ full_context.decode_stream(second)
 print("final:", second.result.text)
 ```
 
-After its last sample a stream needs {tail:g} s of zeros, or its last words stay inside; many more are noise to it.
+A stream is taken in chunks of {chunk:g} s, each when the next one has begun: hence the zeros after the last sample, without
+which the last words stay inside. Many more of them help nothing, and a model that has never heard long silence may write
+something there.
 
 ## As a server
 
@@ -88,17 +90,12 @@ def readme(trained: Trained, form: Form) -> str:
         rate=round(features.sampling_rate),
         bins=features.mel_bins,
         features=", normalize_samples=False, snip_edges=True, high_freq=0" if own else "",
-        tail=tail_of(chunk),
+        frames=trained.model.chunk * sizes.subsampling,
         server="" if features.mel_bins == 80 and features.sampling_rate == 16000 else _server(trained),
         labels=form.labels,
         factor=4 * form.labels / sizes.subsampling,
         shift=_OWN if own else _SHIFTED,
     )
-
-
-def tail_of(chunk: Seconds) -> Seconds:
-    """Zeros after the end of a stream: a chunk is taken when a frame after it is there, and the last words come late."""
-    return round(2 * chunk + 0.02, 3)
 
 
 def _server(trained: Trained) -> str:

@@ -15,12 +15,13 @@ from jointst.config import Decoder, FeatureConfig
 from jointst.data.audio import Samples
 from jointst.export.onnx.files import STREAMING, Graphs, Precision, check_tokens, graph_file
 from jointst.export.onnx.limits import require_packages
-from jointst.export.onnx.readme import tail_of
 from jointst.threads import chosen_threads
-from jointst.units import Seconds
+from jointst.units import samples_in
 
 PIECE = 0.1
 """Seconds of a stream that come in at a time."""
+AFTER = 0.025
+"""Seconds of zeros beyond the last chunk: it is taken when the next one has begun."""
 BEAM = 4
 """Hypotheses of sherpa-onnx's beam search."""
 
@@ -47,7 +48,7 @@ class Sherpa:
         graphs = Graphs(folder, kind, precision)
         check_tokens(folder, graphs.numbers["vocab_size"])
         self.rate = round(features.sampling_rate)
-        self.chunk: Seconds = graphs.numbers.get("T", 0) * features.hop / 1000
+        self._chunk = samples_in(graphs.numbers.get("T", 0) * features.hop / 1000, self.rate)
         files = {part: str(graph_file(folder, kind, part, precision)) for part in ("encoder", "decoder", "joiner")}
         heard: dict[str, Any] = {"feature_dim": features.mel_bins, **_features_of(graphs.shift)}
         search = {"decoding_method": "modified_beam_search" if beam else "greedy_search", "max_active_paths": BEAM}
@@ -68,9 +69,8 @@ class Sherpa:
 
     def _feed(self, streams: list[Any], recordings: Sequence[Samples]) -> None:
         """Let all come in at once, piece by piece, and run those that have a chunk."""
-        tail = np.zeros(round(tail_of(self.chunk) * self.rate), np.float32)
-        padded = [np.concatenate([samples, tail]) for samples in recordings]
-        step = round(PIECE * self.rate)
+        after, step = samples_in(AFTER, self.rate), samples_in(PIECE, self.rate)
+        padded = [np.pad(samples, (0, -len(samples) % self._chunk + after)) for samples in recordings]
         for start in range(0, max(map(len, padded)), step):
             for stream, samples in zip(streams, padded, strict=True):
                 if start < len(samples):
