@@ -192,7 +192,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         number=10,
         name="export",
-        help="pack the model: safetensors, configuration, tokenizer, lexicons, and onnx/ for sherpa-onnx; --check SET tries that",
+        help="pack the model: safetensors, settings, tokenizer, lexicons, onnx/ for sherpa-onnx (--check SET tries it)",
         function="jointst.export.pack:run",
         sections=("export",),
         check="jointst.export.onnx.check:run",

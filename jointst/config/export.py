@@ -18,7 +18,8 @@ class ExportConfig:
     error where it cannot), or never."""
     labels_per_position: int | None = None
     """Labels that one encoder position may emit in sherpa-onnx, whose searches emit one at most each time that they are
-    given it: the graphs repeat it so often, and times there are as often too long. null: 3 for characters, 2 for pieces."""
+    given it: the graphs repeat it so often, and times there are as often too long. null: 3 for characters, 2 for
+    pieces."""
     shift: float = 2 * math.log(32768)
     """Added to the features that come in; what is below 0 then is 0. Apps compute features of samples in [-1, 1], which
     are 2 ln 32768 below ours; 0 where they are computed as ours (in Python: normalize_samples=False, snip_edges=True,

@@ -75,7 +75,7 @@ class LayerState(NamedTuple):
 
 
 class StackState(NamedTuple):
-    """State of a causal stack: of each layer, and how many positions of its caches each stream has filled, (B,) int64."""
+    """State of a causal stack: of each layer, and how many positions of its caches a stream has filled, (B,) int64."""
 
     layers: tuple[LayerState, ...]
     filled: Tensor

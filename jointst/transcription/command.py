@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--raw-format", choices=RAW_FORMATS, default="s16le", help="samples of a pipe that is not WAV (%(default)s)")
     add("--rate", type=float, help="their rate in hertz (the model's own)")
     add("--channels", type=int, default=1, help="their channels (%(default)s)")
-    add("--runtime", choices=RUNTIMES, default="torch", help="torch, or the graphs of stage 10 in onnxruntime (%(default)s)")
+    add("--runtime", choices=RUNTIMES, default="torch", help="torch, or stage 10's graphs by onnxruntime (%(default)s)")
     add("--ngpu", type=int, choices=(0, 1), default=0, help="1 for the GPU (%(default)s)")
     return parser
 

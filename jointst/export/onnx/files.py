@@ -60,7 +60,7 @@ class Graphs:
             for key in needed:
                 self.numbers[key] = _number(stated, key, graph_file(folder, kind, part, precision))
             if part == "encoder":
-                self.shift = float(stated.get("shift", "0"))
+                self.shift = _shift(stated, graph_file(folder, kind, part, precision))
         self._check_shapes(graph_file(folder, kind, "joiner", precision))
 
     @property
@@ -101,6 +101,13 @@ def _number(stated: dict[str, str], key: str, path: Path) -> int:
     if not value.isdigit():
         raise DataError(f"has {key} {value!r} in its metadata, no number", path=path, fix=FIX)
     return int(value)
+
+
+def _shift(stated: dict[str, str], path: Path) -> float:
+    try:
+        return float(stated.get("shift", "none"))
+    except ValueError:
+        raise DataError(f"has shift {stated.get('shift')!r} in its metadata, no number", path=path, fix=FIX) from None
 
 
 def check_tokens(folder: Path, vocabulary: int) -> None:

@@ -1,6 +1,7 @@
 """The parts of a model as sherpa-onnx calls them: encoders, predictor and joiner of each decoder.
 
-N streams or utterances, T frames, F mel bins, P positions, R times that each position is given, J joint features, C context.
+N streams or utterances, T frames, F mel bins, P positions, R times that each is given, J joint features, V labels with
+the blank, C labels that the predictor sees.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from jointst.nn.conformer import Chunked, LayerState, StackState
 from jointst.nn.decoder import TransducerDecoder
 from jointst.nn.joiner import HatJoiner
 from jointst.nn.predictor import BLANK
+
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
@@ -52,15 +54,16 @@ class FullContextEncoder(nn.Module):
         front, lengths = model.encode_audio(self.form.features(x), x_lens)
         streaming = model.streaming_encoder(model.add_language(front), lengths)[0][-1]
         encoded = model.encode_full_context(streaming, lengths)[-1]
-        return self.form.repeated(model.full_context_decoder.joiner.project_encoder(encoded)), lengths * self.form.labels
+        projected = model.full_context_decoder.joiner.project_encoder(encoded)
+        return self.form.repeated(projected), lengths * self.form.labels
 
 
 class StreamingEncoder(nn.Module):
     """The streaming encoders over one chunk of each of N streams, and the joiner's view of them.
 
-    Its states are those of an E-Branchformer in sherpa-onnx, whose layers have four each: keys, values and the inputs of
-    the convolution, which are ours, and the inputs of a second convolution, which we have not. There the state of the
-    subsampling goes, in equal parts. The last state counts positions that are past.
+    Its states are those of an E-Branchformer in sherpa-onnx, whose layers have four each: keys, values and the inputs
+    of the convolution, which are ours, and the inputs of a second convolution, which we have not. There the state of
+    the subsampling goes, in equal parts. The last state counts positions that are past.
     """
 
     def __init__(self, model: JointModel, form: Form) -> None:
@@ -149,8 +152,8 @@ class JoinerGraph(nn.Module):
     def forward(self, encoder_out: Tensor, decoder_out: Tensor) -> Tensor:
         """(N, J) of both sides to (N, V), whose softmax is P(blank) and P(label).
 
-        With log P of the labels among themselves beside the blank's logit b, the softmax has exp(b) + 1 below, and gives
-        HAT's sigmoid(b) and (1 - sigmoid(b)) P(label) exactly.
+        With log P of the labels among themselves beside the blank's logit b, the softmax has exp(b) + 1 below, and
+        gives HAT's sigmoid(b) and (1 - sigmoid(b)) P(label) exactly.
         """
         logits = self.joiner.logits(encoder_out, decoder_out)
         if not isinstance(self.joiner, HatJoiner):

@@ -22,8 +22,8 @@ is needed to run it, in Python as here, and in its apps and libraries for other 
 
 ## In Python
 
-`pip install sherpa-onnx`, and in this folder `python two_passes.py a.wav`, with a recording of 16 bits and one channel at
-any rate, and with `two_passes.py`:
+`pip install sherpa-onnx`, and in this folder `python two_passes.py a.wav`, with a recording of 16 bits and one channel
+at any rate, and with `two_passes.py`:
 
 ```python
 import array, sherpa_onnx, sys, wave
@@ -45,9 +45,9 @@ full_context.decode_stream(second)
 print("final:", second.result.text)
 ```
 
-A stream is taken in chunks of {chunk:g} s, each when the next one has begun: hence the zeros after the last sample, without
-which the last words stay inside. Many more of them help nothing, and a model that has never heard long silence may write
-something there.
+A stream is taken in chunks of {chunk:g} s, each when the next one has begun: hence the zeros after the last sample,
+without which the last words stay inside. Many more of them help nothing, and a model that has never heard long silence
+may write something there.
 
 ## As a server
 
@@ -63,14 +63,14 @@ sherpa-onnx-online-websocket-client --server-port=6006 a.wav
 
 ## What to know
 
-- Each position is given to the search {labels} times, so that it can emit as many labels: sherpa-onnx's time stamps and the
-  silence that it counts for the end of a sentence are {factor:g} times as long as they are. Divide the one, and multiply
-  `rule1_min_trailing_silence` and `rule2_min_trailing_silence` by that.
+- Each position is given to the search {labels} times, so that it can emit as many labels. sherpa-onnx's time stamps,
+  and the silence that it counts for the end of a sentence, are {factor:g} times as long as they are: divide the one, and
+  multiply `rule1_min_trailing_silence` and `rule2_min_trailing_silence` by that.
 - {shift}
 """
 _SHIFTED = (
-    "Features are taken as every app of sherpa-onnx computes them, and brought to what the model was trained with inside "
-    "the graphs."
+    "Features are taken as every app of sherpa-onnx computes them, and brought to what the model was trained with "
+    "inside the graphs."
 )
 _OWN = (
     "Features are taken as the model was trained with: `normalize_samples=False, snip_edges=True, high_freq=0` of the "

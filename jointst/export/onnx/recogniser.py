@@ -23,7 +23,6 @@ from jointst.export.load import read_packed
 from jointst.export.onnx.files import FIX, FOLDER, FULL_CONTEXT, STREAMING, Graphs, Precision, check_tokens
 from jointst.models.joint import JointModel
 from jointst.nn.decoder import TransducerDecoder
-from jointst.nn.joiner import Joiner
 from jointst.nn.predictor import BLANK
 from jointst.transcription.recogniser import Recogniser
 from jointst.units import Hertz
@@ -108,7 +107,9 @@ class GraphEncoders:
         }
         self.decoders = {kind: graph_decoder(graphs) for kind, graphs in self.graphs.items()}
         streaming = self.graphs[STREAMING]
-        self._inputs = {kind: [side.name for side in graphs.encoder.get_inputs()] for kind, graphs in self.graphs.items()}
+        self._inputs = {
+            kind: [side.name for side in graphs.encoder.get_inputs()] for kind, graphs in self.graphs.items()
+        }
         self._shapes = [tuple(side.shape[1:]) for side in streaming.encoder.get_inputs()[1:]]
         self.frames = streaming.numbers["T"]
 

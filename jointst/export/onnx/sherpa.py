@@ -103,9 +103,7 @@ def _full_context(files: dict[str, str], tokens: str, rate: int, heard: dict[str
     import sherpa_onnx
     from sherpa_onnx.lib import _sherpa_onnx as inner
 
-    transducer = sherpa_onnx.OfflineTransducerModelConfig(
-        **{f"{part}_filename": path for part, path in files.items()}
-    )
+    transducer = sherpa_onnx.OfflineTransducerModelConfig(**{f"{part}_filename": path for part, path in files.items()})
     return inner.OfflineRecognizer(
         sherpa_onnx.OfflineRecognizerConfig(
             feat_config=sherpa_onnx.FeatureExtractorConfig(sampling_rate=rate, **heard),

@@ -123,16 +123,17 @@ def _graphs(trained: Trained, kind: Decoder, form: Form) -> dict[str, bytes]:
         about = {"model_type": "conformer", **about}
         inputs = (torch.zeros(2, 100, mel_bins), torch.tensor([100, 60]))
         named = ["encoder_out", "encoder_out_lens"]
-        axes = {"x": {0: "N", 1: "T"}, "x_lens": {0: "N"}, "encoder_out": {0: "N", 1: "P"}, "encoder_out_lens": {0: "N"}}
+        axes = {"x": {0: "N", 1: "T"}, "x_lens": {0: "N"}}
+        axes |= {"encoder_out": {0: "N", 1: "P"}, "encoder_out_lens": {0: "N"}}
         encoded = _graph(FullContextEncoder(model, form), inputs, ["x", "x_lens"], named, axes, about, width)
     labels = torch.zeros(2, context, dtype=torch.int64)
     sizes = {"context_size": context, "vocab_size": decoder.vocabulary}
     axes = {name: {0: "N"} for name in ("y", "encoder_out", "decoder_out", "logit")}
-    sides = (torch.zeros(2, width), torch.zeros(2, width))
+    sides, joined = (torch.zeros(2, width), torch.zeros(2, width)), ["encoder_out", "decoder_out"]
     return {
         "encoder": encoded,
         "decoder": _graph(PredictorGraph(decoder), (labels,), ["y"], ["decoder_out"], axes, sizes, width),
-        "joiner": _graph(JoinerGraph(decoder), sides, ["encoder_out", "decoder_out"], ["logit"], axes, {}, decoder.vocabulary),
+        "joiner": _graph(JoinerGraph(decoder), sides, joined, ["logit"], axes, {}, decoder.vocabulary),
     }
 
 
@@ -150,7 +151,7 @@ def _graph(
 
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the older of torch's two ways needs no package more, and says that it is older
+        warnings.simplefilter("ignore")  # the older of torch's two ways, which says so, needs no further package
         torch.onnx.export(
             module.eval(),
             inputs,

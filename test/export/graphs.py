@@ -1,0 +1,73 @@
+"""Toy models in any form of the settings, and recordings that make them write something."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from jointst.build import build_model, digest_symbols, read_symbols
+from jointst.config import ExportConfig
+from jointst.data.audio import Samples
+from jointst.export import pack
+from jointst.load_config import to_yaml
+from jointst.stage import Context, write_atomically
+from jointst.text.tokenizer import UNKNOWN
+
+RATE = 16000
+
+
+def changed(context: Context, **sections: dict[str, Any]) -> Context:
+    """The context with some settings changed, by section; a dict inside is one of a part."""
+    config = context.config
+    for name, settings in sections.items():
+        section = getattr(config, name)
+        parts = {key: value for key, value in settings.items() if not isinstance(value, dict)}
+        for key, value in settings.items():
+            if isinstance(value, dict):
+                parts[key] = dataclasses.replace(getattr(section, key), **value)
+        config = dataclasses.replace(config, **{name: dataclasses.replace(section, **parts)})
+    return dataclasses.replace(context, config=config)
+
+
+def write_model(context: Context) -> None:
+    """A model of these settings that emits something for about every other position, never the unknown label."""
+    torch.manual_seed(0)
+    model = build_model(context.config, read_symbols(context.config, context.data))
+    state = model.state_dict()
+    state["normalisation.mean"] += 8.0
+    state["normalisation.inverse_std"] *= 0.4
+    for decoder in ("streaming_decoder", "full_context_decoder"):
+        state[f"{decoder}.joiner.output.weight"] *= 8
+        state[f"{decoder}.joiner.project_encoder.weight"] *= 4
+        state[f"{decoder}.joiner.output.bias"][0] = 1.0
+        state[f"{decoder}.joiner.output.bias"][UNKNOWN] = -30.0
+    save_file(state, str(context.exp / "model.safetensors"), {"symbols": digest_symbols(context.data)})
+    write_atomically(context.exp / "config.yaml", to_yaml(context.config))
+
+
+def exported(context: Context, **sections: dict[str, Any]) -> Path:
+    """The packed folder of a toy model of changed settings, its graphs for features as ours unless told otherwise."""
+    export = {"onnx": "yes", "shift": 0.0, "labels_per_position": 3, **sections.pop("export", {})}
+    context = changed(context, export=export, **sections)
+    assert isinstance(context.config.export, ExportConfig)
+    write_model(context)
+    return pack.run(context).where
+
+
+def recordings(seconds: tuple[float, ...] = (0.9, 2.3, 0.31, 1.28)) -> list[Samples]:
+    """Noise that changes its colour and level every tenth of a second."""
+    generator = np.random.default_rng(0)
+    found = []
+    for length in seconds:
+        pieces = []
+        for _ in range(int(length * 10) + 1):
+            noise = generator.standard_normal(RATE // 10)
+            colour = np.convolve(noise, generator.standard_normal(6), mode="same")
+            pieces.append(colour * 10 ** generator.uniform(-3, -1))
+        found.append(np.concatenate(pieces)[: round(length * RATE)].clip(-1, 1).astype(np.float32))
+    return found
