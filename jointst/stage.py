@@ -86,6 +86,8 @@ def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, 
     settings = {name: dataclasses.asdict(getattr(config, name)) for name in sections}
     if "data" in settings:
         del settings["data"]["same_sentences"]  # only what is found fault with depends on it
+    if "features" in settings:
+        settings["features"] = config.features.stated()
     if "loss" in settings:
         for key in ("end_update", "centre"):
             if not getattr(config.loss.consistency, key):

@@ -165,6 +165,7 @@ class _Segment:
 
     def finish(self, decoder: Decoder) -> Transcript:
         """The text of the whole segment by either decoder; a beam search begins when the segment is whole."""
+        self._advance(self._encoder.accept(self._features.finish()))
         self._advance(self._encoder.finish())
         search, streams = self._whole_search, decoder == "streaming"
         if not self._encoded or (streams and search.settings.search == "greedy"):

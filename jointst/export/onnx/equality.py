@@ -5,6 +5,7 @@ N utterances, T frames, F mel bins, P positions, J joint features, R times that 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from jointst.build import Trained
+from jointst.config import FeatureConfig
 from jointst.data.directory import read_table
 from jointst.errors import DataError
 from jointst.export.onnx.files import FULL_CONTEXT, STREAMING, Graphs
@@ -31,24 +33,24 @@ SAMPLED = 200
 """Places of the lattice where the joiner is compared."""
 
 
-def compared_features(context: Context) -> tuple[list[Tensor], str]:
+def compared_features(context: Context, features: FeatureConfig) -> tuple[list[Tensor], str]:
     """Features (T, F) of utterances to compare, and what they are: of the dev sets, or noise where there are none."""
     import kaldiio
 
+    floor = math.log(features.floor)  # what the graphs lift all to; compressed arks round to below it
     try:
         entries: list[str] = []
         for name in context.config.data.dev:
             entries += read_table(context.data / name / "feats.scp").values()
         chosen = sorted(entries)[:: max(1, len(entries) // COMPARED)][:COMPARED]
-        found = [torch.from_numpy(np.array(kaldiio.load_mat(entry), np.float32))[:LONGEST] for entry in chosen]
-        if found and all(features.shape[1] == context.config.features.mel_bins for features in found):
-            return found, f"utterances of {' '.join(context.config.data.dev)}"
+        loaded = [torch.from_numpy(np.array(kaldiio.load_mat(entry), np.float32))[:LONGEST] for entry in chosen]
+        if loaded and all(matrix.shape[1] == features.mel_bins for matrix in loaded):
+            return [matrix.clamp_min(floor) for matrix in loaded], f"utterances of {' '.join(context.config.data.dev)}"
     except (DataError, OSError, ValueError):  # as where a trained model alone was copied to
         pass
     generator = torch.Generator().manual_seed(0)
-    bins = context.config.features.mel_bins
-    noise = [10 + 3 * torch.randn(frames, bins, generator=generator) for frames in (350, 217, 90, 41)]
-    return [features.clamp_min(0.0) for features in noise], "pieces of noise, for want of features of the dev sets"
+    noise = [10 + 3 * torch.randn(frames, features.mel_bins, generator=generator) for frames in (350, 217, 90, 41)]
+    return [matrix.clamp_min(floor) for matrix in noise], "pieces of noise, for want of features of the dev sets"
 
 
 @torch.no_grad()

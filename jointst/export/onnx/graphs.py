@@ -26,15 +26,17 @@ class Form:
 
     Attributes:
         labels: R; greedy search in sherpa-onnx emits one label at most each time that it is given a position.
-        shift: added to features that come in; what is then below 0, the floor of ours, becomes 0.
+        shift: added to features that come in.
+        floor: of the features that the model was trained with, to which it lifts what is then below.
     """
 
     labels: int
     shift: float
+    floor: float
 
     def features(self, x: Tensor) -> Tensor:
         """Features as the model was trained with."""
-        return (x + self.shift).clamp_min(0.0)
+        return (x + self.shift).clamp_min(self.floor)
 
     def repeated(self, encoded: Tensor) -> Tensor:
         """(N, P, J) to (N, R P, J), each position R times over."""

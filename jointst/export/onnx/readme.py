@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jointst.build import Trained
 from jointst.export.onnx.graphs import Form
+from jointst.export.onnx.sherpa import own_features
 from jointst.languages import language
 
 _TEXT = """# A speech recogniser for sherpa-onnx
@@ -64,8 +65,8 @@ sherpa-onnx-online-websocket-client --server-port=6006 a.wav
 ## What to know
 
 - Each position is given to the search {labels} times, so that it can emit as many labels. sherpa-onnx's time stamps,
-  and the silence that it counts for the end of a sentence, are {factor:g} times as long as they are: divide the one, and
-  multiply `rule1_min_trailing_silence` and `rule2_min_trailing_silence` by that.
+  and the silence that it counts for the end of a sentence, are {factor:g} times as long as they are: divide the one,
+  and multiply `rule1_min_trailing_silence` and `rule2_min_trailing_silence` by that.
 - {shift}
 """
 _SHIFTED = (
@@ -73,9 +74,8 @@ _SHIFTED = (
     "inside the graphs."
 )
 _OWN = (
-    "Features are taken as the model was trained with: `normalize_samples=False, snip_edges=True, high_freq=0` of the "
-    "streaming recogniser in Python. Apps and the full-context recogniser have no such options: export with "
-    "`--export.shift 20.794` for them."
+    "Features are taken as the model was trained with: `{own}` of the streaming recogniser in Python. Apps and the "
+    "full-context recogniser have no such options: export with `--export.shift 20.794` for them."
 )
 
 
@@ -83,18 +83,18 @@ def readme(trained: Trained, form: Form) -> str:
     """The text of ``README.md``."""
     features, sizes = trained.config.features, trained.config.model
     chunk = trained.model.chunk * sizes.subsampling * features.hop / 1000
-    own = form.shift == 0
+    own = ", ".join(f"{key}={value}" for key, value in own_features(features).items()) if form.shift == 0 else ""
     return _TEXT.format(
         languages=", ".join(language(code).name for code in trained.languages),
         chunk=chunk,
         rate=round(features.sampling_rate),
         bins=features.mel_bins,
-        features=", normalize_samples=False, snip_edges=True, high_freq=0" if own else "",
+        features=f", {own}" if own else "",
         frames=trained.model.chunk * sizes.subsampling,
         server="" if features.mel_bins == 80 and features.sampling_rate == 16000 else _server(trained),
         labels=form.labels,
         factor=4 * form.labels / sizes.subsampling,
-        shift=_OWN if own else _SHIFTED,
+        shift=_OWN.format(own=own) if own else _SHIFTED,
     )
 
 

@@ -50,7 +50,8 @@ class Sherpa:
         self.rate = round(features.sampling_rate)
         self._chunk = samples_in(graphs.numbers.get("T", 0) * features.hop / 1000, self.rate)
         files = {part: str(graph_file(folder, kind, part, precision)) for part in ("encoder", "decoder", "joiner")}
-        heard: dict[str, Any] = {"feature_dim": features.mel_bins, **_features_of(graphs.shift)}
+        own = own_features(features) if graphs.shift == 0 else {}
+        heard: dict[str, Any] = {"feature_dim": features.mel_bins, **own}
         search = {"decoding_method": "modified_beam_search" if beam else "greedy_search", "max_active_paths": BEAM}
         make = _streaming if kind == STREAMING else _full_context
         self._recogniser = make(files, str(folder / "tokens.txt"), self.rate, heard, search)
@@ -79,9 +80,10 @@ class Sherpa:
                 self._recogniser.decode_streams(ready)
 
 
-def _features_of(shift: float) -> dict[str, Any]:
-    """How sherpa-onnx must be told to compute features: as in every app, or as ours."""
-    return {"normalize_samples": False, "snip_edges": True, "high_freq": 0.0} if shift == 0 else {}
+def own_features(features: FeatureConfig) -> dict[str, Any]:
+    """How sherpa-onnx is told to compute features as ours."""
+    snip = features.edges == "snip"
+    return {"normalize_samples": False, "snip_edges": snip, "high_freq": features.high_frequency}
 
 
 def _streaming(files: dict[str, str], tokens: str, rate: int, heard: dict[str, Any], search: dict[str, Any]) -> Any:

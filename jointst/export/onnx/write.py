@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import math
 import shutil
 import sys
 import warnings
@@ -60,7 +61,8 @@ def add_onnx(packed: Path, context: Context) -> str:
 def form_of(trained: Trained, settings: ExportConfig) -> Form:
     """The form that the settings ask for."""
     usual = 3 if trained.config.tokenizer.kind == "char" else 2
-    return Form(labels=settings.labels_per_position or usual, shift=settings.shift)
+    floor = math.log(trained.config.features.floor)
+    return Form(labels=settings.labels_per_position or usual, shift=settings.shift, floor=floor)
 
 
 @torch.no_grad()
@@ -87,7 +89,7 @@ def write_folder(packed: Path, folder: Path, context: Context) -> float:
     pairs = zip(tokenizer.pieces(range(tokenizer.size)), tokenizer.scores(), strict=True)
     write_atomically(folder / "bpe.vocab", "".join(f"{piece}\t{score:g}\n" for piece, score in pairs))
     write_atomically(folder / "README.md", readme(trained, form))
-    utterances, whence = compared_features(context)
+    utterances, whence = compared_features(context, trained.config.features)
     largest = largest_difference(trained, form, folder, utterances)
     said = f"largest difference between onnxruntime and torch over {len(utterances)} {whence}: {largest:.1e}"
     if not largest <= MOST:
