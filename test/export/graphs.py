@@ -13,8 +13,10 @@ from safetensors.torch import save_file
 from jointst.build import build_model, digest_symbols, read_symbols
 from jointst.config import ExportConfig
 from jointst.data.audio import Samples
+from jointst.data.features import log_mel
 from jointst.export import pack
 from jointst.load_config import to_yaml
+from jointst.ops.masks import length_mask
 from jointst.stage import Context, write_atomically
 from jointst.text.tokenizer import UNKNOWN
 
@@ -34,19 +36,35 @@ def changed(context: Context, **sections: dict[str, Any]) -> Context:
     return dataclasses.replace(context, config=config)
 
 
+@torch.no_grad()
 def write_model(context: Context) -> None:
-    """A model of these settings that emits something for about every other position, never the unknown label."""
+    """A model of these settings that hears what it is given and writes something of it, never the unknown label.
+
+    It is not trained; both joiners are set so that what they are given is spread out over what they can be given.
+    """
     torch.manual_seed(0)
-    model = build_model(context.config, read_symbols(context.config, context.data))
-    state = model.state_dict()
-    state["normalisation.mean"] += 8.0
-    state["normalisation.inverse_std"] *= 0.4
-    for decoder in ("streaming_decoder", "full_context_decoder"):
-        state[f"{decoder}.joiner.output.weight"] *= 8
-        state[f"{decoder}.joiner.project_encoder.weight"] *= 4
-        state[f"{decoder}.joiner.output.bias"][0] = 1.0
-        state[f"{decoder}.joiner.output.bias"][UNKNOWN] = -30.0
-    save_file(state, str(context.exp / "model.safetensors"), {"symbols": digest_symbols(context.data)})
+    model = build_model(context.config, read_symbols(context.config, context.data)).eval()
+    model.normalisation.mean += 8.0
+    model.normalisation.inverse_std *= 0.4
+    if context.config.features.sampling_rate == RATE:
+        features = [log_mel(torch.from_numpy(samples), context.config.features) for samples in recordings()]
+    else:
+        features = [8 + 3 * torch.randn(90, context.config.features.mel_bins)]
+    lengths = torch.tensor([len(matrix) for matrix in features])
+    encoded = model.encode_speech(torch.nn.utils.rnn.pad_sequence(features, batch_first=True), lengths)
+    valid = length_mask(encoded.lengths, encoded.streaming.shape[1])
+    sides = (model.streaming_decoder, encoded.streaming), (model.full_context_decoder, encoded.full_context)
+    for decoder, states in sides:
+        joiner = decoder.joiner
+        projected = joiner.project_encoder(states)[valid]
+        joiner.project_encoder.weight *= 2.0 / projected.std(0)[:, None]
+        joiner.project_encoder.bias.zero_()
+        joiner.project_encoder.bias -= joiner.project_encoder(states)[valid].mean(0)
+        joiner.output.weight *= 8
+        joiner.output.bias.zero_()
+        joiner.output.bias[0] = 2.0
+        joiner.output.bias[UNKNOWN] = -30.0
+    save_file(model.state_dict(), str(context.exp / "model.safetensors"), {"symbols": digest_symbols(context.data)})
     write_atomically(context.exp / "config.yaml", to_yaml(context.config))
 
 

@@ -74,7 +74,7 @@ def largest_difference(trained: Trained, form: Form, folder: Path, utterances: S
 def _full_context(trained: Trained, form: Form, folder: Path, utterances: Sequence[Tensor]) -> float:
     """All utterances in one batch, padded as sherpa-onnx pads."""
     graphs, model = Graphs(folder, FULL_CONTEXT, "float32"), trained.model
-    padded = nn.utils.rnn.pad_sequence(list(utterances), batch_first=True, padding_value=0.0)
+    padded = nn.utils.rnn.pad_sequence(list(utterances), batch_first=True, padding_value=form.floor)
     lengths = torch.tensor([len(features) for features in utterances])
     names = [side.name for side in graphs.encoder.get_inputs()]
     given = dict(zip(names, ((padded - form.shift).numpy(), lengths.numpy()), strict=True))
@@ -100,7 +100,8 @@ def _streaming(trained: Trained, form: Form, folder: Path, utterances: Sequence[
     encoder = StreamingEncoder(model, form)
     frames = encoder.metadata["T"]
     names = [side.name for side in graphs.encoder.get_inputs()]
-    padded = [nn.functional.pad(features, (0, 0, 0, -len(features) % frames)) for features in utterances]
+    ends = [(0, 0, 0, -len(features) % frames) for features in utterances]
+    padded = [nn.functional.pad(part, end, value=form.floor) for part, end in zip(utterances, ends, strict=True)]
     states = [[state.numpy() for state in encoder.initial_states(1)] for _ in padded]
     outputs: list[list[Any]] = [[] for _ in padded]
     step = 0
