@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import torch
 from safetensors.torch import save_file
 
 from jointst.build import build_model, digest_symbols, read_symbols
-from jointst.config import ExportConfig
 from jointst.data.audio import Samples
 from jointst.data.features import log_mel
 from jointst.export import pack
@@ -21,6 +21,8 @@ from jointst.stage import Context, write_atomically
 from jointst.text.tokenizer import UNKNOWN
 
 RATE = 16000
+_MADE: dict[str, Path] = {}
+"""Packed folders by the settings of their models."""
 
 
 def changed(context: Context, **sections: dict[str, Any]) -> Context:
@@ -69,12 +71,21 @@ def write_model(context: Context) -> None:
 
 
 def exported(context: Context, **sections: dict[str, Any]) -> Path:
-    """The packed folder of a toy model of changed settings, its graphs for features as ours unless told otherwise."""
+    """The packed folder of a toy model of changed settings, its graphs for features as ours unless told otherwise.
+
+    Each is made once; what a test does to its copy is not seen by the others.
+    """
     export = {"onnx": "yes", "shift": 0.0, "labels_per_position": 3, **sections.pop("export", {})}
     context = changed(context, export=export, **sections)
-    assert isinstance(context.config.export, ExportConfig)
+    packed, key = context.exp / "packed", repr(context.config)
+    if key in _MADE and _MADE[key].is_dir():
+        shutil.copytree(_MADE[key], packed)
+        return packed
     write_model(context)
-    return pack.run(context).where
+    made = pack.run(context).where
+    _MADE[key] = (context.exp / "untouched").absolute()
+    shutil.copytree(made, _MADE[key])
+    return made
 
 
 def recordings(seconds: tuple[float, ...] = (0.9, 2.3, 0.31, 1.28)) -> list[Samples]:

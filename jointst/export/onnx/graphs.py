@@ -6,6 +6,7 @@ the blank, C labels that the predictor sees.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -108,10 +109,11 @@ class StreamingEncoder(nn.Module):
         before = [states[place : place + 4] for place in range(0, 4 * self.layers, 4)]
         layers = [LayerState(AttentionState(keys, values), inputs) for keys, values, inputs, _ in before]
         flat = torch.cat([part.flatten(1) for *_, part in before], dim=1)[:, : self.floats]
-        sizes = [math.prod(shape) for shape in self.shapes]
-        pieces = flat.split(sizes, dim=1)
         # A size of -1, here and below: unflatten would write the number of streams that is traced into the graph.
-        subsampling = tuple(piece.view(-1, *shape) for piece, shape in zip(pieces, self.shapes, strict=True))
+        ends = list(itertools.accumulate(math.prod(shape) for shape in self.shapes))
+        subsampling = tuple(
+            flat[:, end - math.prod(shape) : end].view(-1, *shape) for end, shape in zip(ends, self.shapes, strict=True)
+        )
         first = self.model.config.audio_layers
         state = StreamState(
             subsampling, StackState(tuple(layers[:first]), filled), StackState(tuple(layers[first:]), filled)

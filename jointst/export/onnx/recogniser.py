@@ -68,10 +68,10 @@ class GraphJoiner:
 
     def _all(self, encoder: Tensor, predictor: Tensor) -> Tensor:
         """log P of the blank and of all labels, (..., V)."""
-        encoder, predictor = torch.broadcast_tensors(encoder, predictor)
-        sides = (side.reshape(-1, side.shape[-1]).numpy() for side in (encoder, predictor))
+        shape = torch.broadcast_shapes(encoder.shape, predictor.shape)
+        sides = (side.expand(shape).reshape(-1, shape[-1]).numpy() for side in (encoder, predictor))
         logits = torch.from_numpy(self._run.run(None, dict(zip(self._inputs, sides, strict=True)))[0])
-        return logits.log_softmax(-1).view(*encoder.shape[:-1], -1)
+        return logits.log_softmax(-1).view(*shape[:-1], -1)
 
     def log_probs(self, encoder: Tensor, predictor: Tensor) -> tuple[Tensor, Tensor]:
         """See :meth:`jointst.nn.joiner.Joiner.log_probs`."""

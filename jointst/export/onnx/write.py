@@ -151,7 +151,7 @@ def _graph(
     """A module traced into a graph, with its metadata and the width of its first output, which tracing may not see."""
     import onnx
 
-    buffer = io.BytesIO()
+    buffer: Any = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the older of torch's two ways, which says so, needs no further package
         torch.onnx.export(
