@@ -6,6 +6,7 @@ T samples.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +27,13 @@ from jointst.export.onnx.files import FIX, FOLDER, KINDS, PRECISIONS, STREAMING,
 from jointst.export.onnx.limits import require_packages
 from jointst.export.onnx.sherpa import Sherpa
 from jointst.load_config import parse
+from jointst.lock import hold
 from jointst.parallel import run_jobs
 from jointst.scoring.counts import score_utterances
 from jointst.scoring.score import segment
 from jointst.scoring.summary import summarise
 from jointst.scoring.table import Cell, percent, table
-from jointst.stage import write_atomically
+from jointst.stage import write_atomically, writes_experiment
 from jointst.text.normalise import for_scoring
 from jointst.threads import set_threads
 
@@ -206,13 +208,14 @@ def run(arguments: list[str]) -> int:
     if not (packed / FOLDER).is_dir():
         raise DataError("there is no exported folder", path=packed / FOLDER, fix=FIX)
     require_packages("onnxruntime", "sherpa_onnx")
-    for name in names:
-        rows = check_set(packed, DataDirectory.read(context.data / name), context.nj)
-        text = as_table(name, rows)
-        folder = context.exp / "check"
-        write_atomically(folder / f"{Path(name).name}.json", json.dumps(rows, indent=1) + "\n")
-        write_atomically(folder / f"{Path(name).name}.txt", text)
-        print(text, end="", flush=True)
+    with hold(writes_experiment(context), f"export {OPTION}", shlex.join(["jointst", "export", *arguments])):
+        for name in names:
+            rows = check_set(packed, DataDirectory.read(context.data / name), context.nj)
+            text = as_table(name, rows)
+            folder = context.exp / "check"
+            write_atomically(folder / f"{Path(name).name}.json", json.dumps(rows, indent=1) + "\n")
+            write_atomically(folder / f"{Path(name).name}.txt", text)
+            print(text, end="", flush=True)
     return 0
 
 

@@ -58,7 +58,7 @@ def largest_difference(trained: Trained, form: Form, folder: Path, utterances: S
     """The largest difference over all that both compute: encoders of both passes, predictors and joiners.
 
     Args:
-        trained: the model.
+        trained: the model, on the CPU.
         form: of the graphs.
         folder: the exported folder.
         utterances: features (T, F) of each, as the model was trained with.
@@ -66,9 +66,7 @@ def largest_difference(trained: Trained, form: Form, folder: Path, utterances: S
     Raises:
         DataError: a graph does not run.
     """
-    cpu = Trained(**{**vars(trained), "model": trained.model.cpu(), "device": torch.device("cpu")})
-    found = [_full_context(cpu, form, folder, utterances), _streaming(cpu, form, folder, utterances)]
-    return max(found)
+    return max(_full_context(trained, form, folder, utterances), _streaming(trained, form, folder, utterances))
 
 
 def _full_context(trained: Trained, form: Form, folder: Path, utterances: Sequence[Tensor]) -> float:

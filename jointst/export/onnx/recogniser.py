@@ -68,7 +68,7 @@ class GraphJoiner:
 
     def _all(self, encoder: Tensor, predictor: Tensor) -> Tensor:
         """log P of the blank and of all labels, (..., V)."""
-        shape = torch.broadcast_shapes(encoder.shape, predictor.shape)
+        shape = (encoder + predictor).shape
         sides = (side.expand(shape).reshape(-1, shape[-1]).numpy() for side in (encoder, predictor))
         logits = torch.from_numpy(self._run.run(None, dict(zip(self._inputs, sides, strict=True)))[0])
         return logits.log_softmax(-1).view(*shape[:-1], -1)
