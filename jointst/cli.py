@@ -79,9 +79,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(stage: Stage, arguments: list[str]) -> int:
     """Run a stage unless all it makes is up to date."""
     if stage.alone and names_directories(arguments):
-        module, function = stage.alone.split(":")
-        status: int = getattr(importlib.import_module(module), function)(arguments)
-        return status
+        return _call(stage.alone, arguments)
+    if stage.check and any(word.partition("=")[0] == "--check" for word in arguments):
+        return _call(stage.check, arguments)
     context = parse(stage.name, stage.help, arguments)
     set_threads(None)
     reason = stage.reason_to_run(context)
@@ -99,6 +99,12 @@ def _run(stage: Stage, arguments: list[str]) -> int:
         seconds = time.monotonic() - started
         print(f"{stage.title}: {made.what} -> {made.where} ({seconds:.1f} s)", flush=True)
     return 0
+
+
+def _call(function: str, arguments: list[str]) -> int:
+    module, name = function.split(":")
+    status: int = getattr(importlib.import_module(module), name)(arguments)
+    return status
 
 
 RECIPE = ("--conf", "--name", "--ngpu", "--force", "--print_config")

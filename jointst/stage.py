@@ -100,6 +100,8 @@ def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, 
             del settings["model"]["audio_encoder"][key]
     if "data" in settings:
         del settings["data"]["same_sentences"]  # only what is found fault with depends on it
+    if "features" in settings:
+        settings["features"] = config.features.stated()
     if "loss" in settings:
         for key in ("end_update", "centre"):
             if not getattr(config.loss.consistency, key):
@@ -153,6 +155,7 @@ class Stage:
         per_experiment: whether it belongs to an experiment or to the data shared by a recipe's experiments.
         always: whether it runs every time (cheap checks).
         alone: ``module:function`` taking arguments that name folders instead of settings, where there is such a way.
+        check: ``module:function`` that the option ``--check`` runs in its place, where it has one.
         claims: the folders that must be locked while it runs; by default those of its kind.
     """
 
@@ -166,6 +169,7 @@ class Stage:
     per_experiment: bool = False
     always: bool = False
     alone: str = ""
+    check: str = ""
     claims: Callable[[Context], list[Claim]] | None = None
 
     def locks(self, context: Context) -> list[Claim]:

@@ -200,8 +200,10 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         number=10,
         name="export",
-        help="pack the model: safetensors, configuration, tokenizer, lexicons, and the text branch beside them",
+        help="pack the model: safetensors, settings, tokenizer, lexicons, onnx/ for sherpa-onnx (--check SET tries it)",
         function="jointst.export.pack:run",
+        sections=("export",),
+        check="jointst.export.onnx.check:run",
         inputs=_model,
         outputs=lambda context: [
             context.exp / "packed" / name for name in ("model.safetensors", "text_branch.safetensors")

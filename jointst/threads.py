@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
@@ -32,6 +33,27 @@ def sleep_while_waiting() -> None:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
+def chosen_threads() -> int:
+    """Threads that were set last, or by the user in ``OMP_NUM_THREADS``; else all available CPUs.
+
+    For libraries that are told when they begin, as onnxruntime and sherpa-onnx are.
+    """
+    stated = os.environ.get("OMP_NUM_THREADS", "")
+    return int(stated) if stated.isdigit() and int(stated) > 0 else available_cpus()
+
+
+def onnxruntime_options() -> Any:
+    """Options of a session of onnxruntime: so many threads, which sleep while they wait."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = chosen_threads()
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # what goes wrong is raised, and said once
+    return options
+
+
 def set_threads(count: int | None) -> int:
     """Let OpenMP, MKL, OpenBLAS, torch and numba use ``count`` threads, also in processes started from here.
 
@@ -44,9 +66,7 @@ def set_threads(count: int | None) -> int:
     Returns:
         The number of threads.
     """
-    if count is None:
-        stated = os.environ.get("OMP_NUM_THREADS", "")
-        count = int(stated) if stated.isdigit() and int(stated) > 0 else available_cpus()
+    count = chosen_threads() if count is None else count
     assert count >= 1, f"{count} threads"
     for variable in _VARIABLES:
         os.environ[variable] = str(count)

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from jointst.build import build_model, digest_symbols, read_symbols
-from jointst.config import AlignConfig, Config, DataConfig, FeatureConfig, ModelConfig, ScoringConfig
+from jointst.config import AlignConfig, Config, DataConfig, ExportConfig, FeatureConfig, ModelConfig, ScoringConfig
 from jointst.data.directory import DataDirectory, write_table
 from jointst.export.pack import run as export
 from jointst.load_config import to_yaml
@@ -68,6 +68,7 @@ def _config() -> Config:
         ),
         scoring=ScoringConfig(sclite="auto"),
         align=AlignConfig(utterances=12, heat_maps=3),
+        export=ExportConfig(onnx="no"),  # seconds that only its own tests need
     )
 
 

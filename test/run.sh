@@ -4,7 +4,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case ${1-} in -h|--help) sed -n '2s/^# //p' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 cd "$root"
-tools/install.sh --extra dev
+tools/install.sh --extra dev --extra export
 . utils/path.sh
 
 echo "== ruff check"

@@ -7,6 +7,8 @@
 - Latency: sentences of the data directory, spoken anew by eSpeak NG, which says when each word ends; how much audio
   has come in when the first partial result is there, and when the first word is there whole.
 - An hour: the audio of the data directory, over and over; CPU seconds for each minute of it, and memory.
+- Runtimes: files and a stream of the data directory by torch and by the graphs of stage 10 in onnxruntime, each in a
+  process of its own: seconds to load, real-time factors, and the most memory.
 - Real-time factor: the preset ``small`` with fresh weights, whose blank is biased so that it emits ``--rate`` labels a
   second; one thread, audio in pieces of 40 ms, both passes.
 """
@@ -17,10 +19,12 @@ import argparse
 import dataclasses
 import gc
 import itertools
+import multiprocessing
 import resource
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import mean, median
 from time import perf_counter, process_time
@@ -32,6 +36,8 @@ from bench_options import parse as parse_options
 
 PIECE = 0.04
 """Seconds of audio that come in at a time."""
+RUNTIME_RATE = 16000
+"""Hertz of the samples that both runtimes are given."""
 MINUTE, TOY_MINUTE = 60.0, 2.0
 """Seconds of audio of each minute of the long stream."""
 
@@ -46,7 +52,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--minutes", type=int, default=60, help="of the long stream")
     parser.add_argument("--sentences", type=int, default=10, help="of each language, for latency")
     parser.add_argument("--rate", type=float, default=10.0, help="labels a second of the untrained model")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of audio for the untrained model")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of audio for the untrained model and runtimes")
     parser.add_argument("--size", default="small", help="preset of the untrained model")
     add_toy(parser, minutes=2, sentences=1, seconds=2.0, size="tiny")
     arguments = parse_options(parser)
@@ -161,6 +167,61 @@ def measure_hour(arguments: argparse.Namespace, report: Any) -> None:
     report.hold("growth of memory after the first sixth, MiB", resident[-1] - settled, most=20)
 
 
+def measure_runtimes(arguments: argparse.Namespace, report: Any) -> None:
+    """Time and memory of torch and of onnxruntime, from nothing to the last text."""
+    from jointst.data.audio import load_audio
+    from jointst.data.directory import DataDirectory
+
+    directory = DataDirectory.read(arguments.data)
+    parts: list[Any] = []
+    for key in directory.wav_scp:
+        if sum(map(len, parts)) >= arguments.seconds * RUNTIME_RATE:
+            break
+        parts.append(load_audio(directory.wav_scp[key], None, RUNTIME_RATE))
+    seconds = sum(map(len, parts)) / RUNTIME_RATE
+    rows, texts = [], {}
+    for runtime in ("torch", "onnx", "onnx-int8"):
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            found = pool.submit(run_by, runtime, arguments.model, parts, arguments.threads).result()
+        texts[runtime] = found["texts"]
+        same = sum(text == ours for text, ours in zip(found["texts"], texts["torch"], strict=True))
+        times = [f"{found[part] / seconds:.3f}" for part in ("whole", "stream")]
+        rows.append([runtime, f"{found['load']:.1f}", *times, f"{found['peak']:.0f}", f"{same} of {len(parts)}"])
+    columns = ["runtime", "load, s", "real-time factor, files", "stream", "most memory, MiB", "same text as torch"]
+    note = f"{len(parts)} sentences, {seconds:.0f} s, one at a time; load has the imports in it."
+    report.table("Runtimes", columns, rows, note)
+    changed = sum(text != ours for text, ours in zip(texts["onnx"], texts["torch"], strict=True))
+    report.hold("sentences that onnxruntime writes otherwise than torch", changed, most=0)
+
+
+def run_by(runtime: str, model: Path, parts: list[Any], threads: int) -> dict[str, Any]:
+    """What a fresh process needs by one runtime: seconds of its parts, most memory, and the texts of files."""
+    start = perf_counter()
+    from jointst.threads import set_threads
+
+    set_threads(threads)
+    if runtime == "torch":
+        from jointst import Recogniser
+
+        recogniser = Recogniser.load(model, batch=1)
+    else:
+        from jointst.export.onnx.recogniser import GraphRecogniser
+
+        precision: Any = "int8" if runtime.endswith("int8") else "float32"
+        recogniser = GraphRecogniser.load(model, batch=1, precision=precision)
+    found: dict[str, Any] = {"load": perf_counter() - start}
+    start = perf_counter()
+    found["texts"] = [recogniser.transcribe(samples, RUNTIME_RATE).text for samples in parts]
+    found["whole"] = perf_counter() - start
+    start, stream = perf_counter(), recogniser.stream(RUNTIME_RATE)
+    for piece in itertools.chain.from_iterable(pieces(samples, RUNTIME_RATE) for samples in parts):
+        stream.accept(piece)
+    stream.finish()
+    found["stream"] = perf_counter() - start
+    found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return found
+
+
 def resident_mib() -> float:
     """The process's resident memory; where the system does not say, its peak."""
     file = Path("/proc/self/statm")
@@ -252,7 +313,7 @@ def bias_blank(trained: Any, samples: Any, rate: float) -> float:
 
 
 def main() -> None:
-    """All three, and the report."""
+    """All four, and the report."""
     arguments = parse()
     from jointst.threads import set_threads
 
@@ -266,6 +327,7 @@ def main() -> None:
             from toy_model import make_toy_model
 
             arguments.model, arguments.data = make_toy_model(Path(folder))
+        measure_runtimes(arguments, report)
         measure_factor(arguments, report)
         measure_latency(arguments, report)
         measure_hour(arguments, report)

@@ -6,7 +6,7 @@ prints them all with these sentences. Values that cannot work are refused when t
 Marks, as in the design: [JOIST] is a value of arXiv 2210.07353, [ours] our own choice; the paper's own values
 (arXiv 2308.06125) are not public.
 
-One file for each group of stages: corpus, data, model, loss, training, decoding, analysis.
+One file for each group of stages: corpus, data, model, loss, training, decoding, analysis, export.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from jointst.config.corpus import (
 from jointst.config.data import DataConfig, FeatureConfig, LexiconConfig, TokenizerConfig
 from jointst.config.decoding import DecodingConfig, ScoringConfig, TuneConfig
 from jointst.config.encoder import SAMPLING_RATE, AudioEncoderConfig, EncoderKind
+from jointst.config.export import ExportConfig
 from jointst.config.loss import ALIGNMENT_OPTIONS, AlignmentConfig, ConsistencyConfig, LossConfig, TrainingAlignment
 from jointst.config.model import PRESETS, Decoder, DecoderConfig, ModelConfig, TextEncoderConfig
 from jointst.config.training import BatchConfig, LmConfig, SpecAugmentConfig, SpeechBatchConfig, TrainingConfig
@@ -51,6 +52,7 @@ __all__ = [
     "DecodingConfig",
     "DurationsConfig",
     "EncoderKind",
+    "ExportConfig",
     "FeatureConfig",
     "FleursConfig",
     "LexiconConfig",
@@ -107,6 +109,8 @@ class Config:
     """Stage 8."""
     align: AlignConfig = field(default_factory=AlignConfig)
     """Stage 9."""
+    export: ExportConfig = field(default_factory=ExportConfig)
+    """Stage 10."""
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     """``jointst probe``."""
     durations: DurationsConfig = field(default_factory=DurationsConfig)

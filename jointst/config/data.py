@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from jointst.config.check import require
 from jointst.languages import LANGUAGES
-from jointst.units import Hertz, Milliseconds, samples_in
+from jointst.units import Hertz, Milliseconds, frames_in, samples_in
+
+LOW_FREQUENCY: Hertz = 20.0
+"""Where the first filter begins, as in Kaldi."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,13 @@ class FeatureConfig:
     """Window length."""
     hop: Milliseconds = 10.0
     """Window shift."""
+    edges: Literal["snip", "reflect"] = "snip"
+    """Windows that lie in the audio whole, or one for each shift, audio reflected at its ends (Kaldi's snip-edges). The
+    apps of sherpa-onnx have reflect, high_frequency -400 and floor 128; a model for them had best be trained so."""
+    high_frequency: Hertz = 0.0
+    """Where the last filter ends; 0 or less counts from half the sampling rate."""
+    floor: float = 1.0
+    """Smallest mel energy, of samples in 16-bit steps; digital silence becomes exactly the logarithm of it."""
     speed_perturbation: tuple[float, ...] = (1.0,)
     """Training audio is added once at each of these speeds."""
     cmvn: Literal["global", "none"] = "global"
@@ -92,6 +103,11 @@ class FeatureConfig:
         require(self.sampling_rate > 0, "sampling_rate", f"is {self.sampling_rate}", "> 0")
         require(self.mel_bins > 0, "mel_bins", f"is {self.mel_bins}", "> 0")
         require(0 < self.hop <= self.window, "hop", f"is {self.hop} ms with a window of {self.window} ms")
+        require(self.floor > 0, "floor", f"is {self.floor}", "> 0")
+        end = self.upper_frequency
+        fix = f"{LOW_FREQUENCY:g} to half the sampling rate, or from there, as -400"
+        in_range = LOW_FREQUENCY < end <= self.sampling_rate / 2
+        require(in_range, "high_frequency", f"is {self.high_frequency}, which is {end} Hz", fix)
         require(bool(self.speed_perturbation), "speed_perturbation", "is empty", "[1.0] for none")
         require(1.0 in self.speed_perturbation, "speed_perturbation", "lacks 1.0", "the plain audio is needed")
         require(all(0.5 <= s <= 2.0 for s in self.speed_perturbation), "speed_perturbation", "outside 0.5 to 2")
@@ -106,6 +122,24 @@ class FeatureConfig:
     def hop_samples(self) -> int:
         """Samples in a shift."""
         return samples_in(self.hop / 1000, self.sampling_rate)
+
+    @property
+    def upper_frequency(self) -> Hertz:
+        """Where the last filter ends, in hertz from 0."""
+        return self.high_frequency if self.high_frequency > 0 else self.sampling_rate / 2 + self.high_frequency
+
+    def frames_in(self, samples: int) -> int:
+        """Number of frames over ``samples`` samples."""
+        window, hop = self.window_samples, self.hop_samples
+        return frames_in(samples, window, hop) if self.edges == "snip" else (samples + hop // 2) // hop
+
+    def stated(self) -> dict[str, Any]:
+        """All settings to be hashed, without those that came later where they are as things were before they came."""
+        values = dataclasses.asdict(self)
+        for name, before in (("edges", "snip"), ("high_frequency", 0.0), ("floor", 1.0)):
+            if values[name] == before:
+                del values[name]
+        return values
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ Features are log-mel filter banks, or what a pretrained audio encoder reads or, 
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jointst.config import AudioEncoderConfig, Config, FeatureConfig
+from jointst.config.data import LOW_FREQUENCY
 from jointst.data.audio import Samples, is_ark, load_audio, resample
 from jointst.data.directory import DataDirectory, Segment, write_table
 from jointst.errors import ConfigError, DataError
@@ -40,35 +40,57 @@ JOB_UTTERANCES = 400
 """Utterances of a job: what is lost at most when a run is killed."""
 SCALE = 32768.0
 """Waveforms in [-1, 1] are scaled to 16-bit integers, as in Kaldi."""
-FLOOR = 1.0
-"""Smallest mel energy on that scale, below the noise of 16-bit rounding: digital silence becomes exactly 0."""
 PREEMPHASIS = 0.97
-LOW_FREQUENCY = 20.0
-"""Hertz, the lower edge of the first filter, as in Kaldi; the last one ends at half the sampling rate."""
 
 
 def log_mel(waveform: Tensor, config: FeatureConfig) -> Tensor:
-    """Log-mel filter banks as Kaldi's ``compute-fbank-feats --dither=0`` makes them, with a floor of one.
+    """Log-mel filter banks as Kaldi's ``compute-fbank-feats --dither=0`` makes them, with a floor.
 
     Args:
         waveform: (T,) in [-1, 1], at ``config.sampling_rate``.
 
     Returns:
-        (N, F) natural logarithms of mel energies, not normalised; N is ``units.frames_in`` of T.
+        (N, F) natural logarithms of mel energies, not normalised; N is ``config.frames_in`` of T.
     """
+    if config.edges == "snip":
+        return log_mel_of_windows(waveform, config)
+    before = lead_in(config)
+    frames = config.frames_in(waveform.shape[0])
+    after = (frames - 1) * config.hop_samples + config.window_samples - before
+    return log_mel_of_windows(reflected(waveform, -before, after if frames else 0), config)
+
+
+def lead_in(config: FeatureConfig) -> int:
+    """Samples that the first window reflects, where windows are centred on their shifts."""
+    return config.window_samples // 2 - config.hop_samples // 2
+
+
+def reflected(waveform: Tensor, start: int, stop: int) -> Tensor:
+    """Samples ``start`` to ``stop`` of a waveform (T,) that goes on mirrored at both of its ends."""
+    import torch
+
+    length = waveform.shape[0]
+    if not length:
+        return waveform
+    places = torch.arange(start, stop) % (2 * length)
+    return waveform[torch.minimum(places, 2 * length - 1 - places)]
+
+
+def log_mel_of_windows(waveform: Tensor, config: FeatureConfig) -> Tensor:
+    """The same of the windows that lie in a waveform (T,) whole, (N, F); N is ``units.frames_in`` of T."""
     import torch
 
     window, hop = config.window_samples, config.hop_samples
     if waveform.shape[0] < window:
         return waveform.new_zeros(0, config.mel_bins)
-    taper, filters = _window_and_filters(config.sampling_rate, window, config.mel_bins)
+    taper, filters = _window_and_filters(config.sampling_rate, window, config.mel_bins, config.upper_frequency)
     frames = waveform.unfold(0, window, hop) * SCALE  # (T,) -> (N, W)
     frames = frames - frames.mean(dim=1, keepdim=True)
     previous = torch.cat((frames[:, :1], frames[:, :-1]), dim=1)
     frames = (frames - PREEMPHASIS * previous) * taper
     spectrum = torch.fft.rfft(frames, n=_fft_size(window))
     power = spectrum.real.square() + spectrum.imag.square()
-    features: Tensor = (power @ filters).clamp_min(FLOOR).log()
+    features: Tensor = (power @ filters).clamp_min(config.floor).log()
     return features
 
 
@@ -77,7 +99,7 @@ def _fft_size(window: int) -> int:
 
 
 @lru_cache(maxsize=8)
-def _window_and_filters(sampling_rate: float, window: int, mel_bins: int) -> tuple[Tensor, Tensor]:
+def _window_and_filters(sampling_rate: float, window: int, mel_bins: int, end: float) -> tuple[Tensor, Tensor]:
     """Kaldi's "povey" window (W,) and triangular filters (fft_size / 2 + 1, F), even in mel between their edges."""
     import torch
 
@@ -86,7 +108,7 @@ def _window_and_filters(sampling_rate: float, window: int, mel_bins: int) -> tup
 
     taper = torch.hann_window(window, periodic=False, dtype=torch.float64).pow(0.85)
     size = _fft_size(window)
-    edges = mel(torch.tensor([LOW_FREQUENCY, sampling_rate / 2], dtype=torch.float64))
+    edges = mel(torch.tensor([LOW_FREQUENCY, end], dtype=torch.float64))
     points = torch.linspace(float(edges[0]), float(edges[1]), mel_bins + 2, dtype=torch.float64)
     # (fft_size / 2 + 1, 1) against (F,)
     bins = mel(torch.arange(size // 2 + 1, dtype=torch.float64) * sampling_rate / size).unsqueeze(1)
@@ -143,7 +165,7 @@ class Job:
         """A hash of all that its features depend on."""
         audio = sorted({_audio_file(entry) for _, entry, _ in self.utterances})
         stats = [os.stat(path) for path in audio if os.path.exists(path)]
-        settings = dataclasses.asdict(self.config)
+        settings = self.config.stated()
         for unused in ("speed_perturbation", "cmvn", "max_failures"):
             del settings[unused]
         encoder = self.encoder

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from jointst.config import FeatureConfig
 from jointst.data.audio import Samples
-from jointst.data.features import log_mel
+from jointst.data.features import lead_in, log_mel, log_mel_of_windows, reflected
 from jointst.units import Hertz, frames_in
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ class OnlineResampler:
 class OnlineFeatures:
     """Log-mel features of a stream, frame for frame those of :func:`jointst.data.features.log_mel` of the whole.
 
+    With windows that reflect, the buffer begins with the mirrored first samples, and the last windows come at the end.
+
     Args:
         config: sizes; samples come at its sampling rate.
     """
@@ -91,6 +93,8 @@ class OnlineFeatures:
 
         self._config = config
         self._buffer = np.zeros(0, np.float32)
+        self._lead_in = lead_in(config) if config.edges == "reflect" else 0  # samples that are still to be mirrored
+        self._samples, self._frames = 0, 0
 
     def accept(self, samples: Samples) -> Tensor:
         """Take the next samples (T,); the features (N, F) of the windows that are whole by now."""
@@ -98,13 +102,27 @@ class OnlineFeatures:
         import torch
 
         window, hop = self._config.window_samples, self._config.hop_samples
+        self._samples += len(samples)
         self._buffer = np.concatenate([self._buffer, samples])
-        features = log_mel(torch.from_numpy(self._buffer), self._config)
+        if self._lead_in and len(self._buffer) >= window - self._lead_in:
+            self._buffer = np.concatenate([self._buffer[: self._lead_in][::-1], self._buffer])
+            self._lead_in = 0
+        if self._lead_in:
+            return torch.zeros(0, self._config.mel_bins)
+        features = log_mel_of_windows(torch.from_numpy(self._buffer), self._config)
+        self._frames += len(features)
         self._buffer = self._buffer[frames_in(len(self._buffer), window, hop) * hop :]
         return features
 
     def finish(self) -> Tensor:
-        """No more features, (0, F): the rest is less than a window; the stream is over."""
+        """The features (N, F) of the windows that reflect the end; none where windows lie in the audio whole."""
         import torch
 
-        return torch.zeros(0, self._config.mel_bins)
+        rest = torch.from_numpy(self._buffer.copy())
+        if self._config.edges == "snip":
+            return rest.new_zeros(0, self._config.mel_bins)
+        if self._lead_in:
+            return log_mel(rest, self._config)
+        left = self._config.frames_in(self._samples) - self._frames
+        stop = (left - 1) * self._config.hop_samples + self._config.window_samples
+        return log_mel_of_windows(reflected(rest, 0, stop if left else 0), self._config)

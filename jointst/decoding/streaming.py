@@ -119,6 +119,7 @@ class OnlineEncoder:
         self._state = model.initial_state(1, device)
         self._frames = model.chunk * model.config.rows_per_position
         self._buffer = torch.zeros(1, 0, len(model.normalisation.mean), device=device)
+        self._nothing = torch.zeros(1, 0, model.config.dim, device=device)
 
     def accept(self, features: Tensor) -> Tensor:
         """Take the next frames (n, F); the output (1, N, D) for the chunks that are whole by now."""
@@ -126,28 +127,33 @@ class OnlineEncoder:
         whole = self._buffer.shape[1] // self._frames * self._frames
         outputs = []
         for start in range(0, whole, self._frames):
-            output, self._state = self._model.forward_chunk(self._buffer[:, start : start + self._frames], self._state)
-            outputs.append(output)
+            outputs.append(self._encode(self._buffer[:, start : start + self._frames]))
         self._buffer = self._buffer[:, whole:].clone()  # a view would keep all of it
-        return torch.cat(outputs, dim=1) if outputs else self._buffer.new_zeros(1, 0, self._model.config.dim)
+        return torch.cat(outputs, dim=1) if outputs else self._nothing
 
     def finish(self) -> Tensor:
         """The output (1, N, D) for the frames that are left; the stream is over."""
-        rest = self._buffer
-        if not rest.shape[1]:
-            return rest.new_zeros(1, 0, self._model.config.dim)
-        return self._model.forward_chunk(rest, self._state)[0]
+        return self._encode(self._buffer) if self._buffer.shape[1] else self._nothing
+
+    def second_pass(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        """The full-context encoder's output (1, N, D') over all that this one has given, (1, N, D), and its length."""
+        lengths = torch.tensor([encoded.shape[1]], device=encoded.device)
+        return self._model.encode_full_context(encoded, lengths)[-1], lengths
+
+    def _encode(self, features: Tensor) -> Tensor:
+        output, self._state = self._model.forward_chunk(features, self._state)
+        return output
 
 
 class _Segment:
     """One segment in the making: its first pass so far, and what its second pass needs."""
 
-    def __init__(self, trained: Trained, search: Search, start: Seconds) -> None:
+    def __init__(self, trained: Trained, encoder: OnlineEncoder, search: Search, start: Seconds) -> None:
         model = trained.model
         self._trained = trained
         self._whole_search = search
         self._features = trained.front_end.online()
-        self._encoder = OnlineEncoder(model, trained.device)
+        self._encoder = encoder
         limit = search.settings.max_labels_per_position
         self._search = OnlineGreedy(model.decoder("streaming"), limit, search.phrases)
         self._encoded: list[Tensor] = []
@@ -180,7 +186,7 @@ class _Segment:
         states = torch.cat(self._encoded, dim=1)
         lengths = torch.tensor([states.shape[1]], device=states.device)
         if not streams:
-            states = model.encode_full_context(states, lengths)[-1]
+            states, lengths = self._encoder.second_pass(states)
         return self._transcript(search(decoder, model.decoder(decoder), states, lengths)[0][0], final=True)
 
     def _transcript(self, hypothesis: Hypothesis, *, final: bool) -> Transcript:
@@ -258,11 +264,14 @@ class StreamingRecogniser:
         pieces = self._segmenter.accept(self._resampler.finish())
         return self._advance(pieces) + self._advance(self._segmenter.finish())
 
+    def _new_encoder(self) -> OnlineEncoder:
+        return OnlineEncoder(self._trained.model, self._trained.device)
+
     def _advance(self, pieces: list[Piece]) -> list[Transcript]:
         found: list[Transcript] = []
         for piece in pieces:
             if piece.first:
-                self._segment = _Segment(self._trained, self._search, piece.start)
+                self._segment = _Segment(self._trained, self._new_encoder(), self._search, piece.start)
             segment = self._segment
             assert segment is not None, "a piece before the first of its segment"
             if segment.accept(piece.samples):

@@ -32,18 +32,10 @@ def load_packed(folder: Path, ngpu: int = 0) -> Trained:
         DataError: the folder or a part of it is missing or damaged, or its parts do not belong together.
         EnvironmentFault: a GPU is asked for and there is none.
     """
-    if not folder.is_dir():
-        raise DataError("there is no such folder of a packed model", path=folder, fix=_FIX)
-    for name in ("config.yaml", "model.safetensors"):
-        if not (folder / name).is_file():
-            raise DataError("is missing", path=folder / name, fix=_FIX)
-    config = from_yaml(folder / "config.yaml")
-    symbols = Symbols(
-        tokenizer=Tokenizer.read(folder / "tokenizer.model"),
-        phones=PhoneTable.read(folder / "lang" / "phones.txt"),
-        text_input=config.tokenizer.text_input,
-    )
+    config, symbols, languages = read_packed(folder)
     weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise DataError("is missing", path=weights, fix=_FIX)
     try:
         state = load_file(weights)
         config = as_trained(config, state)
@@ -53,7 +45,6 @@ def load_packed(folder: Path, ngpu: int = 0) -> Trained:
     except (RuntimeError, SafetensorError) as error:
         raise DataError(f"does not fit the settings beside it: {error}", path=weights, fix=_FIX) from None
     device = choose_device(ngpu)
-    languages = read_languages(config, folder)
     return Trained(
         model=model.to(device).eval(),
         symbols=symbols,
@@ -62,6 +53,25 @@ def load_packed(folder: Path, ngpu: int = 0) -> Trained:
         languages=languages,
         audio_encoder=audio_encoder,
     )
+
+
+def read_packed(folder: Path) -> tuple[Config, Symbols, tuple[str, ...]]:
+    """All of a packed recogniser but its weights: settings, symbol tables and languages.
+
+    Raises:
+        DataError: the folder or a part of it is missing or damaged.
+    """
+    if not folder.is_dir():
+        raise DataError("there is no such folder of a packed model", path=folder, fix=_FIX)
+    if not (folder / "config.yaml").is_file():
+        raise DataError("is missing", path=folder / "config.yaml", fix=_FIX)
+    config = from_yaml(folder / "config.yaml")
+    symbols = Symbols(
+        tokenizer=Tokenizer.read(folder / "tokenizer.model"),
+        phones=PhoneTable.read(folder / "lang" / "phones.txt"),
+        text_input=config.tokenizer.text_input,
+    )
+    return config, symbols, read_languages(config, folder)
 
 
 def _audio_encoder(config: Config, folder: Path) -> Path | None:

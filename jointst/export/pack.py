@@ -14,7 +14,7 @@ from torch import Tensor
 
 from jointst.build import ENCODER, form_of_encoder
 from jointst.data.directory import DataDirectory, sort_keys
-from jointst.errors import DataError
+from jointst.errors import DataError, JointstError
 from jointst.languages import LANGUAGES
 from jointst.load_config import from_yaml
 from jointst.pretrained.registry import encoder_class, open_encoder
@@ -32,13 +32,16 @@ TRAINING_ONLY = ("text_encoder.", "ctc.")
 
 
 def run(context: Context) -> Made:
-    """Pack the model: weights, settings, tokenizer, phone set, lexicons, the words it was trained on, and a pretrained
-    audio encoder.
+    """Pack the model: weights, settings, tokenizer, phone set, lexicons, the words it was trained on, a pretrained
+    audio encoder, and graphs for sherpa-onnx.
 
     Raises:
         DataError: there is no trained model, what it was trained on is gone, or its audio encoder is damaged.
         EnvironmentFault: its audio encoder cannot be had.
+        CannotExport, EnvironmentFault: there can be no graphs, and ``export.onnx`` is yes.
     """
+    from jointst.export.onnx.write import add_onnx  # which reads what is packed here
+
     weights = context.exp / WEIGHTS
     if not weights.is_file():
         raise DataError("is missing", path=weights, fix="run stage 6, train")
@@ -46,13 +49,14 @@ def run(context: Context) -> Made:
     shutil.rmtree(writing, ignore_errors=True)
     try:
         parameters = _write(context, weights, writing)
-    except OSError:
+        graphs = add_onnx(writing, context)
+    except (OSError, JointstError):
         shutil.rmtree(writing, ignore_errors=True)  # as on a full disk, where its space is needed
         raise
     shutil.rmtree(packed, ignore_errors=True)
     writing.rename(packed)
     size = sum(path.stat().st_size for path in packed.rglob("*") if path.is_file()) / 1e6
-    return Made(what=f"recogniser of {parameters / 1e6:.2f} M parameters, {size:.1f} MB", where=packed)
+    return Made(what=f"recogniser of {parameters / 1e6:.2f} M parameters, {graphs}, {size:.1f} MB", where=packed)
 
 
 def _write_audio_encoder(context: Context, folder: Path) -> int:

@@ -116,7 +116,7 @@ class SelfAttention(nn.Module):
 
         Args:
             x: (B, T, D).
-            mask: (T, C + T) or (B, 1, T, C + T) bool, true where a query may see a key.
+            mask: (B, 1, T, C + T) bool, true where a query may see a key.
             rotary: of C + T positions.
             state: C positions before x.
 

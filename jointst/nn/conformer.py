@@ -80,7 +80,7 @@ class LayerState(NamedTuple):
 
 
 class StackState(NamedTuple):
-    """State of a causal stack: of each layer, and how many positions of their caches are filled, () int64."""
+    """State of a causal stack: of each layer, and how many positions of its caches a stream has filled, (B,) int64."""
 
     layers: tuple[LayerState, ...]
     filled: Tensor
@@ -193,7 +193,7 @@ class ConformerStack(nn.Module):
         assert isinstance(self.pattern, Chunked), "only chunked attention can stream"
         cached = self.pattern.cached
         layers = (layer.initial_state(batch, cached, device) for layer in cast("Iterable[ConformerLayer]", self.layers))
-        return StackState(tuple(layers), torch.zeros((), dtype=torch.int64, device=device))
+        return StackState(tuple(layers), torch.zeros(batch, dtype=torch.int64, device=device))
 
     def forward_chunk(self, x: Tensor, state: StackState) -> tuple[Tensor, StackState]:
         """Encode the next positions of a stream: exactly what :meth:`forward` gives for them.
@@ -209,7 +209,8 @@ class ConformerStack(nn.Module):
         positions, cached = x.shape[1], self.pattern.cached
         # The cache holds whole chunks, so chunks counted from its start are the stream's own.
         mask = self.pattern(cached + positions, x.device)[cached:]
-        mask = mask & (torch.arange(cached + positions, device=x.device) >= cached - state.filled)
+        places = torch.arange(cached + positions, device=x.device)
+        mask = mask & (places >= cached - state.filled[:, None, None, None])  # (B, 1, T, C + T)
         rotary = rotary_tables(cached + positions, self.head_dim, x.device)
         after = []
         for layer, before in zip(cast("Iterable[ConformerLayer]", self.layers), state.layers, strict=True):

@@ -38,7 +38,8 @@ class LanguageEmbedding(nn.Module):
             front: (B, N, D).
             languages: B ISO 639-1 codes; empty where none is known.
         """
-        codes = languages or [""] * len(front)
-        rows = torch.tensor([self._rows.get(code, 0) for code in codes], device=front.device)
+        if not languages:
+            return front + self.vectors.weight[0]
+        rows = torch.tensor([self._rows.get(code, 0) for code in languages], device=front.device)
         vectors: Tensor = self.vectors(rows).unsqueeze(1)  # (B, D) -> (B, 1, D)
         return front + vectors

@@ -54,4 +54,4 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if x.device.type == "cpu" and torch.is_grad_enabled() and x.dtype == weight.dtype:
         y: Tensor = _Depthwise.apply(x, weight, bias)  # type: ignore[no-untyped-call]
         return y
-    return conv1d(x.transpose(1, 2), weight, bias, groups=x.shape[2]).transpose(1, 2)
+    return conv1d(x.transpose(1, 2), weight, bias, groups=len(weight)).transpose(1, 2)

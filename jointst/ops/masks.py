@@ -63,5 +63,5 @@ def attention_mask(lengths: Tensor, pattern: Tensor) -> Tensor:
     """
     positions = pattern.shape[0]
     keys = length_mask(lengths, positions)[:, None, None, :]
-    itself = torch.eye(positions, dtype=torch.bool, device=lengths.device)
-    return (pattern & keys) | itself
+    index = torch.arange(positions, device=lengths.device)
+    return (pattern & keys) | (index[:, None] == index)  # torch.eye of bools has no kernel in onnxruntime

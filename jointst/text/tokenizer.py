@@ -80,6 +80,10 @@ class Tokenizer:
         """The piece of each label, with :data:`SPACE` for spaces."""
         return [str(self._processor.id_to_piece(int(label))) for label in ids]
 
+    def scores(self) -> list[float]:
+        """The log probability that sentencepiece gives each label's piece, what it cuts text by."""
+        return [float(self._processor.get_score(label)) for label in range(self.size)]
+
 
 def train(sentences: Iterable[str], config: TokenizerConfig) -> bytes:
     """A serialized sentencepiece model; the same sentences and settings always give the same bytes.

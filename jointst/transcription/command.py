@@ -30,6 +30,8 @@ from jointst.units import Hertz
 DECODERS: tuple[Decoder, ...] = ("full_context", "streaming")
 SEARCH = ("search", "beam", "lm_weight", "ilm_weight", "label_bonus", "phrase_weight", "phrase_language")
 """Options that are settings of the search, by their names."""
+RUNTIMES = {"torch": "", "onnx": "float32", "onnx-int8": "int8"}
+"""What runs the model, and the precision of its graphs."""
 PIPE, MICROPHONE = "-", "microphone"
 UNPRINTABLE = "backslashreplace"
 """What becomes of bytes of a file's name that are no UTF-8: an escape that is also valid in JSON."""
@@ -73,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--raw-format", choices=RAW_FORMATS, default="s16le", help="samples of a pipe that is not WAV (%(default)s)")
     add("--rate", type=float, help="their rate in hertz (the model's own)")
     add("--channels", type=int, default=1, help="their channels (%(default)s)")
+    add("--runtime", choices=RUNTIMES, default="torch", help="torch, or stage 10's graphs by onnxruntime (%(default)s)")
     add("--ngpu", type=int, choices=(0, 1), default=0, help="1 for the GPU (%(default)s)")
     return parser
 
@@ -88,7 +91,13 @@ def run(arguments: list[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors=UNPRINTABLE)
     set_threads(None)
-    recogniser = Recogniser.load(
+    kind: type[Recogniser] = Recogniser
+    others = {name: getattr(options, name) for name in SEARCH}
+    if options.runtime != "torch":
+        from jointst.export.onnx.recogniser import GraphRecogniser
+
+        kind, others["precision"] = GraphRecogniser, RUNTIMES[options.runtime]
+    recogniser = kind.load(
         options.model,
         decoder=options.decoder,
         batch=options.batch,
@@ -97,7 +106,7 @@ def run(arguments: list[str]) -> int:
         ngpu=options.ngpu,
         lm=options.lm,
         phrases=options.phrases,
-        **{name: getattr(options, name) for name in SEARCH},
+        **others,
     )
     return _stream(recogniser, options) if options.stream else _files(recogniser, options)
 

@@ -277,11 +277,17 @@ class Recogniser:
         model, device = self.trained.model, self.trained.device
         padded = nn.utils.rnn.pad_sequence([features[index] for index in heard], batch_first=True).to(device)
         lengths = torch.tensor([len(features[index]) for index in heard], device=device)
-        front, lengths = model.encode_audio(padded, lengths)
-        encoded = model.streaming_encoder(model.add_language(front), lengths)[0][-1]
-        if self.decoder == "full_context":
-            encoded = model.encode_full_context(encoded, lengths)[-1]
+        encoded, lengths = self._encode(padded, lengths)
         searched = search(self.decoder, model.decoder(self.decoder), encoded, lengths)
         for index, nbest in zip(heard, searched, strict=True):
             hypotheses[index] = nbest[0]
         return hypotheses
+
+    def _encode(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What the decoder searches: features (B, n, F) and lengths (B,) to (B, N, D) and lengths (B,)."""
+        model = self.trained.model
+        front, lengths = model.encode_audio(features, lengths)
+        encoded: Tensor = model.streaming_encoder(model.add_language(front), lengths)[0][-1]
+        if self.decoder == "full_context":
+            encoded = model.encode_full_context(encoded, lengths)[-1]
+        return encoded, lengths

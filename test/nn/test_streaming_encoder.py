@@ -1,5 +1,8 @@
 """The streaming encoder never looks beyond its chunk."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 import torch
 
@@ -93,6 +96,27 @@ def test_streaming_equals_offline(chunk: int, left_chunks: int) -> None:
         for sizes in ([1], [3, 1, 2]):
             online = pieces_together(model, features, sizes)
             torch.testing.assert_close(online, offline, rtol=0, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_streams_of_unequal_age_share_a_batch() -> None:
+    model = make_streaming(4, 2)
+    features = torch.randn(2, 16 * 4, 21)
+    older, young = (model.initial_state(1, features.device) for _ in range(2))
+    _, older = model.forward_chunk(features[:1, :32], older)
+    together = [torch.cat(pair) for pair in zip(tensors(older), tensors(young), strict=True)]
+    chunks = torch.cat([features[:1, 32:48], features[1:, :16]])
+    found, _ = model.forward_chunk(chunks, rebuilt(older, iter(together)))
+    for row, state in ((0, older), (1, young)):
+        alone, _ = model.forward_chunk(chunks[row : row + 1], state)
+        torch.testing.assert_close(found[row : row + 1], alone, rtol=0, atol=1e-5)
+
+
+def rebuilt(like: Any, parts: Iterator[torch.Tensor]) -> Any:
+    if isinstance(like, torch.Tensor):
+        return next(parts)
+    inside = [rebuilt(part, parts) for part in like]
+    return type(like)(*inside) if hasattr(like, "_fields") else tuple(inside)
 
 
 def test_rotary_angles_do_not_grow_with_the_stream() -> None:

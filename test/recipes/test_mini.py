@@ -63,7 +63,7 @@ def test_every_stage_makes_what_it_promises(first: subprocess.CompletedProcess[s
         assert Path(f"data/lang/lexicon_{code}.txt").is_file()
         assert list(Path(f"data/audio/mini/{code}").glob("*.flac"))
     packed = {path.name for path in Path("exp/train/packed").iterdir()}
-    assert {"model.safetensors", "config.yaml", "tokenizer.model", "tokens.txt", "lang"} <= packed
+    assert {"model.safetensors", "config.yaml", "tokenizer.model", "tokens.txt", "lang", "onnx"} <= packed
     assert "Traceback" not in first.stdout + first.stderr
 
 

@@ -13,7 +13,7 @@ from jointst.text.encodings import read_wrongly
 from jointst.text.marks import strip_marks
 from jointst.text.normalise import normalise
 from jointst.text.scripts import is_written_in
-from jointst.units import frames_in, positions_in, samples_in
+from jointst.units import positions_in, samples_in
 
 CONTROL = re.compile("[\x01-\x08\x0a-\x1f\x7f-\x9f\u200b\u2028\u2029\ufeff]")
 """Characters that nobody sees and no language writes; joiners (U+200C, U+200D) are letters of some."""
@@ -193,7 +193,7 @@ def more_labels_than_frames(everything: Everything) -> Iterator[Finding]:
     features, subsampling = everything.settings.features, everything.settings.model.subsampling
     for item, key, labels, seconds in _rates(everything):
         samples = samples_in(seconds, features.sampling_rate)
-        positions = positions_in(frames_in(samples, features.window_samples, features.hop_samples), subsampling)
+        positions = positions_in(features.frames_in(samples), subsampling)
         if labels > positions and labels / seconds <= most:
             message = f"{labels} characters for {positions} encoder positions ({seconds:.2f} s)"
             fix = "look whether audio and transcript belong together; word pieces or less subsampling give room"
