@@ -100,10 +100,12 @@ class OnlineEncoder:
     Args:
         model: the joint model.
         device: where it is.
+        language: of the stream, empty where it is unknown; for a model with a language embedding.
     """
 
-    def __init__(self, model: JointModel, device: torch.device) -> None:
+    def __init__(self, model: JointModel, device: torch.device, language: str = "") -> None:
         self._model = model
+        self._languages = [language]
         self._state = model.initial_state(1, device)
         self._frames = model.chunk * model.config.subsampling
         self._buffer = torch.zeros(1, 0, len(model.normalisation.mean), device=device)
@@ -114,7 +116,8 @@ class OnlineEncoder:
         whole = self._buffer.shape[1] // self._frames * self._frames
         outputs = []
         for start in range(0, whole, self._frames):
-            output, self._state = self._model.forward_chunk(self._buffer[:, start : start + self._frames], self._state)
+            frames = self._buffer[:, start : start + self._frames]
+            output, self._state = self._model.forward_chunk(frames, self._state, self._languages)
             outputs.append(output)
         self._buffer = self._buffer[:, whole:].clone()  # a view would keep all of it
         return torch.cat(outputs, dim=1) if outputs else self._buffer.new_zeros(1, 0, self._model.config.dim)
@@ -124,18 +127,18 @@ class OnlineEncoder:
         rest = self._buffer
         if not rest.shape[1]:
             return rest.new_zeros(1, 0, self._model.config.dim)
-        return self._model.forward_chunk(rest, self._state)[0]
+        return self._model.forward_chunk(rest, self._state, self._languages)[0]
 
 
 class _Segment:
     """One segment in the making: its first pass so far, and what its second pass needs."""
 
-    def __init__(self, trained: Trained, search: Search, start: Seconds) -> None:
+    def __init__(self, trained: Trained, search: Search, start: Seconds, language: str) -> None:
         model, config = trained.model, trained.config
         self._trained = trained
         self._whole_search = search
         self._features = OnlineFeatures(config.features)
-        self._encoder = OnlineEncoder(model, trained.device)
+        self._encoder = OnlineEncoder(model, trained.device, language)
         limit = search.settings.max_labels_per_position
         self._search = OnlineGreedy(model.streaming_decoder, limit, search.phrases)
         self._encoded: list[Tensor] = []
@@ -192,6 +195,7 @@ class StreamingRecogniser:
         decoder: whose text is final: the second pass's, or the first pass's own.
         segmentation: where segments end.
         search: of the final text; None for greedy search. Partial text is always that of greedy search.
+        language: of what is said, empty where it is unknown; for a model with a language embedding.
 
     Raises:
         ConfigError: a rate at which nobody records speech.
@@ -205,6 +209,7 @@ class StreamingRecogniser:
         decoder: Decoder = "full_context",
         segmentation: SegmentationConfig | None = None,
         search: Search | None = None,
+        language: str = "",
     ) -> None:
         check_rate(rate)
         wanted = trained.config.features.sampling_rate
@@ -212,6 +217,7 @@ class StreamingRecogniser:
         self._rate = rate
         self._decoder: Decoder = decoder
         self._search = search or greedy(trained)
+        self._language = language
         self._resampler = OnlineResampler(rate, wanted)
         self._segmenter = Segmenter(wanted, segmentation or SegmentationConfig())
         chunk = frames_to_seconds(trained.model.chunk * trained.config.model.subsampling, trained.config.features.hop)
@@ -249,7 +255,7 @@ class StreamingRecogniser:
         found: list[Transcript] = []
         for piece in pieces:
             if piece.first:
-                self._segment = _Segment(self._trained, self._search, piece.start)
+                self._segment = _Segment(self._trained, self._search, piece.start, self._language)
             segment = self._segment
             assert segment is not None, "a piece before the first of its segment"
             if segment.accept(piece.samples):
