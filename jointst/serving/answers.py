@@ -47,6 +47,7 @@ def _word(word: Word) -> dict[str, Any]:
         "start": word.start,
         "end": word.end,
         "confidence": round(word.confidence, 4),
+        "spaced": word.spaced,
     }
 
 

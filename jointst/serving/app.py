@@ -183,4 +183,5 @@ async def health(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """``GET /metrics``."""
     service: Service = request.app.state.service
+    service.metrics.tasks.set(len(asyncio.all_tasks()))
     return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -19,6 +19,7 @@ class Metrics:
         batch: segments that were searched together.
         running: requests that are read, wait or are searched.
         streams: open.
+        tasks: of the event loop; for a look that they do not grow.
         lag: from a piece of live audio to what it said.
     """
 
@@ -36,6 +37,7 @@ class Metrics:
         )
         self.running = Gauge("jointst_requests_running", "Requests read, waiting or searched", registry=registry)
         self.streams = Gauge("jointst_streams_open", "Live streams open", registry=registry)
+        self.tasks = Gauge("jointst_tasks", "Tasks of the event loop", registry=registry)
         self.lag = Histogram(
             "jointst_live_lag_seconds",
             "From a piece of live audio to what it said",
