@@ -1,5 +1,8 @@
 // The microphone, over a WebSocket to the server, and what the server says it heard.
 
+// What browsers do to voices for calls, a recogniser has not heard in training.
+const SOUND = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true };
+
 export class Microphone {
   /**
    * @param {object} start the first message, without its sampling rate
@@ -13,7 +16,7 @@ export class Microphone {
   /** Ask for the microphone and begin. Resolves once the server listens. */
   async open() {
     if (!navigator.mediaDevices) throw new Error("the browser records only in pages of https or of localhost");
-    this.sound = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
+    this.sound = await navigator.mediaDevices.getUserMedia({ audio: SOUND });
     try {
       this.context = new AudioContext();
       await this.context.audioWorklet.addModule("recorder.js");
