@@ -4,8 +4,8 @@
     cd egs/mini    (once it is trained and packed)
     ../../.venv/bin/python ../../tools/bench_serve.py --out exp/bench --model exp/train/packed --data data/mini_test
 
-- Live streams: ever more of them, each fed the audio of the data directory in pieces of 40 ms as it would be spoken; how
-  long a partial text takes from the last sample that it heard, and how much of each second the worker is busy.
+- Live streams: ever more of them, each fed the audio of the data directory in pieces of 40 ms as it would be spoken;
+  how long a partial text takes from the last sample that it heard, and how much of each second the worker is busy.
 - Files: those of the data directory, one by one, and from many clients at once.
 - Memory: a great many short requests; what the process holds after each tenth of them.
 
@@ -30,11 +30,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench_options import add_toy
 from bench_options import parse as parse_options
 
+ROOT = Path(__file__).resolve().parents[1]
 PIECE = 0.04
 """Seconds of audio that are sent at a time."""
 MOST_LOAD, MOST_WAIT = 0.5, 0.5
@@ -214,7 +214,10 @@ async def measure_files(arguments: argparse.Namespace, server: Server, sounds: l
     import numpy as np
 
     chosen = list(itertools.islice(itertools.cycle(sounds), arguments.files))
-    lengths = {"short": chosen, "of about 15 s": [np.concatenate(chosen[i : i + 12]) for i in range(0, len(chosen), 12)]}
+    lengths = {
+        "short": chosen,
+        "of about 15 s": [np.concatenate(chosen[i : i + 12]) for i in range(0, len(chosen), 12)],
+    }
     rows = []
     for name, parts in lengths.items():
         contents = [written(part) for part in parts]

@@ -11,10 +11,11 @@ from typing import Any, NoReturn
 
 from jointst.config import DecodingConfig
 from jointst.decoding.segmentation import SegmentationConfig
-from jointst.errors import EnvironmentFault, JointstError
+from jointst.errors import ConfigError, EnvironmentFault, JointstError
 from jointst.threads import available_cpus, set_threads
 
 PACKAGES = ("limits", "prometheus_client", "python_multipart", "starlette", "uvicorn", "websockets")
+LAST_PORT = 65535
 WORKERS = 2
 """Threads that use the model: of files and of live streams; the cores are divided between them."""
 LIMITS = ("upload_bytes", "audio_seconds", "stream_seconds", "wait", "queue", "streams", "grace")
@@ -94,6 +95,8 @@ def run(arguments: list[str]) -> int:
         set_threads(None)
     from jointst.serving.server import listen, serve
 
+    if not 0 <= options.port <= LAST_PORT:
+        raise ConfigError("port", f"is {options.port}", f"0 to {LAST_PORT}")
     if bool(options.certificate) != bool(options.key):
         raise JointstError("--certificate and --key belong together: give both, or none")
     for file in (options.certificate, options.key):

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from jointst.build import build_model, digest_symbols, read_symbols
-from jointst.data.corpora.espeak import SAMPLING_RATE, Synthesiser
 from jointst.data.audio import resample
+from jointst.data.corpora.espeak import SAMPLING_RATE, Synthesiser
 from jointst.data.features import log_mel
 from jointst.export.pack import run as export
 from jointst.losses.transducer import transducer_loss

@@ -55,7 +55,9 @@ def start(recogniser: Recogniser, searches: Searches) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def start(**settings: Any) -> TestClient:
-            service = Service(recogniser, searches, "greedy", ServerSettings(**{"name": "toy", "rate": None, **settings}))
+            service = Service(
+                recogniser, searches, "greedy", ServerSettings(**{"name": "toy", "rate": None, **settings})
+            )
             client = TestClient(make_app(service), base_url="http://localhost", raise_server_exceptions=False)
             return stack.enter_context(client)
 

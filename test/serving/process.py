@@ -48,7 +48,19 @@ def serving(model: Path, folder: Path, *options: str, token: str | None = None) 
     temporary.mkdir(parents=True)
     own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TMPDIR": str(temporary), **LOCAL}
     environment = {**os.environ, **own, **({"JOINTST_SERVE_TOKEN": token} if token else {})}
-    command = [sys.executable, "-m", "jointst", "serve", "--model", str(model), "--name", "toy", "--port", "0", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "jointst",
+        "serve",
+        "--model",
+        str(model),
+        "--name",
+        "toy",
+        "--port",
+        "0",
+        *options,
+    ]
     with (
         (folder / "errors").open("w") as errors,
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as process,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from serving.conftest import RATE, Start, noise
-from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.testclient import TestClient, WebSocketDenialResponse, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
 from jointst import Recogniser
+from jointst.serving import live
 
 URL = "/v1/audio/stream"
 START = {"type": "start", "sample_rate": RATE}
@@ -25,25 +27,28 @@ def samples(seconds: float, seed: int = 0) -> bytes:
 
 def talk(client: TestClient, messages: Sequence[Any], **options: Any) -> tuple[list[dict[str, Any]], int, str]:
     """What the server says to messages, and how it closes."""
-    said = []
     with client.websocket_connect(URL, **options) as socket:
         for message in messages:
             if isinstance(message, bytes):
                 socket.send_bytes(message)
             else:
                 socket.send_text(message if isinstance(message, str) else json.dumps(message))
-        while True:
-            try:
-                said.append(socket.receive_json())
-            except WebSocketDisconnect as closed:
-                return said, closed.code, closed.reason
+        return listen(socket)
+
+
+def listen(socket: WebSocketTestSession) -> tuple[list[dict[str, Any]], int, str]:
+    """All that the server says, and how it closes."""
+    said = []
+    while True:
+        try:
+            said.append(socket.receive_json())
+        except WebSocketDisconnect as closed:
+            return said, closed.code, closed.reason
 
 
 @pytest.mark.parametrize("piece", [640, 3200, 200_000])
 @pytest.mark.parametrize("decoder", ["streaming", "full_context"])
-def test_the_text_is_that_of_the_stream(
-    client: TestClient, recogniser: Recogniser, piece: int, decoder: str
-) -> None:
+def test_the_text_is_that_of_the_stream(client: TestClient, recogniser: Recogniser, piece: int, decoder: str) -> None:
     audio = samples(3.0)
     pieces = [audio[first : first + piece] for first in range(0, len(audio), piece)]
     said, code, _ = talk(client, [{**START, "decoder": decoder}, *pieces, END])
@@ -108,7 +113,6 @@ def test_streams_beside_each_other(client: TestClient) -> None:
         ([START, b"\0"], 1007, "not a whole number of 16-bit samples"),
         ([START, samples(0.5), "nonsense"], 1007, "must be samples or a JSON object"),
         ([START, samples(0.5), START], 1007, "the only message"),
-        ([START, END, samples(0.1)], 1007, "after the end"),
     ],
 )
 def test_streams_that_are_ended(client: TestClient, messages: list[Any], code: int, said: str) -> None:
@@ -118,6 +122,18 @@ def test_streams_that_are_ended(client: TestClient, messages: list[Any], code: i
     assert reason
     assert found[-1]["error"]["message"].startswith(reason[:40])
     assert talk(client, [START, samples(0.5), END])[1] == 1000, "the next one is served"
+
+
+def test_samples_after_the_end(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly(*arguments: Any) -> Any:
+        time.sleep(0.5)
+        return step(*arguments)
+
+    step = live._step
+    monkeypatch.setattr(live, "_step", slowly)
+    said, code, _ = talk(client, [START, END, samples(0.1)])
+    assert code == 1007
+    assert "after the end" in said[-1]["error"]["message"]
 
 
 def test_too_long(start: Start) -> None:
@@ -180,9 +196,8 @@ def test_a_server_that_stops_says_what_it_has_heard(client: TestClient) -> None:
         said = [socket.receive_json(), socket.receive_json()]
         service.stopping = True
         client.portal.call(service.closing.set)  # type: ignore[union-attr]
-        with pytest.raises(WebSocketDisconnect) as closed:
-            while True:
-                said.append(socket.receive_json())
-    assert closed.value.code == 1012
+        rest, code, _ = listen(socket)
+    said += rest
+    assert code == 1012
     assert [message["type"] for message in said[-2:]] == ["final", "done"]
     assert service.idle

@@ -28,6 +28,8 @@ PATH = "/v1/audio/transcriptions"
 STREAM = "/v1/audio/stream"
 SAID = sound(1.5)
 BROKEN = 100
+PATIENCE = 60
+"""Seconds, on a busy machine."""
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +40,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def server(packed_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    limits = ("--rate", "none", "--wait", "20")
+    limits = ("--rate", "none")
     with serving(packed_once, tmp_path_factory.mktemp("server"), *limits, token=TOKEN) as running:
         yield running
 
@@ -63,7 +65,7 @@ def listen(server: Running, **options: Any) -> Any:
 
 def raw(server: Running, *parts: bytes, wait: bool = True) -> bytes:
     """Send bytes as they are; what comes back, until the server closes or nothing comes."""
-    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as connection:
         for part in parts:
             connection.sendall(part)
         answer = b""
@@ -105,9 +107,9 @@ def test_openais_client(server: Running, recogniser: Recogniser, tmp_path: Path)
             ask(model="toy", file=("a.wav", b""))
         with pytest.raises(openai.NotFoundError, match="there is no model 'whisper-1'"):
             ask(model="whisper-1", file=("a.wav", SAID))
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="sk-wrong", max_retries=0) as client:
+        ask = client.with_options(api_key="sk-wrong").audio.transcriptions.create
         with pytest.raises(openai.AuthenticationError, match="the token is wrong"):
-            client.audio.transcriptions.create(model="toy", file=("a.wav", SAID))
+            ask(model="toy", file=("a.wav", SAID))
 
 
 def test_a_websocket_client(server: Running, recogniser: Recogniser) -> None:
@@ -135,10 +137,9 @@ def talk(*messages: Any) -> Callable[[Running], str]:
                 for message in messages:
                     client.send(message if isinstance(message, bytes) else json.dumps(message))
                 while True:
-                    client.recv(20)
+                    client.recv(PATIENCE)
             except ConnectionClosed as closed:
-                assert closed.rcvd is not None
-                return f"closed {closed.rcvd.code}"
+                return "cut off" if closed.rcvd is None else f"closed {closed.rcvd.code}"
 
     return run
 
@@ -148,8 +149,10 @@ def post(content: bytes = SAID, token: str = TOKEN, **fields: str) -> Callable[[
 
     def run(server: Running) -> str:
         authorised = {"authorization": f"Bearer {token}"}
-        answer = httpx2.post(f"{server.url}{PATH}", headers=authorised, files={"file": ("a.wav", content)}, data=fields)
-        assert answer.json()["error"]["message"]
+        answer = httpx2.post(
+            f"{server.url}{PATH}", headers=authorised, files={"file": ("a.wav", content)}, data=fields, timeout=PATIENCE
+        )
+        assert answer.status_code == 200 or answer.json()["error"]["message"]
         return str(answer.status_code)
 
     return run
@@ -184,7 +187,7 @@ KINDS: dict[str, tuple[Callable[[Running], str], str]] = {
     "picture": (post(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8), "400"),
     "half a WAV": (post(SAID[:9000]), "400"),
     "half a FLAC": (post(sound(2.0, kind="FLAC")[:9000]), "400"),
-    "half an MP3": (post(sound(2.0, kind="MP3")[:2001]), "400|200"),  # without a header of its length it is read as it is
+    "half an MP3": (post(sound(2.0, kind="MP3")[:2001]), "400|200"),  # where no header states its length
     "garbage": (post(bytes(range(1, 256)) * 50), "400"),
     "wrong field": (post(speed="2"), "400"),
     "wrong model": (post(model="other"), "404"),
@@ -196,11 +199,11 @@ KINDS: dict[str, tuple[Callable[[Running], str], str]] = {
     "no length": (send(("Transfer-Encoding: chunked",), b"zz\r\n"), "400"),
     "cut head": (send(b"POST /v1/audio/trans", wait=False), ""),
     "no HTTP": (send(bytes(range(256)) * 20), "400"),
-    "gone at once": (send(("Content-Length: %d" % len(form(SAID)),), form(SAID), wait=False), ""),
+    "gone at once": (send((f"Content-Length: {len(form(SAID))}",), form(SAID), wait=False), ""),
     "not JSON": (talk([]), "closed 1007"),
     "odd frame": (talk(START, b"\0\0\0"), "closed 1007"),
     "after the end": (talk(START, END, b"\0\0"), "closed 10(07|00)"),
-    "too large": (talk(START, bytes(3 << 20)), "closed 1009"),
+    "too large": (talk(START, bytes(3 << 20)), "closed 1009|cut off"),
     "wrong stream": (talk({**START, "decoder": "best"}), "closed 1007"),
     "wrong stream token": (talk({**START, "token": "wrong"}), "closed 1008"),
     "vanished": (vanish, ""),
@@ -212,14 +215,16 @@ def settled(server: Running) -> tuple[list[str], float]:
     """What the server has open, and its tasks, once it has let go of what it can."""
     found: tuple[list[str], float] = ([], 0.0)
     for _ in range(100):
-        metrics = httpx2.get(f"{server.url}/metrics", headers={"authorization": f"Bearer {TOKEN}"}).text
+        metrics = httpx2.get(
+            f"{server.url}/metrics", headers={"authorization": f"Bearer {TOKEN}"}, timeout=PATIENCE
+        ).text
         tasks = float(re.search(r"^jointst_tasks (\S+)", metrics, re.M)[1])  # type: ignore[index]
+        time.sleep(0.2)  # in which it sees that this client has left
         now = (server.files, tasks)
         quiet = "jointst_requests_running 0.0" in metrics and "jointst_streams_open 0.0" in metrics
         if quiet and now == found:
             return now
         found = now
-        time.sleep(0.1)
     raise AssertionError(f"it does not settle: {found}")
 
 
@@ -246,22 +251,22 @@ def test_broken_requests_leave_nothing_behind(server: Running, recogniser: Recog
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_stopping(packed_once: Path, tmp_path: Path, sig: signal.Signals) -> None:
-    with serving(packed_once, tmp_path, "--wait", "20") as server:
+    with serving(packed_once, tmp_path, "--wait", "100", "--grace", "100") as server:
         content = form(SAID)
-        with socket.create_connection(("127.0.0.1", server.port), 20) as running, listen(server) as stream:
+        with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as running, listen(server) as stream:
             running.sendall(headers(server, f"Content-Length: {len(content)}") + content[:9000])
             stream.send(json.dumps(START))
             stream.send(samples(1.0))
-            assert json.loads(stream.recv(20))["type"] == "ready"
+            assert json.loads(stream.recv(PATIENCE))["type"] == "ready"
             server.process.send_signal(sig)
             said = [json.loads(message) for message in stream]
             assert stream.close_code == 1012
             assert said[-1]["type"] == "done"
-            answer = httpx2.get(f"{server.url}/v1/models")
+            answer = httpx2.get(f"{server.url}/v1/models", timeout=PATIENCE)
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "stopping")
             running.sendall(content[9000:])
             assert running.recv(1 << 16).startswith(b"HTTP/1.1 200")
-        assert server.process.wait(20) == 0
+        assert server.process.wait(PATIENCE) == 0
         assert not list(tmp_path.glob("temporary/*"))
     assert "Traceback" not in (tmp_path / "errors").read_text()
 
