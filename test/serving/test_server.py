@@ -7,7 +7,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from serving.conftest import RATE, noise, sound
 from serving.process import LOCAL, Running, serving
 from serving.test_live import END, START, samples
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from jointst import Recogniser
 from jointst.cli import main
@@ -58,9 +58,9 @@ def form(content: bytes) -> bytes:
     return head + content + b"\r\n--x--\r\n"
 
 
-def listen(server: Running, **options: Any) -> Any:
+def listen(server: Running) -> ClientConnection:
     address = f"ws://127.0.0.1:{server.port}{STREAM}"
-    return connect(address, additional_headers={"Authorization": f"Bearer {TOKEN}"}, proxy=None, **options)
+    return connect(address, additional_headers={"Authorization": f"Bearer {TOKEN}"}, proxy=None)
 
 
 def raw(server: Running, *parts: bytes, wait: bool = True) -> bytes:
@@ -128,18 +128,24 @@ def test_a_websocket_client(server: Running, recogniser: Recogniser) -> None:
     assert [message["text"] for message in said if message["type"] == "final"] == wanted
 
 
+def heard(client: ClientConnection, messages: Sequence[Any] = ()) -> tuple[list[str], str]:
+    """The kinds of what the server says to messages, and how it ends."""
+    said: list[str] = []
+    try:
+        for message in messages:
+            client.send(message if isinstance(message, bytes) else json.dumps(message))
+        while True:
+            said.append(json.loads(client.recv(PATIENCE))["type"])
+    except ConnectionClosed as closed:
+        return said, "cut off" if closed.rcvd is None else f"closed {closed.rcvd.code}"
+
+
 def talk(*messages: Any) -> Callable[[Running], str]:
     """A stream of these messages; how it ends."""
 
     def run(server: Running) -> str:
         with listen(server) as client:
-            try:
-                for message in messages:
-                    client.send(message if isinstance(message, bytes) else json.dumps(message))
-                while True:
-                    client.recv(PATIENCE)
-            except ConnectionClosed as closed:
-                return "cut off" if closed.rcvd is None else f"closed {closed.rcvd.code}"
+            return heard(client, messages)[1]
 
     return run
 
@@ -170,11 +176,10 @@ def send(*parts: Any, wait: bool = True) -> Callable[[Running], str]:
 
 def vanish(server: Running) -> str:
     """A stream whose client is gone without a word."""
-    client = listen(server)
-    client.send(json.dumps(START))
-    client.send(samples(0.5))
-    client.socket.shutdown(socket.SHUT_RDWR)
-    client.socket.close()
+    with listen(server) as client:
+        client.send(json.dumps(START))
+        client.send(samples(0.5))
+        client.socket.shutdown(socket.SHUT_RDWR)
     return ""
 
 
@@ -259,9 +264,9 @@ def test_stopping(packed_once: Path, tmp_path: Path, sig: signal.Signals) -> Non
             stream.send(samples(1.0))
             assert json.loads(stream.recv(PATIENCE))["type"] == "ready"
             server.process.send_signal(sig)
-            said = [json.loads(message) for message in stream]
-            assert stream.close_code == 1012
-            assert said[-1]["type"] == "done"
+            said, end = heard(stream)
+            assert end == "closed 1012"
+            assert said[-2:] == ["final", "done"]
             answer = httpx2.get(f"{server.url}/v1/models", timeout=PATIENCE)
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "stopping")
             running.sendall(content[9000:])

@@ -21,9 +21,11 @@ export class Microphone {
       this.context = new AudioContext();
       await this.context.audioWorklet.addModule("recorder.js");
       await this.#connect();
-      this.node = new AudioWorkletNode(this.context, "recorder", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
+      this.node = new AudioWorkletNode(this.context, "recorder", { channelCount: 1, channelCountMode: "explicit" });
       this.node.port.onmessage = ({ data }) => this.#send(data ?? JSON.stringify({ type: "end" }));
-      this.context.createMediaStreamSource(this.sound).connect(this.node);
+      // only what leads to the loudspeakers is sure to run; the recorder itself says nothing
+      this.context.createMediaStreamSource(this.sound).connect(this.node).connect(this.context.destination);
+      await this.context.resume();
     } catch (error) {
       this.#release();
       throw error;
