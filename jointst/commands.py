@@ -136,6 +136,11 @@ COMMANDS: tuple[Command, ...] = (
         function="jointst.adaptation.command:run",
     ),
     Command(
+        name="serve",
+        help="serve the packed model: OpenAI's transcription API, a WebSocket for live audio, and a page",
+        function="jointst.serving.command:run",
+    ),
+    Command(
         name="fix",
         help="mend data directories (order, line ends, keys, empty and leaked sentences) and keep a backup",
         function="jointst.data.fix:run",
@@ -151,4 +156,4 @@ COMMANDS: tuple[Command, ...] = (
         function="jointst.comparison.results:run",
     ),
 )
-"""Those with arguments of their own; ``transcribe`` and ``adapt`` need no recipe, the others are run in one."""
+"""Those with arguments of their own; ``transcribe``, ``adapt`` and ``serve`` need no recipe, the others run in one."""

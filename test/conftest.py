@@ -87,10 +87,8 @@ def _outputs(folder: Path, test: DataDirectory) -> None:
     write_atomically(folder / "log.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
 
-@pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
-    """The context of an experiment that has been trained and decoded, but not scored or aligned."""
-    monkeypatch.chdir(tmp_path)
+def _make_toy() -> Context:
+    """The toy experiment in the working directory."""
     context = Context(config=_config(), name="toy")
     generator = np.random.default_rng(0)
     for name, first, last in (("t_train", 0, 2), ("t_dev", 2, 5), ("t_test", 2, 5)):
@@ -110,8 +108,27 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
 
 
 @pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+    """The context of an experiment that has been trained and decoded, but not scored or aligned."""
+    monkeypatch.chdir(tmp_path)
+    return _make_toy()
+
+
+@pytest.fixture(scope="session")
+def packed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As ``packed``, made once for all tests, which only read it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("packed"))
+        return _pack(_make_toy()).resolve()
+
+
+@pytest.fixture
 def packed(toy: Context) -> Path:
     """The toy model packed by stage 10, its weights such that it emits something for about every other position."""
+    return _pack(toy)
+
+
+def _pack(toy: Context) -> Path:
     weights = toy.exp / "model.safetensors"
     state = load_file(weights)
     for decoder in ("streaming_decoder", "full_context_decoder"):

@@ -112,10 +112,12 @@ class OnlineEncoder:
     Args:
         model: the joint model.
         device: where it is.
+        language: of the stream, empty where it is unknown; for a model with a language embedding.
     """
 
-    def __init__(self, model: JointModel, device: torch.device) -> None:
+    def __init__(self, model: JointModel, device: torch.device, language: str = "") -> None:
         self._model = model
+        self._languages = [language]
         self._state = model.initial_state(1, device)
         self._frames = model.chunk * model.config.rows_per_position
         self._buffer = torch.zeros(1, 0, len(model.normalisation.mean), device=device)
@@ -141,7 +143,7 @@ class OnlineEncoder:
         return self._model.encode_full_context(encoded, lengths)[-1], lengths
 
     def _encode(self, features: Tensor) -> Tensor:
-        output, self._state = self._model.forward_chunk(features, self._state)
+        output, self._state = self._model.forward_chunk(features, self._state, self._languages)
         return output
 
 
@@ -210,6 +212,7 @@ class StreamingRecogniser:
         decoder: whose text is final: the second pass's, or the first pass's own.
         segmentation: where segments end.
         search: of the final text; None for greedy search. Partial text is always that of greedy search.
+        language: of what is said, empty where it is unknown; for a model with a language embedding.
 
     Raises:
         ConfigError: a rate at which nobody records speech, or a model that cannot stream.
@@ -223,6 +226,7 @@ class StreamingRecogniser:
         decoder: Decoder = "full_context",
         segmentation: SegmentationConfig | None = None,
         search: Search | None = None,
+        language: str = "",
     ) -> None:
         check_rate(rate)
         check_streams(trained)
@@ -231,6 +235,7 @@ class StreamingRecogniser:
         self._rate = rate
         self._decoder: Decoder = decoder
         self._search = search or greedy(trained)
+        self._language = language
         self._resampler = OnlineResampler(rate, wanted)
         self._segmenter = Segmenter(wanted, segmentation or SegmentationConfig())
         chunk = frames_to_seconds(trained.model.chunk * trained.config.model.rows_per_position, trained.config.row)
@@ -265,7 +270,7 @@ class StreamingRecogniser:
         return self._advance(pieces) + self._advance(self._segmenter.finish())
 
     def _new_encoder(self) -> OnlineEncoder:
-        return OnlineEncoder(self._trained.model, self._trained.device)
+        return OnlineEncoder(self._trained.model, self._trained.device, self._language)
 
     def _advance(self, pieces: list[Piece]) -> list[Transcript]:
         found: list[Transcript] = []

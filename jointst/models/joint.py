@@ -244,20 +244,23 @@ class JointModel(nn.Module):
             self.streaming_encoder.initial_state(batch, device),
         )
 
-    def forward_chunk(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
+    def forward_chunk(
+        self, features: Tensor, state: StreamState, languages: Sequence[str] = ()
+    ) -> tuple[Tensor, StreamState]:
         """The streaming encoder over the next frames of a stream: ``encode_speech(...).streaming``, piece by piece.
 
         Args:
             features: (B, T, F), not normalised, all valid; T is a multiple of subsampling * chunk frames, save in the
                 last call of a stream.
             state: from :meth:`initial_state` or the call before.
+            languages: of the B streams, as for :meth:`add_language`.
 
         Returns:
             (B, N, D), and the state after it.
         """
         x, front = self._front_chunk(features, state.front)
         x, audio = self.audio_encoder.forward_chunk(x, state.audio)
-        x, streaming = self.streaming_encoder.forward_chunk(self.add_language(x), state.streaming)
+        x, streaming = self.streaming_encoder.forward_chunk(self.add_language(x, languages), state.streaming)
         return x, StreamState(front, audio, streaming)
 
     def _front_chunk(self, features: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:

@@ -20,7 +20,7 @@ from jointst.errors import JointstError
 from jointst.progress import progress
 from jointst.stage import write_atomically
 from jointst.threads import set_threads
-from jointst.transcription.formats import FORMATS, Writer, recording_names
+from jointst.transcription.formats import FORMATS, SUBTITLES, Writer, recording_names
 from jointst.transcription.live import RAW_FORMATS, RawAudio, microphone, read_header, read_pipe
 from jointst.transcription.recogniser import Recogniser
 from jointst.transcription.result import Failure
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", default="exp/train/packed", metavar="DIR", help="the folder packed by stage 10 (%(default)s)")
     add("--stream", action="store_true", help="recognise while audio comes in")
     add("--format", choices=FORMATS, default="text", help="text: a line for each file (with --stream: segment)")
-    add("--output", metavar="PATH", help="a file instead of stdout; for srt of several files, a folder")
+    add("--output", metavar="PATH", help="a file instead of stdout; for subtitles of several files, a folder")
     add("--decoder", choices=DECODERS, default="full_context", help="whose text is final (%(default)s)")
     add("--search", choices=("greedy", "beam"), default=search.search, help="of the final text (%(default)s)")
     add("--beam", type=int, default=search.beam, help="hypotheses that a beam search keeps (%(default)s)")
@@ -119,7 +119,7 @@ def _check(options: argparse.Namespace) -> None:
         raise JointstError(f"--stream takes one source, not {len(options.files)}")
     if not options.stream and PIPE in options.files:
         raise JointstError(f"{PIPE} is a pipe: add --stream")
-    if options.format == "srt" and len(options.files) > 1 and options.output is None:
+    if options.format in SUBTITLES and len(options.files) > 1 and options.output is None:
         raise JointstError("subtitles of several files need a folder: add --output DIR")
     if options.rate is not None and not LOWEST_RATE <= options.rate <= HIGHEST_RATE:
         raise JointstError(f"--rate: is {options.rate:g} ({LOWEST_RATE:g} to {HIGHEST_RATE:g} hertz)")
@@ -129,7 +129,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _files(recogniser: Recogniser, options: argparse.Namespace) -> int:
     names = recording_names(options.files)
-    folder = Path(options.output) if options.format == "srt" and len(names) > 1 else None
+    folder = Path(options.output) if options.format in SUBTITLES and len(names) > 1 else None
     if options.output is not None:
         _prepare_output(Path(options.output), folder=folder is not None)
     failures: list[Failure] = []
@@ -141,7 +141,7 @@ def _files(recogniser: Recogniser, options: argparse.Namespace) -> int:
             continue
         text = Writer(options.format, name, named=len(names) > 1).whole(result)
         if folder is not None:
-            write_atomically(_inside(folder, f"{name}.srt"), text)
+            write_atomically(_inside(folder, f"{name}.{options.format}"), text)
         elif options.output is not None:
             texts.append(text)
         else:

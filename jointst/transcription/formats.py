@@ -1,7 +1,8 @@
-"""Transcripts as text, JSON lines, SubRip subtitles, or NIST's CTM."""
+"""Transcripts as text, JSON lines, subtitles (SubRip, WebVTT), or NIST's CTM."""
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,13 @@ from jointst.decoding.transcript import Transcript, Word, join
 from jointst.transcription.result import Transcription
 from jointst.units import Seconds
 
-Format: TypeAlias = Literal["text", "jsonl", "srt", "ctm"]
-FORMATS: tuple[Format, ...] = ("text", "jsonl", "srt", "ctm")
+Format: TypeAlias = Literal["text", "jsonl", "srt", "vtt", "ctm"]
+FORMATS: tuple[Format, ...] = ("text", "jsonl", "srt", "vtt", "ctm")
+SUBTITLES: tuple[Format, ...] = ("srt", "vtt")
+"""Those whose files hold one recording."""
+
+WEBVTT = "WEBVTT\n\n"
+"""What a file of WebVTT begins with."""
 
 CUE_SECONDS: Seconds = 6.0
 """The longest subtitle."""
@@ -45,7 +51,8 @@ class Writer:
             segments = [_record(segment) for segment in transcription.segments]
             record = {"file": transcription.name, "seconds": transcription.seconds, "text": transcription.text}
             return _json({**record, "segments": segments})
-        return "".join(self.segment(segment) for segment in transcription.segments)
+        text = "".join(self.segment(segment) for segment in transcription.segments)
+        return WEBVTT if self._kind == "vtt" and not text else text
 
     def segment(self, transcript: Transcript) -> str:
         """One segment of a stream; a partial one has a form in JSON lines only."""
@@ -57,15 +64,16 @@ class Writer:
             return f"{transcript.text}\n"
         if self._kind == "ctm":
             return "".join(self._ctm(word) for word in transcript.words)
-        return self._srt(transcript)
+        return self._subtitles(transcript)
 
     def _ctm(self, word: Word) -> str:
         # A field may hold no space, and ;; begins a comment.
         text = "_".join(word.text.split())
         return f"{self._recording} 1 {word.start:.2f} {word.end - word.start:.2f} {text} {word.confidence:.4f}\n"
 
-    def _srt(self, transcript: Transcript) -> str:
-        lines = []
+    def _subtitles(self, transcript: Transcript) -> str:
+        vtt = self._kind == "vtt"
+        lines = [WEBVTT] if vtt and not self._cues else []
         cues = cues_of(transcript.words)
         for index, cue in enumerate(cues):
             following = cues[index + 1][0].start if index + 1 < len(cues) else transcript.end
@@ -73,7 +81,10 @@ class Writer:
             if cue[0].start < following:  # labels of both may share a position, whose end is then beyond the start
                 end = min(end, following)
             self._cues += 1
-            lines.append(f"{self._cues}\n{_clock(cue[0].start)} --> {_clock(end)}\n{join(cue)}\n\n")
+            mark, text = ("." if vtt else ","), join(cue)
+            if vtt:
+                text = html.escape(text, quote=False)
+            lines.append(f"{self._cues}\n{_clock(cue[0].start, mark)} --> {_clock(end, mark)}\n{text}\n\n")
         return "".join(lines)
 
 
@@ -94,10 +105,10 @@ def cues_of(words: Sequence[Word]) -> list[list[Word]]:
     return cues
 
 
-def _clock(seconds: Seconds) -> str:
+def _clock(seconds: Seconds, mark: str) -> str:
     milliseconds = round(seconds * 1000)
     minutes, rest = divmod(milliseconds, 60_000)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d},{rest % 1000:03d}"
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}{mark}{rest % 1000:03d}"
 
 
 def _record(transcript: Transcript) -> dict[str, Any]:

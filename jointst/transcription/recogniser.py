@@ -6,7 +6,7 @@ T samples, n frames.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -204,7 +204,7 @@ class Recogniser:
             recordings.append(recording)
             found[number] = {}
             try:
-                for segment, (samples, start) in enumerate(self._cuts(recording, blocks)):
+                for segment, (samples, start) in enumerate(self.cuts(_counted(blocks, recording))):
                     pool.append(_Cut(recording=number, segment=segment, samples=samples, start=start))
                     if len(pool) >= POOL * self.batch:
                         self._recognise(pool, found, search)
@@ -226,17 +226,21 @@ class Recogniser:
         seconds = round(seconds_of(recording.samples, self.sampling_rate), 3)
         return Transcription(name=recording.name, seconds=seconds, segments=segments)
 
-    def _cuts(self, recording: _Recording, blocks: Iterator[Samples]) -> Iterator[tuple[Samples, Seconds]]:
-        """Segments of a recording: samples (T,) and their start. A short recording is one, a silent one has none."""
+    def cuts(self, blocks: Iterable[Samples]) -> Iterator[tuple[Samples, Seconds]]:
+        """Segments of a recording: samples (T,) and their start. A short recording is one, a silent one has none.
+
+        Args:
+            blocks: its samples, (T,) each, at the model's rate.
+        """
         head: list[Samples] = []
         segmenter: Segmenter | None = None
         open_pieces: list[Samples] = []
-        start = 0.0
+        start, samples = 0.0, 0
         for block in blocks:
-            recording.samples += len(block)
+            samples += len(block)
             head.append(block)
             if segmenter is None:
-                if seconds_of(recording.samples, self.sampling_rate) <= self.segmentation.max_segment:
+                if seconds_of(samples, self.sampling_rate) <= self.segmentation.max_segment:
                     continue
                 segmenter = Segmenter(self.sampling_rate, self.segmentation)
             pieces = segmenter.accept(np.concatenate(head))
@@ -252,23 +256,50 @@ class Recogniser:
         elif head and not is_silent(whole := np.concatenate(head), self.sampling_rate):
             yield whole, 0.0
 
-    @torch.inference_mode()
     def _recognise(self, pool: list[_Cut], found: dict[int, dict[int, Transcript]], search: Search) -> None:
         """Recognise the pool and empty it."""
-        config = self.trained.config
-        step = frames_to_seconds(config.model.rows_per_position, config.row)
         pool.sort(key=lambda cut: -len(cut.samples))
         for first in range(0, len(pool), self.batch):
             cuts = pool[first : first + self.batch]
-            features = self.trained.front_end([torch.from_numpy(cut.samples) for cut in cuts])
-            for cut, hypothesis in zip(cuts, self._search(features, search), strict=True):
-                end = cut.start + seconds_of(len(cut.samples), self.sampling_rate)
-                tokenizer = self.trained.symbols.tokenizer
-                transcript = transcript_of(hypothesis, tokenizer, step, start=cut.start, end=end)
+            transcripts = self.recognise([(cut.samples, cut.start) for cut in cuts], search)
+            for cut, transcript in zip(cuts, transcripts, strict=True):
                 found[cut.recording][cut.segment] = transcript
         pool.clear()
 
-    def _search(self, features: list[Tensor], search: Search) -> list[Hypothesis]:
+    @torch.inference_mode()
+    def recognise(
+        self,
+        cuts: Sequence[tuple[Samples, Seconds]],
+        search: Search,
+        decoder: Decoder | None = None,
+        languages: Sequence[str] = (),
+    ) -> list[Transcript]:
+        """The transcripts of segments, of one recording or of many, as one batch.
+
+        Args:
+            cuts: B of :meth:`cuts`.
+            search: of all of them.
+            decoder: the recogniser's own if None.
+            languages: B codes, empty where one is unknown; for a model with a language embedding.
+        """
+        config, decoder = self.trained.config, decoder or self.decoder
+        step = frames_to_seconds(config.model.rows_per_position, config.row)
+        features = self.trained.front_end([torch.from_numpy(samples) for samples, _ in cuts])
+        hypotheses = self._search(features, search, decoder, languages or [""] * len(cuts))
+        return [
+            transcript_of(
+                hypothesis,
+                self.trained.symbols.tokenizer,
+                step,
+                start=start,
+                end=start + seconds_of(len(samples), self.sampling_rate),
+            )
+            for hypothesis, (samples, start) in zip(hypotheses, cuts, strict=True)
+        ]
+
+    def _search(
+        self, features: list[Tensor], search: Search, side: Decoder, languages: Sequence[str]
+    ) -> list[Hypothesis]:
         """Hypotheses of segments, each (n, F); one that is shorter than a window has an empty one."""
         heard = [index for index, frames in enumerate(features) if len(frames)]
         hypotheses = [Hypothesis() for _ in features]
@@ -277,17 +308,26 @@ class Recogniser:
         model, device = self.trained.model, self.trained.device
         padded = nn.utils.rnn.pad_sequence([features[index] for index in heard], batch_first=True).to(device)
         lengths = torch.tensor([len(features[index]) for index in heard], device=device)
-        encoded, lengths = self._encode(padded, lengths)
-        searched = search(self.decoder, model.decoder(self.decoder), encoded, lengths)
+        encoded, lengths = self._encode(padded, lengths, side, [languages[index] for index in heard])
+        searched = search(side, model.decoder(side), encoded, lengths)
         for index, nbest in zip(heard, searched, strict=True):
             hypotheses[index] = nbest[0]
         return hypotheses
 
-    def _encode(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """What the decoder searches: features (B, n, F) and lengths (B,) to (B, N, D) and lengths (B,)."""
+    def _encode(
+        self, features: Tensor, lengths: Tensor, side: Decoder, languages: Sequence[str]
+    ) -> tuple[Tensor, Tensor]:
+        """What a decoder searches: features (B, n, F) and lengths (B,) to (B, N, D) and lengths (B,)."""
         model = self.trained.model
         front, lengths = model.encode_audio(features, lengths)
-        encoded: Tensor = model.streaming_encoder(model.add_language(front), lengths)[0][-1]
-        if self.decoder == "full_context":
+        encoded: Tensor = model.streaming_encoder(model.add_language(front, languages), lengths)[0][-1]
+        if side == "full_context":
             encoded = model.encode_full_context(encoded, lengths)[-1]
         return encoded, lengths
+
+
+def _counted(blocks: Iterator[Samples], recording: _Recording) -> Iterator[Samples]:
+    """The same blocks, their samples counted."""
+    for block in blocks:
+        recording.samples += len(block)
+        yield block

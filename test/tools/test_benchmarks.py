@@ -18,6 +18,7 @@ MUST_SAY = {
     "bench_alignment": "best and the naive form give the same paths: True",
     "bench_corpus": "h of speech",
     "bench_decode": "40 labels of 500 are forced over 100 positions",
+    "bench_serve": "live streams with a factor under 0.5",
     "bench_stream": "one chunk is 320 ms",
 }
 """What the report of a benchmark says if it did what it should."""

@@ -65,6 +65,17 @@ def test_subtitles() -> None:
     )  # fmt: skip
 
 
+def test_webvtt() -> None:
+    assert whole("vtt") == (
+        "WEBVTT\n\n1\n00:00:00.120 --> 00:00:01.120\nopen the door\n\n"
+        "2\n01:02:05.500 --> 01:02:06.500\n今天\n\n"
+    )  # fmt: skip
+    assert whole("vtt", NOTHING) == "WEBVTT\n\n"
+    marked = (word("a<b>&c", 0.0, 1.0, False),)
+    shown = Writer("vtt", "a").segment(Transcript(text="", words=marked, start=0.0, end=1.0))
+    assert "\na&lt;b&gt;&amp;c\n" in shown
+
+
 def test_subtitles_are_not_too_long() -> None:
     words = [word(f"word{i}", 0.5 * i, 0.5 * i + 0.4) for i in range(40)]
     cues = cues_of(words)
@@ -84,7 +95,7 @@ def test_subtitles_do_not_overlap_where_words_share_a_position() -> None:
     ]
 
 
-@pytest.mark.parametrize(("kind", "said"), [("text", ""), ("srt", ""), ("ctm", "")])
+@pytest.mark.parametrize(("kind", "said"), [("text", ""), ("srt", ""), ("vtt", ""), ("ctm", "")])
 def test_partial_text_is_in_json_lines_only(kind: Format, said: str) -> None:
     partial = Transcript(text="open", words=FIRST.words[:1], start=0.0, end=0.6, final=False)
     assert Writer(kind, "a").segment(partial) == said

@@ -5,6 +5,7 @@ B utterances, T positions, J joint features, V labels with the blank, R times th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -230,8 +231,7 @@ class GraphRecogniser(Recogniser):
                 raise DataError(problem, path=folder / FOLDER / graphs.kind, fix=FIX)
         parts = SimpleNamespace(
             chunk=encoders.frames // config.model.subsampling,
-            streaming_decoder=encoders.decoders[STREAMING],
-            full_context_decoder=encoders.decoders[FULL_CONTEXT],
+            decoder=encoders.decoders.__getitem__,
         )
         model = cast("JointModel", parts)  # all of it that recognition looks at beside the encoders
         cpu = torch.device("cpu")
@@ -250,8 +250,10 @@ class GraphRecogniser(Recogniser):
             search=self._searching(phrases),
         )
 
-    def _encode(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        if self.decoder == FULL_CONTEXT:
+    def _encode(
+        self, features: Tensor, lengths: Tensor, side: Decoder, languages: Sequence[str]
+    ) -> tuple[Tensor, Tensor]:
+        if side == FULL_CONTEXT:
             return self._encoders.full_context(features, lengths)
         # One by one: a chunk of the streaming graph knows of no padding, of which the end of an utterance would hear.
         found = []
