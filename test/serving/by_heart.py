@@ -17,6 +17,7 @@ from jointst.export.pack import run as export
 from jointst.losses.transducer import transducer_loss
 from jointst.ops.ctc import ctc_losses
 from jointst.stage import Context
+from jointst.threads import set_threads
 
 SENTENCE = "open the window"
 UPDATES = 240
@@ -33,6 +34,7 @@ def say(text: str = SENTENCE, rate: float = 16_000) -> Any:
 
 def learn(toy: Context, samples: Any, text: str = SENTENCE) -> Path:
     """Train the model of a toy experiment on one sentence and pack it."""
+    set_threads(1)  # numba's own wait for each other, busily
     torch.manual_seed(0)
     generator = np.random.default_rng(0)
     symbols = read_symbols(toy.config, toy.data)

@@ -272,7 +272,7 @@ def test_stopping(packed_once: Path, tmp_path: Path, sig: signal.Signals) -> Non
             running.sendall(content[9000:])
             assert running.recv(1 << 16).startswith(b"HTTP/1.1 200")
         assert server.process.wait(PATIENCE) == 0
-        assert not list(tmp_path.glob("temporary/*"))
+        assert not list(tmp_path.glob("temporary/jointst-*"))
     assert "Traceback" not in (tmp_path / "errors").read_text()
 
 
