@@ -148,7 +148,9 @@ def _batches(order: Sequence[int], samples: Sequence[int]) -> list[list[int]]:
 
 
 @lru_cache(maxsize=2)
-def _opened(kind: str, folder: Path) -> PretrainedEncoder:
+def _opened(kind: str, folder: Path, written: tuple[tuple[str, int], ...]) -> PretrainedEncoder:
+    """An encoder as it was when its files were ``written``; each process opens it once."""
+    del written
     return open_encoder(kind, folder).eval().requires_grad_(False)
 
 
@@ -171,5 +173,6 @@ def front_end(
     if not settings.frozen:
         with torch.device("meta"):  # what it reads is asked for alone
             return FrontEnd(config, encoder_class(settings.kind).without_weights(folder), frozen=False)
-    encoder = _opened(settings.kind, folder.resolve()).to(device or torch.device("cpu"))
+    written = tuple(sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir()))
+    encoder = _opened(settings.kind, folder.resolve(), written).to(device or torch.device("cpu"))
     return FrontEnd(config, encoder, frozen=settings.frozen)
