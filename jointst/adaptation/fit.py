@@ -30,7 +30,7 @@ from jointst.training.schedule import optimisation
 from jointst.training.time_to_go import TimeToGo, in_words
 
 TAUGHT = ("streaming_encoder", "widening", "full_context_encoder", "streaming_decoder", "full_context_decoder")
-"""Parts of the model that learn from text; the text encoder too where there is speech, which keeps it where speech is."""
+"""Parts of the model that learn from text; so does the text encoder where there is speech, by which it stays true."""
 SPEECH_BATCH = 8
 """Utterances of an update, where there are some to rehearse on."""
 CONSISTENCY = 0.3
