@@ -57,6 +57,9 @@ def test_unknown_keys_and_wrong_types_are_refused(tmp_path: Path, text: str, nam
         ("data.train", "[]"),
         ("data.train", "[mini_dev]"),
         ("features.hop", "30"),
+        ("features.floor", "0"),
+        ("features.high_frequency", "8001"),
+        ("features.high_frequency", "-7990"),
         ("features.speed_perturbation", "[0.9]"),
         ("features.max_failures", "1"),
         ("tokenizer.vocabulary_size", "2"),
@@ -84,6 +87,8 @@ def test_unknown_keys_and_wrong_types_are_refused(tmp_path: Path, text: str, nam
         ("training.spec_augment.time_share", "1"),
         ("training.max_time", "0"),
         ("align.utterances", "1"),
+        ("export.labels_per_position", "0"),
+        ("export.shift", ".nan"),
     ],
 )
 def test_impossible_values_are_refused_with_their_path(key: str, value: str) -> None:

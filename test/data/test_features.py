@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import os
 from pathlib import Path
 
@@ -38,6 +40,21 @@ def test_same_as_kaldi(rate: int, window: float, hop: float, bins: int) -> None:
     )
     assert ours.shape == (frames_in(rate, config.window_samples, config.hop_samples), bins)
     torch.testing.assert_close(ours, kaldi, atol=2e-3, rtol=0)
+
+
+def test_windows_at_the_edges_reflect_as_in_kaldi() -> None:
+    config = FeatureConfig(mel_bins=20, edges="reflect", high_frequency=-400.0, floor=128.0)
+    samples = 0.1 * torch.randn(16000 + 79)
+    wider = torch.cat([samples[:120].flip(0), samples, samples[-200:].flip(0)])
+    snipped = features.log_mel(wider, dataclasses.replace(config, edges="snip"))
+    assert len(features.log_mel(samples, config)) == 100
+    torch.testing.assert_close(features.log_mel(samples, config), snipped[:100])
+    assert len(features.log_mel(samples[:79], config)) == 0
+    assert len(features.log_mel(samples[:80], config)) == 1, "of audio shorter than what is reflected, too"
+    silent = features.log_mel(torch.zeros(1600), config)
+    torch.testing.assert_close(silent, torch.full((10, 20), math.log(128.0)))
+    assert "floor" in config.stated()
+    assert not {"edges", "high_frequency", "floor"} & FeatureConfig().stated().keys(), "what was made before holds"
 
 
 @pytest.mark.parametrize("samples", [0, 1, 399, 400, 401, 559, 560])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -36,11 +38,15 @@ def test_resampling(rate: int, length: int) -> None:
 
 
 @pytest.mark.parametrize("most", [50, 700, 9000])
-def test_features(most: int) -> None:
-    samples = torch.randn(16000).numpy() * 0.1
-    config = FeatureConfig(mel_bins=20)
+@pytest.mark.parametrize("length", [0, 60, 250, 281, 16000, 16079, 16080])
+@pytest.mark.parametrize("edges", ["snip", "reflect"])
+def test_features(most: int, length: int, edges: Literal["snip", "reflect"]) -> None:
+    samples = torch.randn(length).numpy() * 0.1
+    config = FeatureConfig(mel_bins=20, edges=edges)
     online = OnlineFeatures(config)
-    together = torch.cat([online.accept(piece) for piece in pieces(samples, most)])
+    parts = [online.accept(piece) for piece in pieces(samples, most)]
+    together = torch.cat([*parts, online.finish()])
+    assert len(together) == config.frames_in(length)
     torch.testing.assert_close(together, log_mel(torch.from_numpy(samples), config), rtol=0, atol=1e-4)
 
 
