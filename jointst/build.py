@@ -130,7 +130,7 @@ def build_model(config: Config, symbols: Symbols, audio_encoder: Path | None = N
     settings, pretrained = config.model.audio_encoder, None
     if settings.fine_tuned:
         folder = audio_encoder or encoder_folder(settings, Path(config.corpus.downloads))
-        pretrained = encoder_class(settings.kind).without_weights(folder)
+        pretrained = encoder_class(settings.kind).without_weights(folder).train()  # as the rest of a fresh model is
     return JointModel(
         config.model,
         mel_bins=config.input_width if pretrained is None else pretrained.row_width,

@@ -124,6 +124,8 @@ def test_from_waveforms_to_a_packed_recogniser(heard: Context) -> None:
 def test_whisper_of_another_form_of_files_is_packed_as_the_others(toy: Context) -> None:
     context = with_encoder(toy, "whisper", use="fine_tuned")
     make_features(context)
+    fresh = build_model(context.config, read_symbols(context.config, context.data))
+    assert all(module.training for module in fresh.modules())
     run(context)
     packed = export(context).where
     Path("hub").rename("away")
