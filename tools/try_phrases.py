@@ -21,6 +21,9 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from jointst.data.directory import DataDirectory
+from jointst.languages import language
+
 
 def arguments() -> argparse.Namespace:
     """The command line."""
@@ -36,9 +39,15 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def counted(texts: Iterable[str]) -> Counter[str]:
-    """Words of texts, counted."""
-    return Counter(word for text in texts for word in text.split())
+def counted(directories: Iterable[DataDirectory]) -> Counter[str]:
+    """Words of transcripts, counted, of languages that are written with spaces."""
+    return Counter(
+        word
+        for directory in directories
+        for key, text in directory.text.items()
+        if language(directory.utt2lang[key]).has_spaces
+        for word in text.split()
+    )
 
 
 def drawn(words: Iterable[str], count: int) -> list[str]:
@@ -68,8 +77,8 @@ def main() -> None:
     trained = load_trained(context)
     decoder = getattr(trained.model, f"{options.decoder}_decoder")
     data = context.config.data
-    heard = counted(text for part in read_directories(context.data, data.train) for text in part.text.values())
-    read = counted(text for part in read_directories(context.data, data.unpaired) for text in part.text.values())
+    heard = counted(read_directories(context.data, data.train))
+    read = counted(read_directories(context.data, data.unpaired))
     report = Report(options.out, "Phrases", machine("cpu", torch.get_num_threads()), toy=False)
     weights = options.weights or [context.config.decoding.phrase_weight]
 
@@ -84,7 +93,7 @@ def main() -> None:
         paired = PairedSet(read_directories(context.data, [name]), trained.symbols)
         (directory,) = read_directories(context.data, [name])
         languages = {key: directory.utt2lang[key] for key in directory.text}
-        said = {word for word in counted(directory.text.values()) if len(word) >= options.letters}
+        said = {word for word in counted([directory]) if len(word) >= options.letters}
         rare = sorted(drawn(said, len(said)), key=lambda word: (heard[word], read[word]))[: options.rarest]
         others = [word for word in read if word not in said and len(word) >= options.letters]
         phrases = dict.fromkeys(set(languages.values()), rare)
