@@ -29,7 +29,7 @@ PICTURES = Path(__file__).resolve().parents[1] / "pictures"
 """Where the last run's pictures of the page stay."""
 FIRST = SENTENCE.split()[0]
 """What even a model that was trained for seconds is sure of, whatever a browser does to the end of the sentence."""
-PATIENCE = 60
+PATIENCE = 120
 WATCH = """
 window.seen = [];
 new MutationObserver(() => {
