@@ -107,6 +107,7 @@ def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, 
             if not getattr(config.loss.consistency, key):
                 del settings["loss"]["consistency"][key]
     if "training" in settings:
+        del settings["training"]["graphs"]  # of time and memory alone
         for key in ("start_from", "freeze", "freeze_updates"):
             if not getattr(config.training, key):
                 del settings["training"][key]

@@ -44,7 +44,7 @@ def test_a_setting_that_came_later_counts_where_it_is_set() -> None:
     assert settings_of(ended, ("loss",))["loss"]["consistency"]["end_update"] == 10**6
     assert not [key for key in settings_of(Config(), ("decoding",))["decoding"] if "phrase" in key]
     listening = replace(Config(), decoding=replace(Config().decoding, phrases="names.txt"))
-    assert settings_of(listening, ("decoding",))["decoding"]["phrase_weight"] == 1.0
+    assert settings_of(listening, ("decoding",))["decoding"]["phrase_weight"] is None
 
 
 def test_a_training_from_fresh_weights_is_what_it_was_before_it_could_start_from_a_model() -> None:

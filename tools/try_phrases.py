@@ -80,7 +80,7 @@ def main() -> None:
     heard = counted(read_directories(context.data, data.train))
     read = counted(read_directories(context.data, data.unpaired))
     report = Report(options.out, "Phrases", machine("cpu", torch.get_num_threads()), toy=False)
-    weights = options.weights or [context.config.decoding.phrase_weight]
+    weights = options.weights or [context.config.decoding.label_weight]
 
     def search_set(batches, search):  # type: ignore[no-untyped-def]
         texts, began = {}, perf_counter()

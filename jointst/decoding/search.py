@@ -77,7 +77,7 @@ class Search:
             DataError: one of them cannot be listened for.
         """
         settings = self.settings
-        tree = build_tree(wanted_phrases(phrases), trained, settings.phrase_weight, settings.phrase_language)
+        tree = build_tree(wanted_phrases(phrases), trained, settings.label_weight, settings.phrase_language)
         return dataclasses.replace(self, phrases=tree)
 
 
@@ -161,7 +161,7 @@ def phrases_of(settings: DecodingConfig, trained: Trained) -> PhraseTree | None:
     if settings.phrases is None:
         return None
     wanted = read_phrases(Path(settings.phrases))
-    weight = settings.phrase_weight
+    weight = settings.label_weight
     print(f"{len(wanted)} phrases of {settings.phrases}, weight {weight:g} a label unless stated there", flush=True)
     return build_tree(wanted, trained, weight, settings.phrase_language)
 

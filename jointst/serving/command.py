@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--lm-weight", type=float, default=search.lm_weight, help="of its log P (%(default)s)")
     add("--ilm-weight", type=float, default=search.ilm_weight, help="of the internal one, subtracted (%(default)s)")
     add("--label-bonus", type=float, default=search.label_bonus, help="for each label of a beam search (%(default)s)")
-    add("--phrase-weight", type=float, default=search.phrase_weight, help="of phrases without one (%(default)s)")
+    add("--phrase-weight", type=float, help="of phrases without one (1 in greedy search, 0.5 in a beam)")
     add("--batch", type=int, default=8, help="segments of all clients searched together (%(default)s)")
     add("--chunk", type=int, help="positions of a chunk, for a model trained with training.dynamic_chunks")
     add("--max-segment", type=float, default=cuts.max_segment, help="longer audio is cut (%(default)s seconds)")

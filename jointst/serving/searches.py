@@ -25,14 +25,14 @@ class Searches:
         folder: that it was packed into.
         lm: language model of the beam search, as for :meth:`jointst.Recogniser.load`.
         beam: settings of the beam search.
-        phrase_weight: of a phrase without a weight of its own.
+        phrase_weight: of a phrase without a weight of its own; None for what suits the search.
 
     Raises:
         ConfigError, DataError: as for :meth:`jointst.Recogniser.load`.
     """
 
     def __init__(
-        self, trained: Trained, folder: Path, *, lm: str | None, beam: dict[str, Any], phrase_weight: float
+        self, trained: Trained, folder: Path, *, lm: str | None, beam: dict[str, Any], phrase_weight: float | None
     ) -> None:
         self._trained = trained
         weight = {"phrase_weight": phrase_weight}

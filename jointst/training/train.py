@@ -48,10 +48,7 @@ from jointst.training.time_to_go import TimeToGo
 from jointst.training.trainer import fit, make_trainer, take_up
 from jointst.versions import versions
 
-MAY_CHANGE = (
-    *("max_updates", "max_time", "validate_every", "keep_best", "keep_all", "workers", "on_collapse"),
-    *("compile", "graphs"),
-)
+MAY_CHANGE = ("max_updates", "max_time", "validate_every", "keep_best", "keep_all", "workers", "on_collapse", "compile")
 """Training settings that a continued run may change; any other change starts anew."""
 NOT_TRAINED_ON = ("root", "test", "max_tokens_per_second")
 """Data settings that training does not depend on: a new test set must not cost a new training."""

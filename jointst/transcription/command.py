@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--ilm-weight", type=float, default=search.ilm_weight, help="of the internal one, subtracted (%(default)s)")
     add("--label-bonus", type=float, default=search.label_bonus, help="for each label of a beam search (%(default)s)")
     add("--phrases", metavar="FILE", help="phrases that matter, one a line, if you like with a tab and a weight")
-    add("--phrase-weight", type=float, default=search.phrase_weight, help="of those without one (%(default)s)")
+    add("--phrase-weight", type=float, help="of those without one (1 in greedy search, 0.5 in a beam)")
     add("--phrase-language", metavar="CODE", help="their language (all of the model's in whose letters they are)")
     add("--batch", type=int, default=8, help="segments recognised together (%(default)s)")
     add("--chunk", type=int, help="positions of a chunk, for a model trained with training.dynamic_chunks")
