@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from recipes.checkout import copy_recipe, environment, files, run
 
-from jointst.languages import LANGUAGES
 from jointst.load_config import parse
 from jointst.stages import STAGES
 
@@ -25,6 +24,7 @@ TOY = """
 --training.max_updates 20 --training.validate_every 10 --training.warmup_updates 5
 --align.utterances 22
 """.split()
+ELEVEN = "ar de en es fr hi it ja pt ru zh".split()
 ALWAYS = [stage.name for stage in STAGES if stage.always]
 
 
@@ -59,7 +59,7 @@ def test_every_stage_makes_what_it_promises(first: subprocess.CompletedProcess[s
         for path in stage.outputs(context):
             assert path.is_file(), path
             assert path.stat().st_size > 0, path
-    for code in LANGUAGES:
+    for code in ELEVEN:
         assert Path(f"data/lang/lexicon_{code}.txt").is_file()
         assert list(Path(f"data/audio/mini/{code}").glob("*.flac"))
     packed = {path.name for path in Path("exp/train/packed").iterdir()}
@@ -74,7 +74,7 @@ def test_the_tables_and_the_report_are_printed(first: subprocess.CompletedProces
         table = lines[lines.index(f"{name}: 22 utterances") :][:20]
         assert "streaming" in table[1]
         assert "full context" in table[1]
-        for row in (*LANGUAGES, "macro", "pooled"):
+        for row in (*ELEVEN, "macro", "pooled"):
             assert sum(line.split()[:1] == [row] for line in table) == 1, row
     page = Path(recipe, "exp/train/report.html").read_text()
     assert all(word in page for word in ("mini_test_unheard", "Macro", "<svg"))

@@ -99,7 +99,7 @@ def test_phrases_change_the_text(client: TestClient) -> None:
     ("fields", "status", "param", "code"),
     [
         ({"model": "whisper-1"}, 404, "model", "model_not_found"),
-        ({"language": "sw"}, 400, "language", "invalid_value"),
+        ({"language": "tl"}, 400, "language", "invalid_value"),
         ({"decoder": "best"}, 400, "decoder", "invalid_value"),
         ({"search": "widest"}, 400, "search", "invalid_value"),
         ({"response_format": "docx"}, 400, "response_format", "invalid_value"),
