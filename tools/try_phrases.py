@@ -75,7 +75,7 @@ def main() -> None:
     from jointst.text.normalise import for_scoring
 
     trained = load_trained(context)
-    decoder = getattr(trained.model, f"{options.decoder}_decoder")
+    decoder = trained.model.decoder(options.decoder)
     data = context.config.data
     heard = counted(read_directories(context.data, data.train))
     read = counted(read_directories(context.data, data.unpaired))
@@ -101,7 +101,7 @@ def main() -> None:
         with torch.inference_mode():
             for batch in in_order(paired, context.config.decoding.batch_utterances):
                 states = trained.model.encode_speech(batch.features, batch.feature_lengths, batch.languages)
-                batches.append((batch.utterances, getattr(states, options.decoder), states.lengths))
+                batches.append((batch.utterances, states.states_of(options.decoder), states.lengths))
         kinds = [("none", [], 0.0)]
         for weight in weights:
             kinds.append((f"{len(rare)} rarest", [(word, weight) for word in rare], weight))
