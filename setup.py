@@ -28,6 +28,7 @@ setup(
         "pykakasi>=2.3",
         "pypinyin>=0.53",
         "mishkal>=0.4.1",
+        "msgpack>=1",
         "num2words>=0.5.13",
         "indic-numtowords>=1.1",
         "pyyaml>=6",

@@ -26,6 +26,7 @@ from jointst.config.corpus import (
     SyntheticConfig,
     TableConfig,
     VoxpopuliConfig,
+    WordfreqConfig,
 )
 from jointst.config.data import DataConfig, FeatureConfig, LexiconConfig, TokenizerConfig
 from jointst.config.decoding import DecodingConfig, ScoringConfig, TuneConfig
@@ -76,6 +77,7 @@ __all__ = [
     "TrainingConfig",
     "TuneConfig",
     "VoxpopuliConfig",
+    "WordfreqConfig",
 ]
 
 

@@ -77,6 +77,20 @@ class TableConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WordfreqConfig:
+    """The ``wordfreq`` corpus."""
+
+    words: int = 100_000
+    """Words of each language, the most frequent."""
+    words_a_line: int = 4
+    """Words that make a sentence of the set."""
+
+    def __post_init__(self) -> None:
+        for key in ("words", "words_a_line"):
+            require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class LibrispeechConfig:
     """The ``librispeech`` corpus."""
 
@@ -169,6 +183,8 @@ class CorpusConfig:
     """Settings of the ``synthetic`` corpus."""
     table: TableConfig = field(default_factory=TableConfig)
     """Settings of the ``table`` corpus."""
+    wordfreq: WordfreqConfig = field(default_factory=WordfreqConfig)
+    """Settings of the ``wordfreq`` corpus."""
     librispeech: LibrispeechConfig = field(default_factory=LibrispeechConfig)
     """Settings of the ``librispeech`` corpus."""
     fleurs: FleursConfig = field(default_factory=FleursConfig)

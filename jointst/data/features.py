@@ -373,7 +373,7 @@ def _hearing(config: Config) -> Hearing | None:
     settings = config.model.audio_encoder
     if settings.pretrained is None:
         return None
-    from jointst.pretrained.packages import sha256_of
+    from jointst.data.wheels import sha256_of
     from jointst.pretrained.registry import open_encoder
     from jointst.pretrained.source import encoder_folder
 

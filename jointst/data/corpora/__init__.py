@@ -37,10 +37,11 @@ SOURCES = {
     "libreoffice_help": "jointst.data.corpora.libreoffice_help",
     "fortunes": "jointst.data.corpora.fortunes",
     "gnome_help": "jointst.data.corpora.gnome_help",
+    "wordfreq": "jointst.data.corpora.wordfreq",
     "text_files": "jointst.data.corpora.text_files",
 }
 """Module of each corpus."""
-TEXT_SOURCES = ("libreoffice_help", "fortunes", "gnome_help", "text_files")
+TEXT_SOURCES = ("libreoffice_help", "fortunes", "gnome_help", "wordfreq", "text_files")
 """Sources of unpaired text: prepared last, since they leave out the sentences of development and test sets."""
 _HELD_OUT = {"dev", "development", "valid", "validation", "eval", "test"}
 

@@ -351,6 +351,6 @@ def test_json_lines_that_cannot_be_read_are_left_out() -> None:
 def test_every_corpus_of_recordings_has_a_tree_or_is_a_package() -> None:
     made_here = {"mini", "synthetic"}
     packages = {"prompts", "festvox_ru", "tuxpaint_stamps", "gcin_voice"}
-    text = {"libreoffice_help", "fortunes", "gnome_help", "text_files"}
+    text = {"libreoffice_help", "fortunes", "gnome_help", "wordfreq", "text_files"}
     trees = {make.__name__.removeprefix("tree_of_") for make in TREES}
     assert set(SOURCES) == trees | packages | made_here | text
