@@ -24,9 +24,15 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 @functools.cache
-def _parser(command: str, description: str) -> ArgumentParser:
-    """The parser of a command: making it takes longer than parsing does."""
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+def _parser(command: str, description: str, explained: bool) -> ArgumentParser:
+    """The parser of a command: making it takes longer than parsing does.
+
+    Args:
+        command: its name.
+        description: what it does.
+        explained: whether to read in the source what each setting means, which takes a third of the time.
+    """
+    set_parsing_settings(docstring_parse_attribute_docstrings=explained)
     parser = ArgumentParser(prog=f"jointst {command}", description=description, exit_on_error=False)
     parser.add_argument(
         "--conf",
@@ -79,7 +85,8 @@ def _values(command: str, description: str, arguments: list[str]) -> dict[str, A
     usual = ModelConfig.size
     shown = [word for word in arguments if not word.startswith("--print_config")]
     with _ONE_AT_A_TIME:
-        parser = _parser(command, description)
+        explained = any(word.startswith(("-h", "--help", "--print_config")) for word in arguments)
+        parser = _parser(command, description, explained)
         _lay_under(parser, usual)
         namespace = parser.parse_args(shown)
         if namespace.model.size != usual or shown != arguments:
