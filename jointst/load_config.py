@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
+import threading
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+from jsonargparse import ArgumentParser, set_parsing_settings
 
 from jointst.conf_file import check_conf
-from jointst.config import PRESETS, Config
+from jointst.config import PRESETS, Config, ModelConfig
 from jointst.errors import ConfigError, JointstError
 from jointst.stage import Context
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Held while a parser works, for models may be loaded in several threads: its defaults change."""
 
-def _parser(command: str, description: str) -> ArgumentParser:
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+
+@functools.cache
+def _parser(command: str, description: str, explained: bool) -> ArgumentParser:
+    """The parser of a command: making it takes longer than parsing does.
+
+    Args:
+        command: its name.
+        description: what it does.
+        explained: whether to read in the source what each setting means, which takes a third of the time.
+    """
+    set_parsing_settings(docstring_parse_attribute_docstrings=explained)
     parser = ArgumentParser(prog=f"jointst {command}", description=description, exit_on_error=False)
     parser.add_argument(
         "--conf",
@@ -60,12 +73,26 @@ def _build(cls: type[Any], values: Mapping[str, Any], prefix: str) -> Any:
         raise (error.under(prefix) if prefix else error) from None
 
 
-def _parse_twice(parser: ArgumentParser, arguments: list[str]) -> Namespace:
-    """Parse once for ``model.size``, lay its preset under the user's settings, and parse again."""
+def _lay_under(parser: ArgumentParser, size: str) -> None:
+    """Make the preset of a ``model.size`` the defaults, and forget that of another."""
+    plain = _flatten(dataclasses.asdict(ModelConfig()), "model")
+    stated = {key for preset in PRESETS.values() for key in _flatten(preset, "model")}
+    parser.set_defaults({key: plain[key] for key in stated} | _flatten(PRESETS[size], "model"))
+
+
+def _values(command: str, description: str, arguments: list[str]) -> dict[str, Any]:
+    """What is stated, and below it the preset of the ``model.size`` that is stated."""
+    usual = ModelConfig.size
     shown = [word for word in arguments if not word.startswith("--print_config")]
-    size = parser.parse_args(shown).model.size
-    parser.set_defaults(_flatten(PRESETS[size], "model"))
-    return parser.parse_args(arguments)
+    with _ONE_AT_A_TIME:
+        explained = any(word.startswith(("-h", "--help", "--print_config")) for word in arguments)
+        parser = _parser(command, description, explained)
+        _lay_under(parser, usual)
+        namespace = parser.parse_args(shown)
+        if namespace.model.size != usual or shown != arguments:
+            _lay_under(parser, namespace.model.size)
+            namespace = parser.parse_args(arguments)
+    return namespace.as_dict()
 
 
 def _conf_files(arguments: list[str]) -> tuple[list[Path], list[str]]:
@@ -108,12 +135,10 @@ def parse(command: str, description: str, arguments: list[str]) -> Context:
     """
     arguments = ["--print_config=comments" if word == "--print_config" else word for word in arguments]
     files, arguments = _conf_files(arguments)
-    parser = _parser(command, description)
     try:
-        namespace = _parse_twice(parser, arguments)
+        values = _values(command, description, arguments)
     except argparse.ArgumentError as error:
         raise JointstError(f"settings: {error} (jointst {command} --print_config shows all settings)") from None
-    values = namespace.as_dict()
     for key, lowest in (("nj", 1), ("ngpu", 0)):
         if values[key] < lowest:
             raise ConfigError(f"--{key}", f"is {values[key]}", f"at least {lowest}")

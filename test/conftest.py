@@ -32,6 +32,22 @@ SENTENCES = {
     "zh": ["今天天气很好", "红色的门", "打开窗户", "关上门", "今天很好"],
 }
 MEL_BINS = 8
+LONG = """
+recipes/test_languages recipes/test_mini comparison/test_command integration/test_interruption tools/test_benchmarks
+pretrained/test_fine_tuning serving/test_page ops/kernels/test_triton export/test_onnx training/test_two_processes
+training/test_train fuzz/test_fuzz integration/test_two_runs comparison/test_systems integration/test_overfit
+serving/test_server adaptation/test_command ops/kernels/test_cuda_simulator tools/test_gpu_check
+tools/test_bench_transducer integration/test_bad_input test_threads
+""".split()
+"""Files whose tests take the longest, in this order: processes that share the tests begin with them, and none is left
+alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of long files first."""
+    folder = Path(__file__).parent
+    rank = {folder / f"{name}.py": number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 def _directory(path: Path, first: int, last: int, generator: np.random.Generator) -> None:

@@ -9,8 +9,18 @@ tools/install.sh --extra dev --extra export
 
 echo "== ruff check"
 "$python" -m ruff check .
-echo "== mypy --strict"
-"$python" -m mypy --strict jointst
+# Beside the first tests, for it has but one thread.
+echo "== mypy --strict jointst: what it says comes last"
+types=$(mktemp)
+trap 'rm -f "$types"' EXIT
+"$python" -m mypy --strict jointst > "$types" 2>&1 &
+mypy=$!
 echo "== pytest"
-# Two processes of one thread each: tests are too small for more threads, and many of them wait.
-OMP_NUM_THREADS=1 exec "$python" -m pytest -n 2 "$@"
+# Two processes of one thread each: tests are too small for more threads, and many of them wait. Each takes whole files,
+# in the order of test/conftest.py: what a file's tests share is made once.
+status=0
+OMP_NUM_THREADS=1 "$python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@" || status=$?
+echo "== mypy --strict jointst"
+wait "$mypy" || status=$?
+cat "$types"
+exit "$status"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import jointst.config
+from jointst import load_config
 from jointst.config import PRESETS, Config, LossConfig, ModelConfig
 from jointst.errors import ConfigError, JointstError
 from jointst.load_config import from_yaml, parse, to_yaml
@@ -122,6 +123,26 @@ def test_a_preset_in_yaml_loses_against_stated_fields(tmp_path: Path) -> None:
     assert (model.dim, model.full_context_dim, model.decoder.joint_dim, model.decoder.embedding_dim) == (
         256, 640, 64, 320,
     )  # fmt: skip
+
+
+def test_nothing_stays_of_an_earlier_command_line() -> None:
+    """A process makes the parser once, for it takes longer than all else of reading settings."""
+    lines = [
+        ["--model.size", "small"],
+        [],
+        ["--model.size", "joist", "--model.dim", "64", "--nj", "7"],
+        ["--model.dim", "32"],
+        ["--model.size", "tiny", "--model.text_encoder.layers", "3"],
+    ]
+    expected = []
+    for line in lines:
+        load_config._parser.cache_clear()
+        expected.append(parse("train", "", line))
+    assert [parse("train", "", line) for line in lines[::-1]] == expected[::-1]
+    with pytest.raises(JointstError):
+        parse("train", "", ["--model.size", "joist", "--model.dim", "wide"])
+    assert [parse("train", "", line) for line in lines] == expected
+    assert load_config._parser.cache_info().misses == 1
 
 
 @pytest.mark.parametrize("size", sorted(PRESETS))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from jointst.cli import main
 
@@ -80,6 +85,31 @@ def broken(how: str, at: int, name: str, *options: str) -> subprocess.CompletedP
     left = members(process.pid)
     assert not left, f"processes left over: {left}"
     return subprocess.CompletedProcess(words, process.returncode, output, errors)
+
+
+@contextlib.contextmanager
+def full_disk(at: int) -> Iterator[None]:
+    """From the ``at``-th renaming of a finished file on, this process can write no file any more.
+
+    As ``broken("full", ...)``, without the seconds in which a process of its own imports torch and lightning.
+    """
+    left, replace = at, os.replace
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def renamed(source: str, target: str) -> None:
+        nonlocal left
+        left -= 1
+        replace(source, target)
+        if left == 0:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)  # or half of it would be left behind
+        patch.setattr(os, "replace", renamed)
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def members(session: int) -> list[int]:

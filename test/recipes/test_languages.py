@@ -23,7 +23,9 @@ TOY = """
 --loss.ctc_only_updates 2 --loss.consistency.start_update 3 --loss.consistency.ramp_updates 1
 --training.max_updates 5 --training.validate_every 5 --training.warmup_updates 2
 --align.utterances 4 --align.heat_maps 1
+--export.onnx no
 """.split()
+"""Graphs do not depend on the language: ``test_mini.py`` makes those of a recipe, ``test/export`` all kinds."""
 MADE = [stage.name for stage in STAGES if stage.name != "doctor"]  # which looks at the machine, not at the recipe
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_two_parts_in_a_few_rounds(tmp_path: Path) -> None:
+def test_two_parts_alone(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "tools/bench_alignment.py"), "--out", str(tmp_path)]
-    done = subprocess.run([*command, "--parts", "rivals,memory", "--rounds", "1"], capture_output=True, text=True)
+    done = subprocess.run([*command, "--parts", "rivals,memory", "--toy"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     table = (tmp_path / "bench.md").read_text()
     assert table.strip() in done.stdout

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,25 @@ MUST_SAY = {
     "bench_stream": "one chunk is 320 ms",
 }
 """What the report of a benchmark says if it did what it should."""
+
+
+def check_fused(numbers: dict[str, Any]) -> None:
+    names = [row["B x T x U x V x J"] for row in numbers["Medians, chunks of 64 MiB"]]
+    size = "1 x 5 x 3 x 20 x 16"
+    assert names == [size + kind for kind in (", HAT", "", ", band of 8, HAT", ", band of 8")]
+    assert len(numbers["CTC, losses and gradients of logits"]) == 1
+
+
+def check_threads(numbers: dict[str, Any]) -> None:
+    for part in ("update", "alignment"):
+        first, last = numbers[f"{part}: medians and least"]
+        assert (first["threads"], last["threads"]) == ("1 thread", "all, asleep (the default)")
+        assert float(first["idle ms"]) > 0
+        assert float(last["beside 2 ms"]) > 0
+
+
+CHECKS = {"bench_fused": check_fused, "bench_threads": check_threads}
+"""What else holds of the numbers of a benchmark."""
 
 
 def has_main(path: Path) -> bool:
@@ -51,4 +71,5 @@ def test_toy_size(name: str, tmp_path: Path) -> None:
     tables = [value for value in numbers.values() if isinstance(value, list)]
     assert tables
     assert all(rows and all(rows) for rows in tables)
+    CHECKS.get(name, lambda numbers: None)(numbers)
     assert {path.name for path in tmp_path.iterdir()} == {"out"}, "it writes where it was told to"

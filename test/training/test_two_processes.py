@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 from safetensors.torch import load_file
 
+from jointst.config import Config
 from jointst.load_config import to_yaml
 from jointst.stage import Context
 
@@ -33,27 +33,23 @@ sys.exit(status)
 """
 
 
-@pytest.mark.parametrize("limit", ["--training.max_updates=4", "--training.max_time=1"])
-def test_one_process_writes_and_all_stop_together(toy: Context, limit: str) -> None:
-    for path in [*toy.exp.glob("*.safetensors"), toy.exp / "log.jsonl", toy.exp / "config.yaml"]:
-        path.unlink()
-    Path("two.yaml").write_text(to_yaml(toy.config))
+def train(config: Config, *settings: str) -> str:
+    """Train ``exp/two`` in two processes; what they print."""
+    Path("two.yaml").write_text(to_yaml(config))
     Path("script.py").write_text(SCRIPT)
-    settings = [
-        limit,
-        "--training.validate_every=1000",
-        "--training.accumulate=2",
-        "--training.speech_batch.max_utterances=4",
-        "--training.speech_batch.max_seconds=auto",  # found by the first process, read by the second
-    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "script.py", *settings], env=environment, capture_output=True, text=True, timeout=250
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert done.stdout.count("dev loss") == 1
-    assert done.stdout.count("max_seconds: auto is for a GPU") == 1
+    return done.stdout
+
+
+def check_one_log(shown: str) -> None:
+    """One process has written, and both have stopped together."""
+    assert shown.count("dev loss") == 1
+    assert shown.count("max_seconds: auto is for a GPU") == 1
     lines = [json.loads(line) for line in Path("exp/two/log.jsonl").read_text().splitlines()]
     updates = [line["update"] for line in lines if "loss" in line]
     assert updates == sorted(set(updates))
@@ -61,29 +57,41 @@ def test_one_process_writes_and_all_stop_together(toy: Context, limit: str) -> N
     assert load_file("exp/two/model.safetensors")
 
 
-@pytest.mark.parametrize("freeze_updates", [0, 2])
-def test_frozen_parts_of_a_start_thaw_in_all_processes(toy: Context, freeze_updates: int) -> None:
-    start = load_file(toy.exp / "model.safetensors")
-    Path("two.yaml").write_text(to_yaml(toy.config))
-    Path("script.py").write_text(SCRIPT)
-    settings = [
-        "--training.start_from=exp/toy",
-        "--training.freeze=[audio_encoder,ctc,streaming_decoder]",
-        f"--training.freeze_updates={freeze_updates}",
-        "--training.max_updates=4",
-        "--training.validate_every=4",
-        "--training.speech_batch.max_utterances=2",
-        "--loss.ctc_only_updates=1",
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "script.py", *settings], env=environment, capture_output=True, text=True, timeout=250
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("starting from exp/toy") == 1
+def check_frozen(shown: str, start: dict[str, torch.Tensor], frozen: set[str]) -> None:
+    """Both processes have the same weights; of those they started from, the frozen parts stayed."""
+    assert shown.count("starting from exp/toy") == 1
     one, other = (load_file(f"process{rank}.safetensors") for rank in (0, 1))
     assert all(torch.equal(one[name], other[name]) for name in one), "gradients were not shared"
     moved = {name.split(".")[0] for name in start if not torch.equal(one[name], start[name])}
-    frozen = {"audio_encoder", "ctc", "streaming_decoder"}
-    assert frozen & moved == (frozen if freeze_updates else set())
+    assert set(FROZEN) & moved == set(FROZEN) - frozen
     assert {"subsampling", "text_encoder", "full_context_decoder"} <= moved
+
+
+ONE_LOG = [
+    "--training.validate_every=1000",
+    "--training.accumulate=2",
+    "--training.speech_batch.max_utterances=4",
+    "--training.speech_batch.max_seconds=auto",  # found by the first process, read by the second
+]
+FROZEN = ("audio_encoder", "ctc", "streaming_decoder")
+FROM_TOY = ["--training.start_from=exp/toy", f"--training.freeze=[{','.join(FROZEN)}]"]
+
+
+def test_one_process_writes(toy: Context) -> None:
+    check_one_log(train(toy.config, "--training.max_updates=4", *ONE_LOG))
+
+
+def test_all_stop_together_when_the_time_is_up_and_frozen_parts_stay(toy: Context) -> None:
+    """A slow machine has done one update by then: no part waits for a later one."""
+    start = load_file(toy.exp / "model.safetensors")
+    settings = ["--training.max_time=1", "--training.freeze_updates=0", "--loss.ctc_only_updates=0"]
+    shown = train(toy.config, *settings, *ONE_LOG, *FROM_TOY)
+    check_one_log(shown)
+    check_frozen(shown, start, set(FROZEN))
+
+
+def test_frozen_parts_of_a_start_thaw_in_all_processes(toy: Context) -> None:
+    start = load_file(toy.exp / "model.safetensors")
+    settings = ["--training.max_updates=4", "--training.validate_every=4", "--training.speech_batch.max_utterances=2"]
+    shown = train(toy.config, *settings, "--loss.ctc_only_updates=1", "--training.freeze_updates=2", *FROM_TOY)
+    check_frozen(shown, start, set())
