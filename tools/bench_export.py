@@ -4,8 +4,8 @@
     cd egs/mini    (once it is trained and packed)
     ../../.venv/bin/python ../../tools/bench_export.py --out exp/bench --model exp/train/packed --data data/mini_test
 
-Each line of the table is the CER of all characters in %, by the streaming graphs / by the full-context ones, and in how
-many utterances the text is that of our greedy search with as many labels a position.
+Each line of the table is the CER of all characters in %, by the streaming graphs (where the model streams) / by the
+full-context ones, and in how many utterances the text is that of our greedy search with as many labels a position.
 """
 
 from __future__ import annotations
@@ -43,25 +43,24 @@ def measure(arguments: argparse.Namespace, report: Any) -> None:
     from jointst.data.directory import DataDirectory
     from jointst.export.load import load_packed
     from jointst.export.onnx.check import by_torch, rates, texts_by_sherpa
-    from jointst.export.onnx.files import KINDS
     from jointst.export.onnx.write import write_folder
     from jointst.stage import Context
 
     trained, directory = load_packed(arguments.model), DataDirectory.read(arguments.data)
-    own = trained.config.decoding.max_labels_per_position
+    own, kinds = trained.config.decoding.max_labels_per_position, trained.config.model.decoders
     ours = by_torch(trained, directory, sorted({*arguments.labels, own}))
     rows: list[list[object]] = []
 
     def add(name: str, labels: int, texts: dict[Any, dict[str, str]]) -> None:
         cers, same = [], []
-        for kind in KINDS:
+        for kind in kinds:
             cers.append(f"{100 * (rates(directory, texts[kind])['cer'] or 0):.2f}")
             beside = ours[kind, labels]
             same.append(str(sum(text == beside[key] for key, text in texts[kind].items())))
         rows.append([name, " / ".join(cers), f"{' / '.join(same)} of {len(directory.text)}"])
 
     for labels in sorted({*arguments.labels, own}):
-        add(f"torch, {labels} labels a position", labels, {kind: ours[kind, labels] for kind in KINDS})
+        add(f"torch, {labels} labels a position", labels, {kind: ours[kind, labels] for kind in kinds})
     for labels in arguments.labels:
         for what, shift in (("features as ours", 0.0), ("features of apps", ExportConfig.shift)):
             with tempfile.TemporaryDirectory() as made:
@@ -69,15 +68,17 @@ def measure(arguments: argparse.Namespace, report: Any) -> None:
                 config = dataclasses.replace(trained.config, export=settings)
                 write_folder(arguments.model, Path(made), Context(config=config, name="train"))
                 given = (Path(made), trained.config.features, directory, arguments.nj)
-                found = texts_by_sherpa(*given)
+                found = texts_by_sherpa(*given, kinds=kinds)
                 for precision in ("float32", "int8"):
-                    texts = {kind: found[kind, precision] for kind in KINDS}
+                    texts = {kind: found[kind, precision] for kind in kinds}
                     add(f"sherpa-onnx, {labels} labels a position, {what}, {precision}", labels, texts)
                 if labels == max(arguments.labels):
-                    found = texts_by_sherpa(*given, precisions=("float32",), beam=True)
-                    texts = {kind: found[kind, "float32"] for kind in KINDS}
+                    found = texts_by_sherpa(*given, kinds=kinds, precisions=("float32",), beam=True)
+                    texts = {kind: found[kind, "float32"] for kind in kinds}
                     add(f"sherpa-onnx, {labels} labels a position, {what}, a beam of 4", labels, texts)
-    report.table("Export", ["run", "CER, streaming / full-context", "text as torch's greedy search"], rows)
+    report.table(
+        "Export", ["run", f"CER, {' / '.join(kinds).replace('_', '-')}", "text as torch's greedy search"], rows
+    )
 
 
 def main() -> None:

@@ -38,5 +38,5 @@ class StackedStates(nn.Module):
         """
         valid = length_mask(lengths, states.shape[1])[:, :, None]
         x = nn.functional.pad(states * valid, (0, 0, 0, -states.shape[1] % self.factor))
-        x = x.reshape(len(x), -1, self.factor * x.shape[2])  # (B, T, W) -> (B, N, factor W)
-        return self.projection(self.dropout(x)), -(-lengths // self.factor)
+        x = x.reshape(x.shape[0], -1, self.factor * x.shape[2])  # (B, T, W) -> (B, N, factor W)
+        return self.projection(self.dropout(x)), (lengths + self.factor - 1) // self.factor  # as ONNX divides too

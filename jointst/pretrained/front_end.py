@@ -78,6 +78,11 @@ class FrontEnd:
                 states[i] = found[row, : int(lengths[row])]
         return states
 
+    @property
+    def frozen_encoder(self) -> PretrainedEncoder | None:
+        """The encoder whose states the model reads, if it reads such."""
+        return self._encoder if self._frozen else None
+
     def online(self) -> OnlineFeatures | OnlineFront:
         """The same for one stream; its pieces together are what the whole would give."""
         if self._encoder is None or self._encoder.features == "log_mel":

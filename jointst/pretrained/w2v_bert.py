@@ -64,7 +64,7 @@ class W2vBertEncoder(HubEncoder):
         """Encode: see :meth:`PretrainedEncoder.forward`; N is half of T, rounded up."""
         x = normalised(features, lengths)
         x = nn.functional.pad(x, (0, 0, 0, -x.shape[1] % STACKED))
-        x = x.reshape(len(x), -1, STACKED * x.shape[2])  # (B, T, F) -> (B, N, 2 F)
+        x = x.reshape(x.shape[0], -1, STACKED * x.shape[2])  # (B, T, F) -> (B, N, 2 F)
         lengths = self.state_lengths(lengths)
         x, _ = self.model.feature_projection(x)
         states: Tensor = self.model.encoder(x, attention_mask=length_mask(lengths, x.shape[1])).last_hidden_state

@@ -24,7 +24,7 @@ from jointst.serving.live import serve_stream
 from jointst.serving.refused import Refused
 from jointst.serving.service import Service
 from jointst.serving.upload import kept, received
-from jointst.serving.wishes import DECODERS, SEARCHES, read_fields
+from jointst.serving.wishes import SEARCHES, read_fields
 
 PAGE = {
     "/": ("index.html", "text/html"),
@@ -151,7 +151,7 @@ def _model(service: Service) -> dict[str, object]:
         "created": service.created,
         "owned_by": "jointst",
         "languages": defaults.languages,
-        "decoders": DECODERS,
+        "decoders": defaults.decoders,
         "searches": SEARCHES,
         "decoder": defaults.decoder,
         "search": defaults.search,

@@ -74,7 +74,7 @@ class Guard:
         if hosts and _name(host) not in hosts:
             message = f"this server is not known as {host[:80]!r}: start it with --allow-host to allow that"
             return Refused(status=403, message=message, code="unknown_host")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _place(origin) != host.lower():
             message = f"pages of {origin[:80]!r} may not use this server"
             return Refused(status=403, message=message, code="other_origin")
         return None
@@ -134,6 +134,14 @@ def bearer(headers: Headers) -> str | None:
     """The token of ``Authorization: Bearer``."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _place(origin: str) -> str:
+    """The host and port of an origin."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _name(host: str) -> str:

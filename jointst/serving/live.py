@@ -39,6 +39,8 @@ STEP: Seconds = 1.0
 """Audio of one turn of a stream at most: others wait no longer for theirs."""
 HELD: Seconds = 10.0
 """Audio that is held for a stream; a client that sends faster than it is recognised waits."""
+START_SECONDS: Seconds = 10.0
+"""In which the first message must come: until then a client has a connection, and no place among the streams."""
 START_FIELDS = ("type", "sample_rate", "model", "language", "decoder", "search", "phrases", "token")
 WIDTH = 2
 """Bytes of a sample."""
@@ -53,8 +55,11 @@ async def serve_stream(socket: WebSocket) -> None:
     code, reason = 1000, "done"
     try:
         service.check_rate(client_of(socket.scope))
-        with service.stream_place():
-            await _Conversation(socket, service).run()
+        service.check_streams()
+        conversation = _Conversation(socket, service)
+        await conversation.start()
+        with service.stream_place():  # which nobody without a token holds
+            await conversation.run()
             if service.stopping:
                 code, reason = 1012, "the server is stopping"
     except Refused as refused:
@@ -87,17 +92,26 @@ class _Conversation:
         self._ended = False
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
+        self._wish: Wish
         self._rate = 0.0
 
+    async def start(self) -> None:
+        """The first message.
+
+        Raises:
+            Refused: it is late or wrong, or the client may not ask.
+            WebSocketDisconnect: it has left.
+        """
+        self._wish, self._rate = await self._unless_closing(self._start())
+
     async def run(self) -> None:
-        """From the first message to ``done``.
+        """From ``ready`` to ``done``.
 
         Raises:
             Refused: the client breaks the rules.
             WebSocketDisconnect: it has left.
         """
-        wish, self._rate = await self._unless_closing(self._start())
-        stream = await run_in_threadpool(self._open, wish)
+        stream = await run_in_threadpool(self._open, self._wish)
         await self._send({"type": "ready", "model": self._service.defaults.name, "sample_rate": self._rate})
         hearing = asyncio.ensure_future(self._hear())
         stopping = asyncio.ensure_future(self._service.closing.wait())
@@ -131,7 +145,7 @@ class _Conversation:
             stopping.cancel()
 
     async def _start(self) -> tuple[Wish, float]:
-        given = self._json(await self._next())
+        given = self._json(await self._next(min(START_SECONDS, self._settings.wait)))
         if given.get("type") != "start":
             raise _broken('the first message must be JSON: {"type": "start", "sample_rate": 16000}')
         for name in given:
@@ -158,11 +172,11 @@ class _Conversation:
             language=wish.language,
         )
 
-    async def _next(self) -> dict[str, Any]:
+    async def _next(self, patience: Seconds) -> dict[str, Any]:
         try:
-            message = await asyncio.wait_for(self._socket.receive(), self._settings.wait)
+            message = await asyncio.wait_for(self._socket.receive(), patience)
         except asyncio.TimeoutError:
-            problem = f"nothing came for {self._settings.wait:g} s"
+            problem = f"nothing came for {patience:g} s"
             raise Refused(status=408, message=problem, code="timeout") from None
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
@@ -181,7 +195,7 @@ class _Conversation:
         """Take what the client sends, until it leaves."""
         most = samples_in(HELD, self._rate) * WIDTH
         while True:
-            message = await self._next()
+            message = await self._next(self._settings.wait)
             samples = message.get("bytes")
             if self._ended:
                 raise _broken("samples or a message came after the end")

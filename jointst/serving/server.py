@@ -126,6 +126,7 @@ def serve(service: Service, bound: socket.socket, **options: Any) -> None:
         ws="websockets-sansio",
         ws_max_size=MESSAGE_BYTES,
         ws_per_message_deflate=False,  # samples do not get smaller, and a bomb would get larger
+        ws_ping_interval=None,  # nothing is read, no pong either, while a client that sends too fast waits its turn
         lifespan="on",
         loop="asyncio",
         server_header=False,

@@ -79,8 +79,10 @@ class Service:
     def warm_up(self) -> None:
         """Recognise a second of noise as a file and as a stream, so that no client waits for what happens once."""
         noise = np.random.default_rng(0).standard_normal(round(self.recogniser.sampling_rate))
-        for found in (self.recogniser.transcribe, lambda samples: self.recogniser.stream().accept(samples)):
-            found((0.01 * noise).astype(np.float32))
+        samples = (0.01 * noise).astype(np.float32)
+        self.recogniser.transcribe(samples)
+        if self.recogniser.trained.config.model.streams:
+            self.recogniser.stream().accept(samples)
 
     @property
     def idle(self) -> bool:
@@ -112,16 +114,27 @@ class Service:
         Raises:
             Refused: there is none, or the server is stopping.
         """
-        self.check_stopping()
-        if self._streams >= self.settings.streams:
-            message = f"{self._streams} streams are open already: try again later"
-            raise Refused(status=503, message=message, code="too_many_streams", retry_after=5)
+        self.check_streams()
         self._streams += 1
         with self.metrics.streams.track_inprogress():
             try:
                 yield
             finally:
                 self._streams -= 1
+
+    def check_streams(self) -> None:
+        """Refuse a stream that could not be opened now.
+
+        Raises:
+            Refused: too many are open, the server is stopping, or its model does not stream.
+        """
+        self.check_stopping()
+        if "streaming" not in self.defaults.decoders:
+            message = "this model hears whole recordings: send a file to /v1/audio/transcriptions"
+            raise Refused(status=404, message=message, code="no_streaming")
+        if self._streams >= self.settings.streams:
+            message = f"{self._streams} streams are open already: try again later"
+            raise Refused(status=503, message=message, code="too_many_streams", retry_after=5)
 
     def check_stopping(self) -> None:
         """Refuse what is new once the server is stopping."""

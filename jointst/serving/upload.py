@@ -30,7 +30,7 @@ async def received(request: Request, settings: ServerSettings) -> AsyncIterator[
     """The fields of a request, each with its values, and its file, which is closed at the end.
 
     Raises:
-        Refused: it is too large or too slow, no form, or without a file.
+        Refused: it is too large or too slow, no form, or without a file, or the disk is full.
         ClientDisconnect: the client has left.
     """
     limited = Request(request.scope, _limited(request, settings.upload_bytes))
@@ -42,6 +42,8 @@ async def received(request: Request, settings: ServerSettings) -> AsyncIterator[
     except HTTPException as error:
         message = f"the form cannot be read: {error.detail}"
         raise Refused(status=400, message=message, code="invalid_form") from None
+    except OSError:
+        raise _no_room() from None
     try:
         yield _parts(form)
     finally:
@@ -87,12 +89,29 @@ def _limited(request: Request, most: int) -> Receive:
 
 
 async def kept(file: IO[bytes], folder: Path) -> Path:
-    """A copy of an upload in the folder, under a name that nobody outside knows."""
-    return await run_in_threadpool(_copy, file, folder)
+    """A copy of an upload in the folder, under a name that nobody outside knows.
+
+    Raises:
+        Refused: the disk is full.
+    """
+    try:
+        return await run_in_threadpool(_copy, file, folder)
+    except OSError:
+        raise _no_room() from None
 
 
 def _copy(file: IO[bytes], folder: Path) -> Path:
     handle, name = tempfile.mkstemp(prefix="upload-", dir=folder)
-    with os.fdopen(handle, "wb") as copy:
-        shutil.copyfileobj(file, copy, 1 << 20)
+    try:
+        with os.fdopen(handle, "wb") as copy:
+            shutil.copyfileobj(file, copy, 1 << 20)
+    except OSError:
+        Path(name).unlink()
+        raise
     return Path(name)
+
+
+def _no_room() -> Refused:
+    """The answer where the disk takes no more."""
+    message = "the server has no room for the upload: ask again later"
+    return Refused(status=503, message=message, code="no_room", retry_after=60)

@@ -14,7 +14,8 @@ from jointst.transcription.recogniser import Recogniser
 Kind: TypeAlias = Literal["greedy", "beam"]
 Phrases: TypeAlias = "tuple[str | tuple[str, float], ...]"
 
-DECODERS = ("full_context", "streaming")
+DECODERS: tuple[Decoder, ...] = ("full_context", "streaming")
+"""The better one first."""
 SEARCHES = ("greedy", "beam")
 RESPONSE_FORMATS = ("json", "text", "verbose_json", "srt", "vtt")
 GRANULARITIES = ("word", "segment")
@@ -62,19 +63,27 @@ class Defaults:
     Attributes:
         name: of the model.
         languages: that it knows.
+        decoders: that it has.
         decoder, search: see :class:`Wish`.
     """
 
     name: str
     languages: tuple[str, ...]
+    decoders: tuple[Decoder, ...]
     decoder: Decoder
     search: Kind
 
     @classmethod
     def of(cls, name: str, recogniser: Recogniser, search: Kind) -> Defaults:
         """Those of a recogniser."""
-        languages = tuple(recogniser.trained.languages)
-        return cls(name=name, languages=languages, decoder=recogniser.decoder, search=search)
+        trained = recogniser.trained
+        return cls(
+            name=name,
+            languages=tuple(trained.languages),
+            decoders=tuple(kind for kind in DECODERS if kind in trained.config.model.decoders),
+            decoder=recogniser.decoder,
+            search=search,
+        )
 
 
 def read_fields(fields: Mapping[str, Sequence[str]], defaults: Defaults) -> tuple[Wish, Form]:
@@ -119,7 +128,7 @@ def read_wish(given: Mapping[str, Any], defaults: Defaults) -> Wish:
         raise _wrong("language", f"language is {str(language)[:80]!r}; the model knows {known}")
     return Wish(
         language=str(language),
-        decoder=cast(Decoder, _one_of("decoder", given.get("decoder") or defaults.decoder, DECODERS)),
+        decoder=cast(Decoder, _one_of("decoder", given.get("decoder") or defaults.decoder, defaults.decoders)),
         search=cast(Kind, _one_of("search", given.get("search") or defaults.search, SEARCHES)),
         phrases=_phrases(given.get("phrases") or ()),
     )

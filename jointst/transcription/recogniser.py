@@ -284,7 +284,7 @@ class Recogniser:
         """
         config, decoder = self.trained.config, decoder or self.decoder
         step = frames_to_seconds(config.model.rows_per_position, config.row)
-        features = self.trained.front_end([torch.from_numpy(samples) for samples, _ in cuts])
+        features = self._features([torch.from_numpy(samples) for samples, _ in cuts])
         hypotheses = self._search(features, search, decoder, languages or [""] * len(cuts))
         return [
             transcript_of(
@@ -296,6 +296,10 @@ class Recogniser:
             )
             for hypothesis, (samples, start) in zip(hypotheses, cuts, strict=True)
         ]
+
+    def _features(self, waveforms: Sequence[Tensor]) -> list[Tensor]:
+        """What the model reads of waveforms (T,), (n, F) each."""
+        return self.trained.front_end(waveforms)
 
     def _search(
         self, features: list[Tensor], search: Search, side: Decoder, languages: Sequence[str]

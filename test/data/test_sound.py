@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from data.odd_sounds import RATE, WAV, WAV_BYTES, Maker, cut, joined, of_bytes, 
 from jointst.data.audio import load_audio
 from jointst.data.directory import Segment
 from jointst.data.recordings import Recording, facts_of
+from jointst.data.sound import layout, libav, sndfile
+from jointst.data.sound.layout import Layout
 from jointst.errors import DataError
 from jointst.transcription.sound_files import read_blocks
 
@@ -211,6 +214,11 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "long answer.wav": (of_bytes(b'{"error": "' + b"x" * 9000 + b'"}'), "is no sound but JSON"),
     "pointer.flac": (of_bytes(b"version https://git-lfs.github.com/spec/v1\n"), "git lfs pull"),
     "list.m3u8": (of_bytes(b"#EXTM3U\n/etc/passwd\n"), "is no sound but a playlist"),
+    "list with a byte that is none of a text.m3u8": (
+        of_bytes(b"#EXTM3U\n#\1\n/etc/passwd\n"),
+        "is no sound but a playlist",
+    ),
+    "list for libav.wav": (of_bytes(b"ffconcat version 1.0\n#\1\nfile a.wav\n"), "is no sound but a playlist"),
     "picture.wav": (of_bytes(b"\x89PNG\r\n\x1a\n" + bytes(900)), "is no sound but a picture (PNG)"),
     "picture.mp3": (of_bytes(b"\xff\xd8\xff\xe0" + bytes(900)), "is no sound but a picture (JPEG)"),
     "archive.wav": (of_bytes(b"PK\x03\x04" + bytes(900)), "an archive (zip)"),
@@ -294,6 +302,25 @@ def test_levels(tmp_path: Path, name: str) -> None:
         assert isinstance(transcribed, DataError)
         assert words in heard.problem
         assert heard.problem == transcribed.problem
+
+
+def test_libav_opens_no_other_file(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", voice(), RATE)
+    (tmp_path / "list").write_text("ffconcat version 1.0\nfile a.wav\n")
+    with pytest.raises(DataError, match="cannot be read as audio"):
+        list(libav.blocks(str(tmp_path / "list"), Layout()))
+
+
+@pytest.mark.parametrize("decoder", [sndfile, libav])
+def test_memory_does_not_grow_with_channels(
+    tmp_path: Path, decoder: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "MOST_VALUES", 8000)
+    samples = np.repeat(voice()[:20000, None], 8, axis=1)
+    soundfile.write(tmp_path / "a.wav", samples, RATE)
+    blocks = [block for _, block in decoder.blocks(str(tmp_path / "a.wav"), Layout())]
+    assert max(block.size for block in blocks) <= 8000 + 8 * 4096, "a frame of libav's more"
+    np.testing.assert_allclose(np.concatenate(blocks), samples, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.m4a", "a.mp3"])

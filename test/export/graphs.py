@@ -8,19 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 import torch
 from safetensors.torch import save_file
 
-from jointst.build import build_model, digest_symbols, read_symbols
+from jointst.build import Trained, build_model, digest_symbols, keep_form, load_pretrained, read_symbols
+from jointst.config import Decoder
 from jointst.data.audio import Samples
-from jointst.data.features import log_mel
+from jointst.decoding.greedy import greedy_search
 from jointst.export import pack
 from jointst.load_config import to_yaml
 from jointst.ops.masks import length_mask
+from jointst.pretrained.front_end import front_end
 from jointst.stage import Context, write_atomically
 from jointst.text.tokenizer import UNKNOWN
 
 RATE = 16000
+AS_APPS = {"mel_bins": 40, "edges": "reflect", "high_frequency": -400.0, "floor": 128.0}
+"""Features as sherpa-onnx's apps compute them."""
 _MADE: dict[str, Path] = {}
 """Packed folders by the settings of their models."""
 
@@ -46,18 +51,24 @@ def write_model(context: Context) -> None:
     """
     torch.manual_seed(0)
     model = build_model(context.config, read_symbols(context.config, context.data)).eval()
-    model.normalisation.mean += 8.0
-    model.normalisation.inverse_std *= 0.4
+    encoder, pretrained = context.config.model.audio_encoder, None
+    if encoder.pretrained is not None:
+        pretrained = encoder, Path(encoder.source or "")
+        load_pretrained(model, context.config)
+        keep_form(context.exp, model)
+    else:
+        model.normalisation.mean += 8.0
+        model.normalisation.inverse_std *= 0.4
     if context.config.features.sampling_rate == RATE:
-        features = [log_mel(torch.from_numpy(samples), context.config.features) for samples in recordings()]
+        waveforms = [torch.from_numpy(samples) for samples in recordings()]
+        features = front_end(context.config.features, pretrained)(waveforms)
     else:
         features = [8 + 3 * torch.randn(90, context.config.features.mel_bins)]
     lengths = torch.tensor([len(matrix) for matrix in features])
     encoded = model.encode_speech(torch.nn.utils.rnn.pad_sequence(features, batch_first=True), lengths)
     valid = length_mask(encoded.lengths, encoded.streaming.shape[1])
-    sides = (model.streaming_decoder, encoded.streaming), (model.full_context_decoder, encoded.full_context)
-    for decoder, states in sides:
-        joiner = decoder.joiner
+    for kind in context.config.model.decoders:
+        joiner, states = model.decoder(kind).joiner, encoded.states_of(kind)
         projected = joiner.project_encoder(states)[valid]
         joiner.project_encoder.weight *= 2.0 / projected.std(0)[:, None]
         joiner.project_encoder.bias.zero_()
@@ -100,3 +111,29 @@ def recordings(seconds: tuple[float, ...] = (0.9, 2.3, 0.31, 1.28)) -> list[Samp
             pieces.append(colour * 10 ** generator.uniform(-3, -1))
         found.append(np.concatenate(pieces)[: round(length * RATE)].clip(-1, 1).astype(np.float32))
     return found
+
+
+def give_audio(directory: Path) -> None:
+    """Let each utterance of a set have a recording."""
+    names = [line.split(" ")[0] for line in (directory / "text").read_text().splitlines()]
+    lines = []
+    for name, samples in zip(names, recordings(tuple(0.4 + 0.1 * i for i in range(len(names)))), strict=True):
+        path = directory.absolute() / f"{name}.flac"
+        soundfile.write(path, samples, RATE)
+        lines.append(f"{name} {path}\n")
+    (directory / "wav.scp").write_text("".join(lines))
+
+
+@torch.inference_mode()
+def ours(trained: Trained, kind: Decoder, samples: Samples, labels: int) -> str:
+    """The text of our greedy search with so many labels a position, over the frames that sherpa-onnx takes."""
+    model, streams = trained.model, kind == "streaming"
+    if streams:
+        chunk = model.chunk * trained.config.model.subsampling
+        samples = np.pad(samples, (0, -len(samples) % (chunk * RATE // 100) + RATE // 40))
+    features = trained.front_end([torch.from_numpy(samples)])[0]
+    if streams:
+        features = features[: (len(features) - 1) // chunk * chunk]
+    encoded = model.encode_speech(features[None], torch.tensor([len(features)]))
+    hypothesis = greedy_search(model.decoder(kind), encoded.states_of(kind), encoded.lengths, labels)[0]
+    return trained.symbols.tokenizer.decode(hypothesis.labels).strip()

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-import soundfile
-from export.graphs import RATE, changed, exported, recordings
+from export.graphs import changed, exported, give_audio
 
 from jointst.cli import main
 from jointst.load_config import to_yaml
@@ -19,13 +18,7 @@ SETTINGS = {"features": {"mel_bins": 20}}
 @pytest.fixture
 def command(toy: Context, tmp_path: Path) -> list[str]:
     """The command of the toy experiment, whose test set has audio."""
-    utterances = (toy.data / "t_test/text").read_text().split("\n")
-    names = [line.split(" ")[0] for line in utterances if line]
-    lines = []
-    for name, samples in zip(names, recordings(tuple(0.4 + 0.1 * i for i in range(len(names)))), strict=True):
-        soundfile.write(tmp_path / f"{name}.flac", samples, RATE)
-        lines.append(f"{name} {tmp_path / name}.flac\n")
-    (toy.data / "t_test/wav.scp").write_text("".join(lines))
+    give_audio(toy.data / "t_test")
     conf = tmp_path / "toy.yaml"
     conf.write_text(to_yaml(changed(toy, **SETTINGS).config))
     return ["export", "--conf", str(conf), "--nj", "1", "--check"]

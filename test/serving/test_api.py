@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
 import re
 import threading
 from collections.abc import Iterator
@@ -145,8 +147,10 @@ def test_fields_that_are_refused(
         (b"hello, this is text", "is no sound but text"),
         (bytes(5000), "holds zero bytes"),
         (b"\xf5" * 5000, "the file"),
+        (b"ffconcat version 1.0\n#\1\nfile a.wav\n", "a playlist"),
+        (b"#EXTM3U\n#\1\n#EXTINF:1,\nfile:///etc/passwd\n", "a playlist"),
     ],
-    ids=["empty", "picture", "half a WAV", "half a FLAC", "text", "zeros", "garbage"],
+    ids=["empty", "picture", "half a WAV", "half a FLAC", "text", "zeros", "garbage", "files by name", "addresses"],
 )
 def test_files_that_are_no_sound(client: TestClient, content: bytes, said: str) -> None:
     answer = ask(client, content, name="../../etc/passwd")
@@ -195,6 +199,33 @@ def test_audio_that_is_too_long(start: Start) -> None:
     answer = ask(start(audio_seconds=1.0))
     assert answer.status_code == 413
     assert answer.json()["error"]["code"] == "audio_too_long"
+
+
+@pytest.mark.parametrize(
+    "place", ["jointst.serving.upload.shutil.copyfileobj", "starlette.datastructures.UploadFile.write"]
+)
+def test_a_full_disk(client: TestClient, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, fail)
+        answer = ask(client)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_room")
+    assert answer.headers["retry-after"]
+    assert not list(client.app.state.service.folder.iterdir())  # type: ignore[attr-defined]
+    assert ask(client).status_code == 200
+
+
+def test_a_model_that_hears_whole_recordings(client: TestClient) -> None:
+    service = client.app.state.service  # type: ignore[attr-defined]
+    service.defaults = dataclasses.replace(service.defaults, decoders=("full_context",))
+    assert client.get("/v1/models").json()["data"][0]["decoders"] == ["full_context"]
+    assert ask(client, decoder="streaming").json()["error"]["param"] == "decoder"
+    assert ask(client, decoder="full_context").status_code == 200
+    with client.websocket_connect("/v1/audio/stream") as socket:
+        assert socket.receive_json()["error"]["code"] == "no_streaming"
+        assert socket.receive()["code"] == 1008
 
 
 def test_too_many_requests_of_one_client(start: Start) -> None:
@@ -265,6 +296,7 @@ def test_tokens(start: Start, authorization: str | None, status: int) -> None:
         ({"host": "localhost:1", "origin": "http://localhost:1"}, 200),
         ({"host": "localhost:1", "origin": "http://localhost:2"}, 403),
         ({"host": "localhost:1", "origin": "null"}, 403),
+        ({"host": "localhost:1", "origin": "http://["}, 403),
     ],
 )
 def test_other_sites(start: Start, headers: dict[str, str], status: int) -> None:

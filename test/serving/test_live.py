@@ -158,6 +158,12 @@ def test_too_many(start: Start) -> None:
     assert talk(client, [START, END])[1] == 1000
 
 
+def test_clients_that_say_nothing_hold_no_place(start: Start) -> None:
+    client = start(streams=1, token="a-secret-token")
+    with client.websocket_connect(URL), client.websocket_connect(URL):
+        assert talk(client, [{**START, "token": "a-secret-token"}, END])[1] == 1000
+
+
 def test_rate(start: Start) -> None:
     client = start(rate="1/hour")
     assert talk(client, [START, END])[1] == 1000

@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,32 @@ def test_broken_requests_leave_nothing_behind(server: Running, recogniser: Recog
     assert found.text == recogniser.transcribe(tmp_path / "a.wav").text
     errors = (server.temporary.parent / "errors").read_text()
     assert "Traceback" not in errors
+
+
+def test_too_many_and_too_slow(packed_once: Path, tmp_path: Path) -> None:
+    with serving(packed_once, tmp_path, "--wait", "5", "--streams", "4", "--rate", "none", token=TOKEN) as server:
+        assert post()(server) == "200"
+        before = settled(server)
+        with ExitStack() as open_streams:
+            clients = []
+            for number in range(100):
+                clients.append(open_streams.enter_context(listen(server)))
+                if number < 10:
+                    with suppress(ConnectionClosed):  # too many already
+                        clients[-1].send(json.dumps(START))
+            ends = [heard(client)[1] for client in clients]
+        assert set(ends) == {"closed 1008", "closed 1013"}, "too many, or they say nothing"
+        assert ends[:10].count("closed 1013") > 0
+        assert ends[:10].count("closed 1008") >= 4
+        slow = raw(server, headers(server, "Content-Length: 48000"), form(SAID)[:9000])
+        assert slow.startswith(b"HTTP/1.1 408"), "an upload that does not come to its end"
+        assert talk(START, samples(0.5), END)(server) == "closed 1000"
+        assert post()(server) == "200"
+        after = settled(server)
+        kinds = [sorted(re.sub(r"\d+", "N", file) for file in files) for files, _ in (before, after)]
+        assert kinds[0] == kinds[1]
+        assert before[1] == after[1]
+    assert "Traceback" not in (tmp_path / "errors").read_text()
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])

@@ -57,6 +57,8 @@ OTHERS: tuple[tuple[str, int, bytes], ...] = (
     ("an archive (7z): unpack it", 0, b"7z\xbc\xaf\x27\x1c"),
     ("an archive (RAR): unpack it", 0, b"Rar!"),
     ("an archive (tar): unpack it", 257, b"ustar"),
+    ("a playlist", 0, b"#EXTM3U"),
+    ("a playlist", 0, b"ffconcat"),
     ("a NumPy array", 0, b"\x93NUMPY"),
     ("a program", 0, b"\x7fELF"),
     ("a program", 0, b"MZ\x90"),

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from jointst.errors import DataError
-from jointst.units import Seconds
+from jointst.units import Hertz, Seconds, samples_in
 
 Decoder: TypeAlias = Literal["libsndfile", "libav"]
 Range: TypeAlias = tuple[int, int]
 """First byte and the one after the last."""
 
 BLOCK: Seconds = 10.0
+MOST_VALUES = 1 << 22
+"""Of all channels of a block together: a header may state a thousand channels at any rate."""
 """Audio decoded at a time, so that an hour takes no more memory than a minute."""
 SLACK = 128
 """Bytes that may be missing: headers that count themselves, padding; a few samples at most."""
@@ -40,6 +42,11 @@ class Layout:
     end: int = 0
     options: tuple[tuple[str, str], ...] = ()
     open_end: bool = False
+
+
+def samples_of_block(rate: Hertz, channels: int) -> int:
+    """Samples of each channel in a block."""
+    return max(1, min(samples_in(BLOCK, rate), MOST_VALUES // channels))
 
 
 def cut_off(what: str) -> DataError:

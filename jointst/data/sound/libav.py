@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from jointst.data.sound import mpeg
-from jointst.data.sound.layout import BLOCK, Layout, cut_off, protected
+from jointst.data.sound.layout import Layout, cut_off, protected, samples_of_block
 from jointst.errors import DataError
-from jointst.units import Hertz, samples_in, seconds_of
+from jointst.units import Hertz, seconds_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GAPS = 0.01
 """Share of the packets of MPEG audio that may be damaged, as where files were joined; they become silence."""
+ALONE = {"protocol_whitelist": "none"}
+"""Options by which libav opens nothing beside the file that it is given open: playlists and films may name others."""
 _MPEG = ("mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float")
 _PROTECTED = ("drms", "enca", "aavd")
 
@@ -34,22 +36,22 @@ def blocks(path: str, layout: Layout) -> Iterator[tuple[Hertz, NDArray[np.float3
 
     try:
         with ExitStack() as files:
-            options = dict(layout.options)
-            address = _address(path, files)
-            container = files.enter_context(av.open(address, options=options, metadata_errors="replace"))
+            options = dict(layout.options) | ALONE
+            file = files.enter_context(open(_name(path), "rb"))
+            container = files.enter_context(av.open(file, options=options, metadata_errors="replace"))
             yield from _gathered(_frames(container, layout))
     except av.FFmpegError as error:
         problem = f"cannot be read as audio: {error.strerror or error}"
         raise DataError(problem, fix="convert it to WAV or FLAC, or restore it") from None
 
 
-def _address(path: str, files: ExitStack) -> Any:
-    """What libav opens: the prefix says that a colon in a name is no protocol; other names than text go as files."""
+def _name(path: str) -> str | bytes:
+    """A name that is text as it is, for its ending tells libav of the few kinds that nothing else tells of."""
     try:
         path.encode()
     except UnicodeEncodeError:
-        return files.enter_context(open(os.fsencode(path), "rb"))
-    return f"file:{path}"
+        return os.fsencode(path)
+    return path
 
 
 def _gathered(
@@ -63,7 +65,7 @@ def _gathered(
     rate: Hertz = 0.0
     for rate, frame in frames:
         other = waiting and waiting[0].shape[1] != frame.shape[1]
-        if waiting and (other or count + len(frame) > samples_in(BLOCK, rate)):
+        if waiting and (other or count + len(frame) > samples_of_block(rate, frame.shape[1])):
             yield rate, np.concatenate(waiting)
             waiting, count = [], 0
         waiting.append(frame)

@@ -7,8 +7,8 @@ import os
 from collections.abc import Generator
 from typing import TYPE_CHECKING, TypeAlias
 
-from jointst.data.sound.layout import BLOCK, Layout, Range
-from jointst.units import Hertz, samples_in
+from jointst.data.sound.layout import Layout, Range, samples_of_block
+from jointst.units import Hertz
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,7 @@ def length_of(path: str) -> tuple[int, Hertz] | None:
 
 def _read(sound: SoundFile, wanted: int | None) -> Generator[tuple[Hertz, NDArray[np.float32]], None, None]:
     rate = float(sound.samplerate)
-    most = max(1, samples_in(BLOCK, rate))
+    most = samples_of_block(rate, sound.channels)
     while wanted is None or wanted > 0:
         size = most if wanted is None else min(most, wanted)
         block = sound.read(size, dtype="float32", always_2d=True)

@@ -17,13 +17,12 @@ from torch import nn
 
 from jointst.build import Trained
 from jointst.config import Decoder, FeatureConfig
-from jointst.data.audio import Samples, load_audio
 from jointst.data.directory import DataDirectory
-from jointst.data.features import log_mel
 from jointst.decoding.greedy import greedy_search
 from jointst.errors import ConfigError, DataError
 from jointst.export.load import load_packed
 from jointst.export.onnx.files import FIX, FOLDER, KINDS, PRECISIONS, Graphs, Precision
+from jointst.export.onnx.heard import audio_of
 from jointst.export.onnx.limits import require_packages
 from jointst.export.onnx.sherpa import Sherpa
 from jointst.load_config import parse
@@ -62,19 +61,6 @@ class Job:
     beam: bool = False
 
 
-def audio_of(directory: DataDirectory, utterance: str, rate: float) -> Samples:
-    """The samples (T,) of an utterance.
-
-    Raises:
-        DataError: it has none, or they cannot be read.
-    """
-    entry = directory.wav_scp.get(directory.recording(utterance))
-    path = directory.path / "wav.scp"
-    if entry is None:
-        raise DataError("has no audio in wav.scp", path=path, utterance=utterance, fix="name a set with audio")
-    return load_audio(entry, directory.segments.get(utterance), rate, utterance=utterance, path=path)
-
-
 def by_sherpa(job: Job) -> dict[str, str]:
     """The texts of a job's utterances by sherpa-onnx."""
     recogniser = Sherpa(job.folder, job.kind, job.precision, job.features, beam=job.beam)
@@ -88,12 +74,13 @@ def by_torch(
     trained: Trained, directory: DataDirectory, limits: Sequence[int]
 ) -> dict[tuple[Decoder, int], dict[str, str]]:
     """Texts by our greedy search with at most so many labels a position: by decoder and limit, of each utterance."""
-    model, features = trained.model, trained.config.features
-    texts: dict[tuple[Decoder, int], dict[str, str]] = {(kind, limit): {} for kind in KINDS for limit in limits}
+    model, rate = trained.model, trained.config.features.sampling_rate
+    kinds = trained.config.model.decoders
+    texts: dict[tuple[Decoder, int], dict[str, str]] = {(kind, limit): {} for kind in kinds for limit in limits}
     for first in range(0, len(directory.utterances), BATCH):
         utterances = directory.utterances[first : first + BATCH]
-        samples = [audio_of(directory, utterance, features.sampling_rate) for utterance in utterances]
-        found = [log_mel(torch.from_numpy(part), features) for part in samples]
+        samples = [audio_of(directory, utterance, rate) for utterance in utterances]
+        found = trained.front_end([torch.from_numpy(part) for part in samples])
         lengths = torch.tensor([len(part) for part in found])
         encoded = model.encode_speech(nn.utils.rnn.pad_sequence(found, batch_first=True), lengths)
         for kind, limit in texts:
@@ -109,6 +96,7 @@ def texts_by_sherpa(
     directory: DataDirectory,
     nj: int,
     *,
+    kinds: Sequence[Decoder] = KINDS,
     precisions: Sequence[Precision] = PRECISIONS,
     beam: bool = False,
 ) -> dict[tuple[Decoder, Precision], dict[str, str]]:
@@ -125,7 +113,7 @@ def texts_by_sherpa(
             utterances=part,
             beam=beam,
         )
-        for kind in KINDS
+        for kind in kinds
         for precision in precisions
         for part in parts
     ]
@@ -163,12 +151,13 @@ def check_set(packed: Path, directory: DataDirectory, nj: int) -> list[dict[str,
         path = directory.path / "utt2lang"
         raise DataError("has no language", path=path, utterance=lacking[0], fix="add its line")
     trained, folder = load_packed(packed), packed / FOLDER
-    graphs = [Graphs(folder, kind, precision) for kind in KINDS for precision in PRECISIONS]
+    kinds = trained.config.model.decoders
+    graphs = [Graphs(folder, kind, precision) for kind in kinds for precision in PRECISIONS]
     labels, own = graphs[0].labels, trained.config.decoding.max_labels_per_position
     ours = by_torch(trained, directory, sorted({labels, own}))
-    theirs = texts_by_sherpa(folder, trained.config.features, directory, nj)
+    theirs = texts_by_sherpa(folder, trained.config.features, directory, nj, kinds=kinds)
     rows = []
-    for kind in KINDS:
+    for kind in kinds:
         beside = ours[kind, labels]
         runs: list[tuple[str, dict[str, str]]] = [(f"torch, {own} labels a position", ours[kind, own])]
         if own != labels:

@@ -5,7 +5,6 @@ N utterances, T frames, F mel bins, P positions, J joint features, R times that 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,42 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from jointst.build import Trained
-from jointst.config import FeatureConfig
-from jointst.data.directory import read_table
-from jointst.errors import DataError
 from jointst.export.onnx.files import FULL_CONTEXT, STREAMING, Graphs
 from jointst.export.onnx.graphs import Form, StreamingEncoder
 from jointst.nn.decoder import TransducerDecoder
-from jointst.stage import Context
 
 MOST = 1e-3
 """Difference that is refused, of the joiner's inputs and of log probabilities."""
-COMPARED = 4
-"""Utterances that are compared."""
-LONGEST = 2000
-"""Frames of each at most."""
 SAMPLED = 200
 """Places of the lattice where the joiner is compared."""
-
-
-def compared_features(context: Context, features: FeatureConfig) -> tuple[list[Tensor], str]:
-    """Features (T, F) of utterances to compare, and what they are: of the dev sets, or noise where there are none."""
-    import kaldiio
-
-    floor = math.log(features.floor)  # what the graphs lift all to; compressed arks round to below it
-    try:
-        entries: list[str] = []
-        for name in context.config.data.dev:
-            entries += read_table(context.data / name / "feats.scp").values()
-        chosen = sorted(entries)[:: max(1, len(entries) // COMPARED)][:COMPARED]
-        loaded = [torch.from_numpy(np.array(kaldiio.load_mat(entry), np.float32))[:LONGEST] for entry in chosen]
-        if loaded and all(matrix.shape[1] == features.mel_bins for matrix in loaded):
-            return [matrix.clamp_min(floor) for matrix in loaded], f"utterances of {' '.join(context.config.data.dev)}"
-    except (DataError, OSError, ValueError):  # as where a trained model alone was copied to
-        pass
-    generator = torch.Generator().manual_seed(0)
-    noise = [10 + 3 * torch.randn(frames, features.mel_bins, generator=generator) for frames in (350, 217, 90, 41)]
-    return [matrix.clamp_min(floor) for matrix in noise], "pieces of noise, for want of features of the dev sets"
 
 
 @torch.no_grad()
@@ -66,7 +37,8 @@ def largest_difference(trained: Trained, form: Form, folder: Path, utterances: S
     Raises:
         DataError: a graph does not run.
     """
-    return max(_full_context(trained, form, folder, utterances), _streaming(trained, form, folder, utterances))
+    passes = {STREAMING: _streaming, FULL_CONTEXT: _full_context}
+    return max(passes[kind](trained, form, folder, utterances) for kind in trained.config.model.decoders)
 
 
 def _full_context(trained: Trained, form: Form, folder: Path, utterances: Sequence[Tensor]) -> float:
@@ -76,7 +48,10 @@ def _full_context(trained: Trained, form: Form, folder: Path, utterances: Sequen
     lengths = torch.tensor([len(features) for features in utterances])
     names = [side.name for side in graphs.encoder.get_inputs()]
     given = dict(zip(names, ((padded - form.shift).numpy(), lengths.numpy()), strict=True))
-    ours, positions = trained.model.encode_speech(padded, lengths), 0.0
+    frozen, read, counted = trained.front_end.frozen_encoder, padded, lengths
+    if frozen is not None:
+        read, counted = frozen(padded, lengths)
+    ours, positions = model.encode_speech(read, counted), 0.0
     theirs, their_lengths = graphs.encoder.run(None, given)
     if (their_lengths != (form.labels * ours.lengths).numpy()).any():
         return float("inf")

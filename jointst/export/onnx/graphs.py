@@ -20,6 +20,7 @@ from jointst.nn.decoder import TransducerDecoder
 from jointst.nn.joiner import HatJoiner
 from jointst.nn.predictor import BLANK
 from jointst.nn.subsampling import ConvSubsampling
+from jointst.pretrained.encoder import PretrainedEncoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,16 +47,24 @@ class Form:
 
 
 class FullContextEncoder(nn.Module):
-    """All encoders over whole utterances, and the joiner's view of them."""
+    """All encoders over whole utterances, and the joiner's view of them.
 
-    def __init__(self, model: JointModel, form: Form) -> None:
+    Args:
+        model: the model.
+        form: what is added to it.
+        frozen: the pretrained encoder whose states the model reads, if it reads such.
+    """
+
+    def __init__(self, model: JointModel, form: Form, frozen: PretrainedEncoder | None = None) -> None:
         super().__init__()
-        self.model, self.form = model, form
+        self.model, self.form, self.frozen = model, form, frozen
 
     def forward(self, x: Tensor, x_lens: Tensor) -> tuple[Tensor, Tensor]:
         """Features (N, T, F) and their lengths (N,) to (N, R P, J) and lengths (N,)."""
-        model = self.model
-        front, lengths = model.encode_audio(self.form.features(x), x_lens)
+        model, read, lengths = self.model, self.form.features(x), x_lens
+        if self.frozen is not None:
+            read, lengths = self.frozen(read, lengths)
+        front, lengths = model.encode_audio(read, lengths)
         streaming = model.streaming_encoder(model.add_language(front), lengths)[0][-1]
         encoded = model.encode_full_context(streaming, lengths)[-1]
         projected = model.full_context_decoder.joiner.project_encoder(encoded)
@@ -74,7 +83,7 @@ class StreamingEncoder(nn.Module):
         super().__init__()
         self.model, self.form = model, form
         self.layers = model.config.audio_layers + model.config.streaming_layers
-        assert isinstance(model.subsampling, ConvSubsampling), "a pretrained encoder is not exported"
+        assert isinstance(model.subsampling, ConvSubsampling), "a pretrained encoder that streams is not exported"
         self.shapes = [(channels, 2, bins) for channels, bins in model.subsampling.inputs]
         self.floats = sum(math.prod(shape) for shape in self.shapes)
         self.part = math.ceil(self.floats / (2 * self.layers))

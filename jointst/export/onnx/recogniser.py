@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from jointst.build import Trained
 from jointst.config import Decoder
+from jointst.data.features import log_mel
 from jointst.decoding.search import packed_search
 from jointst.decoding.segmentation import SegmentationConfig
 from jointst.decoding.streaming import OnlineEncoder, StreamingRecogniser
@@ -95,24 +96,25 @@ def graph_decoder(graphs: Graphs) -> TransducerDecoder:
 
 
 class GraphEncoders:
-    """The encoders of both passes.
+    """The encoders of all passes that a model has.
 
     Args:
         folder: the exported folder.
         precision: of the weights.
+        kinds: of the passes.
     """
 
-    def __init__(self, folder: Path, precision: Precision) -> None:
-        self.graphs: dict[Decoder, Graphs] = {
-            kind: Graphs(folder, kind, precision) for kind in (STREAMING, FULL_CONTEXT)
-        }
+    def __init__(self, folder: Path, precision: Precision, kinds: Sequence[Decoder]) -> None:
+        self.graphs: dict[Decoder, Graphs] = {kind: Graphs(folder, kind, precision) for kind in kinds}
         self.decoders = {kind: graph_decoder(graphs) for kind, graphs in self.graphs.items()}
-        streaming = self.graphs[STREAMING]
         self._inputs = {
             kind: [side.name for side in graphs.encoder.get_inputs()] for kind, graphs in self.graphs.items()
         }
-        self._shapes = [tuple(side.shape[1:]) for side in streaming.encoder.get_inputs()[1:]]
-        self.frames = streaming.numbers["T"]
+
+    @property
+    def frames(self) -> int:
+        """Frames of a chunk of the first pass."""
+        return self.graphs[STREAMING].numbers["T"]
 
     def full_context(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The second pass over features (B, T, F), (B, T', J) and lengths."""
@@ -123,7 +125,8 @@ class GraphEncoders:
 
     def initial_states(self, batch: int) -> list[Any]:
         """The states before the first frame."""
-        states: list[Any] = [np.zeros((batch, *shape), np.float32) for shape in self._shapes[:-1]]
+        shapes = [tuple(side.shape[1:]) for side in self.graphs[STREAMING].encoder.get_inputs()[1:]]
+        states: list[Any] = [np.zeros((batch, *shape), np.float32) for shape in shapes[:-1]]
         return [*states, np.zeros((batch,), np.int64)]
 
     def streaming(self, features: Tensor, states: list[Any]) -> tuple[Tensor, list[Any]]:
@@ -223,21 +226,24 @@ class GraphRecogniser(Recogniser):
         config, symbols, languages = read_packed(folder)
         if not (folder / FOLDER).is_dir():
             raise DataError("there is no exported folder", path=folder / FOLDER, fix=FIX)
-        encoders = GraphEncoders(folder / FOLDER, precision)
+        encoders = GraphEncoders(folder / FOLDER, precision, config.model.decoders)
         check_tokens(folder / FOLDER, symbols.tokenizer.size)
         for graphs in encoders.graphs.values():
             if graphs.numbers["vocab_size"] != symbols.tokenizer.size:
                 problem = f"has {graphs.numbers['vocab_size']} labels, the tokenizer {symbols.tokenizer.size}"
                 raise DataError(problem, path=folder / FOLDER / graphs.kind, fix=FIX)
-        parts = SimpleNamespace(
-            chunk=encoders.frames // config.model.subsampling,
-            decoder=encoders.decoders.__getitem__,
-        )
+        parts = SimpleNamespace(decoder=encoders.decoders.__getitem__)
+        if config.model.streams:
+            parts.chunk = encoders.frames // config.model.subsampling
         model = cast("JointModel", parts)  # all of it that recognition looks at beside the encoders
         cpu = torch.device("cpu")
         trained = Trained(model=model, symbols=symbols, config=config, device=cpu, languages=languages)
         search = packed_search(trained, folder, lm, phrases, decoding)
         return cls(trained, encoders, decoder=decoder, batch=batch, segmentation=segmentation, search=search)
+
+    def _features(self, waveforms: Sequence[Tensor]) -> list[Tensor]:
+        """Log-mel features: a pretrained encoder is in the graph."""
+        return [log_mel(waveform, self.trained.config.features) for waveform in waveforms]
 
     def stream(self, rate: Hertz | None = None, *, phrases: Any = None) -> StreamingRecogniser:
         """See :meth:`Recogniser.stream`."""

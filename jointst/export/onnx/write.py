@@ -1,4 +1,4 @@
-"""Writes the exported folder: graphs of both passes in both precisions, tokens.txt, bpe.vocab and a README.
+"""Writes the exported folder: graphs of each pass in both precisions, tokens.txt, bpe.vocab, a README and its program.
 
 N streams or utterances, T frames, F mel bins, P positions.
 """
@@ -23,11 +23,12 @@ from jointst.build import Trained
 from jointst.config import Decoder, ExportConfig
 from jointst.errors import EnvironmentFault
 from jointst.export.load import load_packed
-from jointst.export.onnx.equality import MOST, compared_features, largest_difference
-from jointst.export.onnx.files import FOLDER, KINDS, STREAMING, graph_file
+from jointst.export.onnx.equality import MOST, largest_difference
+from jointst.export.onnx.files import FOLDER, STREAMING, graph_file
 from jointst.export.onnx.graphs import Form, FullContextEncoder, JoinerGraph, PredictorGraph, StreamingEncoder
+from jointst.export.onnx.heard import compared_features
 from jointst.export.onnx.limits import PACKAGES, CannotExport, require_exportable, require_packages
-from jointst.export.onnx.readme import readme
+from jointst.export.onnx.readme import texts
 from jointst.stage import Context, write_atomically
 
 OPSET = 17
@@ -78,7 +79,7 @@ def write_folder(packed: Path, folder: Path, context: Context) -> float:
     trained = load_packed(packed)
     require_exportable(trained)
     form = form_of(trained, context.config.export)
-    for kind in KINDS:
+    for kind in trained.config.model.decoders:
         (folder / kind).mkdir(parents=True, exist_ok=True)
         for part, graph in _graphs(trained, kind, form).items():
             path = graph_file(folder, kind, part, "float32")
@@ -88,8 +89,9 @@ def write_folder(packed: Path, folder: Path, context: Context) -> float:
     tokenizer = trained.symbols.tokenizer
     pairs = zip(tokenizer.pieces(range(tokenizer.size)), tokenizer.scores(), strict=True)
     write_atomically(folder / "bpe.vocab", "".join(f"{piece}\t{score:g}\n" for piece, score in pairs))
-    write_atomically(folder / "README.md", readme(trained, form))
-    utterances, whence = compared_features(context, trained.config.features)
+    for name, text in texts(trained, form).items():
+        write_atomically(folder / name, text)
+    utterances, whence = compared_features(context, trained)
     largest = largest_difference(trained, form, folder, utterances)
     said = f"largest difference between onnxruntime and torch over {len(utterances)} {whence}: {largest:.1e}"
     if not largest <= MOST:
@@ -124,10 +126,11 @@ def _graphs(trained: Trained, kind: Decoder, form: Form) -> dict[str, bytes]:
     else:
         about = {"model_type": "conformer", **about}
         inputs = (torch.zeros(2, 100, mel_bins), torch.tensor([100, 60]))
+        whole = FullContextEncoder(model, form, trained.front_end.frozen_encoder)
         named = ["encoder_out", "encoder_out_lens"]
         axes = {"x": {0: "N", 1: "T"}, "x_lens": {0: "N"}}
         axes |= {"encoder_out": {0: "N", 1: "P"}, "encoder_out_lens": {0: "N"}}
-        encoded = _graph(FullContextEncoder(model, form), inputs, ["x", "x_lens"], named, axes, about, width)
+        encoded = _graph(whole, inputs, ["x", "x_lens"], named, axes, about, width)
     labels = torch.zeros(2, context, dtype=torch.int64)
     sizes = {"context_size": context, "vocab_size": decoder.vocabulary}
     axes = {name: {0: "N"} for name in ("y", "encoder_out", "decoder_out", "logit")}
@@ -174,11 +177,22 @@ def _graph(
 
 
 def _quantise(source: Path, target: Path) -> None:
-    """The same graph with the weights of its matrix products in 8 bits."""
+    """The same graph with the weights of its matrix products in 8 bits.
+
+    Each column has a scale of its own. Weights keep to 7 bits: processors without VNNI add two products in 16 bits,
+    which are too few for two of 8 bits each, and what is cut off there changes texts.
+    """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with _silent():
-        quantize_dynamic(source, target, op_types_to_quantize=["MatMul"], weight_type=QuantType.QInt8)
+        quantize_dynamic(
+            source,
+            target,
+            op_types_to_quantize=["MatMul"],
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            reduce_range=True,
+        )
 
 
 @contextlib.contextmanager

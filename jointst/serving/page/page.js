@@ -29,6 +29,7 @@ async function readModel() {
   for (const code of model.languages) element("language").add(new Option(names.of(code), code));
   for (const decoder of model.decoders) element("decoder").add(new Option(NAMES[decoder], decoder, false, decoder === model.decoder));
   for (const search of model.searches) element("search").add(new Option(NAMES[search], search, false, search === model.search));
+  element("speak").hidden = !model.decoders.includes("streaming"); // where it hears whole recordings alone
   complain("");
 }
 

@@ -21,11 +21,12 @@ class Recorder extends AudioWorkletProcessor {
   }
 
   process([channels]) {
+    if (this.stopped) return false; // it is called on as long as the microphone is connected
     for (const sample of channels[0] ?? []) {
       this.piece[this.filled++] = Math.max(-32768, Math.min(32767, Math.round(sample * 32768)));
       if (this.filled === this.piece.length) this.give();
     }
-    return !this.stopped;
+    return true;
   }
 }
 
