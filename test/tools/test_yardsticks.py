@@ -22,11 +22,10 @@ END = 19
 def small() -> transformers.WhisperForConditionalGeneration:
     """A whole Whisper with random weights."""
     torch.manual_seed(0)
-    ends = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"))
     config = transformers.WhisperConfig(
         vocab_size=20, num_mel_bins=80, d_model=16, encoder_layers=2, encoder_attention_heads=2, encoder_ffn_dim=24,
         max_source_positions=1500, decoder_layers=2, decoder_attention_heads=4, decoder_ffn_dim=20,
-        max_target_positions=30, **ends,
+        max_target_positions=30, **whisper.NO_LABELS,
     )  # fmt: skip
     return transformers.WhisperForConditionalGeneration(config).eval()
 

@@ -26,6 +26,8 @@ WINDOW = 30 * RATE
 """Samples that it hears at once; what is shorter it pads, what is longer is cut where it is quietest."""
 QUIET = RATE // 10
 """Samples over which loudness is measured to find that place."""
+NO_LABELS = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)
+"""Labels that transformers' own decoding would begin and end with, which is not used."""
 LONGEST = 224
 """Labels of a window at most, half of its text positions, as OpenAI's own decoding has it."""
 
@@ -147,10 +149,7 @@ def load(path: Path) -> Any:
         decoder_attention_heads=int(stored["num_heads"]),
         decoder_ffn_dim=len(stored["layer_0/ffn/linear_0/bias"]),
         max_target_positions=len(stored["position_encodings/encodings"]),
-        pad_token_id=None,
-        bos_token_id=None,
-        eos_token_id=None,
-        decoder_start_token_id=None,
+        **NO_LABELS,
     )
     state = {f"model.encoder.{name}": weight for name, weight in encoder.items()}
     state |= {f"model.decoder.{name}": weight for name, weight in decoder_weights(stored, layers)}
