@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from jointst.analysis.plots import probe_curves, save
@@ -53,10 +54,7 @@ def run(context: Context) -> Made:
     speakers = called.table(directories, lambda directory: directory.utt2spk)
     batch = context.config.decoding.batch_utterances
     states = collect(trained, paired, times, batch=batch, limit=config.utterances)
-    labels = {
-        name: called.table(directories, lambda directory, name=name: read_labels(directory, name))
-        for name in config.labels
-    }
+    labels = {name: called.table(directories, partial(read_labels, name=name)) for name in config.labels}
     tasks = _tasks(context, states, speakers, {name: found for name, found in labels.items() if found})
     result: dict[str, Any] = {
         "sets": list(names),

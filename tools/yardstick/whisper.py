@@ -5,6 +5,7 @@ B batch, T labels so far, V labels, D width, L layers.
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -98,11 +99,14 @@ def greedy(
     """
     states = model.model.encoder(features).last_hidden_state  # (B, 1500, D)
     given = torch.tensor([list(prompt)]).expand(len(features), -1)
-    cache, ended = None, torch.zeros(len(features), dtype=torch.bool)
+    # What transformers calls the keys and values of the labels so far, 5.20 and 5.24.
+    cache = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+    before: dict[str, Any] = {cache: None}
+    ended = torch.zeros(len(features), dtype=torch.bool)
     chosen: list[Tensor] = []
-    for place in range(LONGEST):
-        out = model(encoder_outputs=(states,), decoder_input_ids=given, past_key_values=cache, use_cache=True)
-        scores, cache = out.logits[:, -1].clone(), out.past_key_values  # (B, V)
+    for place in range(min(LONGEST, model.config.max_target_positions - len(prompt))):
+        out = model(encoder_outputs=(states,), decoder_input_ids=given, use_cache=True, **before)
+        scores, before = out.logits[:, -1].clone(), {cache: out[cache]}  # (B, V)
         scores[:, list(never)] = -torch.inf
         if place == 0:
             scores[:, list(never_first)] = -torch.inf
@@ -151,7 +155,8 @@ def load(path: Path) -> Any:
         max_target_positions=len(stored["position_encodings/encodings"]),
         **NO_LABELS,
     )
-    state = {f"model.encoder.{name}": weight for name, weight in encoder.items()}
+    keys = tuple(f"layers.{i}.self_attn.k_proj.bias" for i in range(sizes["layers"]))  # zeros, which it does without
+    state = {f"model.encoder.{name}": weight for name, weight in encoder.items() if name not in keys}
     state |= {f"model.decoder.{name}": weight for name, weight in decoder_weights(stored, layers)}
     state["proj_out.weight"] = state["model.decoder.embed_tokens.weight"]  # the same table
     model = WhisperForConditionalGeneration(config).eval()
