@@ -13,7 +13,7 @@ from pretrained.small_whisper import variables, write_ctranslate2
 from jointst.pretrained.whisper import WhisperEncoder
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.append(str(ROOT / "tools"))
 transformers = pytest.importorskip("transformers", reason="the extra pretrained is not installed")
 whisper = pytest.importorskip("yardstick.whisper")
 END = 19
