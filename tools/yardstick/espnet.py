@@ -225,7 +225,7 @@ class ESPnet:
             Minutes that it took.
 
         Raises:
-            EnvironmentFault: it ended by itself.
+            EnvironmentFault: it ended with an error.
         """
         write_atomically(self.folder / "train.yaml", yaml.safe_dump(dict(config), sort_keys=False))
         command = ["-m", "espnet2.bin.asr_train", "--config", self.folder / "train.yaml", "--ngpu", self.gpus]
@@ -242,12 +242,12 @@ class ESPnet:
             try:
                 log = self.folder / "train.log"
                 print(f"training ESPnet for {minutes - spent:.1f} minutes, log in {log}", flush=True)
-                ended = self._run(command, log, 60 * (minutes - spent))
+                status = self._run(command, log, 60 * (minutes - spent))
             finally:
                 spent += (time.monotonic() - begun) / 60
                 write_atomically(clock, json.dumps(spent) + "\n")
-            if ended:
-                raise EnvironmentFault(f"ESPnet's training ended by itself, its last words in {log}")
+            if status:
+                raise EnvironmentFault(f"ESPnet's training ended with status {status}, its last words in {log}")
         return spent
 
     def average(self) -> Path:
@@ -287,17 +287,16 @@ class ESPnet:
             raise EnvironmentFault(f"ESPnet recognised nothing, its last words in {out}.log")
         return read_table(text, allow_empty=True), seconds
 
-    def _run(self, command: Sequence[object], log: Path, seconds: float | None) -> bool:
-        """Run one of its programs; whether it ended by itself in that time."""
+    def _run(self, command: Sequence[object], log: Path, seconds: float | None) -> int | None:
+        """Run one of its programs; its status, or None where it was ended since the time was over."""
         with (
             open(log, "a", encoding="utf-8") as stream,
             _started([str(self.python), *map(str, command)], stream, self._environment()) as process,
         ):
             try:
-                process.wait(timeout=seconds)
+                return process.wait(timeout=seconds)
             except subprocess.TimeoutExpired:
-                return False
-        return True
+                return None
 
 
 @contextlib.contextmanager
