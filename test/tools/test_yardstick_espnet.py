@@ -21,7 +21,7 @@ espnet = importlib.import_module("yardstick.espnet")
 
 PROGRAM = """#!/usr/bin/env bash
 # Stands for ESPnet's Python: writes what its programs write.
-last() { for word; do [ "$before" = "$1" ] && echo "$word"; before=$word; done; }
+last() { wanted=$1; shift; for word; do [ "$before" = "$wanted" ] && echo "$word"; before=$word; done; }
 echo "$*" >> {folder}/asked
 case "$2" in
 espnet2.bin.asr_train)
