@@ -98,7 +98,7 @@ def test_from_data_to_scores(python: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert yaml.safe_load((folder / "train.yaml").read_text())["encoder"] == "conformer"
     (folder / "minutes.json").write_text("2.5")  # the time is over: it is not trained again
     assert yardstick_espnet.main() == 0
-    assert Path("asked").read_text().count("asr_train") == 1
+    assert Path("asked").read_text().count("bin.asr_train") == 1
 
 
 def test_what_goes_wrong_is_said(python: Path) -> None:
