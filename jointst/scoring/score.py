@@ -43,36 +43,60 @@ def run(context: Context) -> Made:
         DataError: hypotheses or references are missing, malformed, or do not belong together.
         EnvironmentFault: sclite is demanded and not installed.
     """
+    encoder = context.config.model.audio_encoder
+    return score_decoders(context, context.config.model.decoders, frozen=encoder.kind if encoder.frozen else None)
+
+
+def score_decoders(
+    context: Context,
+    decoders: Sequence[Decoder],
+    *,
+    frozen: str | None = None,
+    sets: Sequence[DataDirectory] | None = None,
+) -> Made:
+    """Score what some decoders made of the test sets; of other systems too, whose hypotheses lie where ours do.
+
+    Args:
+        context: the experiment that they lie in.
+        decoders: the full-context one, and the streaming one where there is one.
+        frozen: kind of the encoder whose states were made before decoding was timed.
+        sets: the test sets, or parts of them; by default those of the settings as they lie there.
+
+    Raises:
+        DataError, EnvironmentFault: see :func:`run`.
+    """
     folder = context.exp / "score"
     known, phrases = _training(context), read_decoded_phrases(context.exp / "decode" / FILE)
-    sets: dict[str, Any] = {}
+    records: dict[str, Any] = {}
     texts, lines = [_preamble()], []
-    for name in context.config.data.test:
-        directory = DataDirectory.read(context.data / name)
-        scored = {decoder: _score(context, directory, name, decoder) for decoder in context.config.model.decoders}
+    if sets is None:
+        sets = [DataDirectory.read(context.data / name) for name in context.config.data.test]
+    for directory in sets:
+        name = directory.path.name
+        scored = {decoder: _score(context, directory, name, decoder) for decoder in decoders}
         record: dict[str, Any] = {
             "utterances": len(directory.text),
             "decoders": {decoder: _record(items, directory, known) for decoder, items in scored.items()},
-            "speed": _speed(context.exp / "decode" / name / "timing.json", context.config.model.decoders),
+            "speed": _speed(context.exp / "decode" / name / "timing.json", decoders),
         }
-        if context.config.model.audio_encoder.frozen:
-            record["frozen_encoder"] = context.config.model.audio_encoder.kind
+        if frozen is not None:
+            record["frozen_encoder"] = frozen
         if phrases is not None:
             for decoder, items in scored.items():
                 recognised, said = recall_of_phrases(items, phrases)
                 record["decoders"][decoder]["phrases"] = {"recognised": recognised, "occurrences": said}
         record["sclite"] = _sclite(context, scored, folder / "sclite" / name)
-        sets[name] = record
+        records[name] = record
         texts.append(set_text(name, record))
         for decoder, items in scored.items():
             lines += [_utterance_line(name, decoder, item, directory, known) for item in items]
-    result = {"normaliser": SCORING, "sets": sets}
+    result = {"normaliser": SCORING, "sets": records}
     text = "\n".join(texts)
     write_atomically(folder / "utterances.jsonl", "".join(lines))
     write_atomically(folder / "scores.txt", text)
     write_atomically(folder / "scores.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     print(text, end="", flush=True)
-    return Made(what=f"scores of {len(sets)} test sets", where=folder / "scores.txt")
+    return Made(what=f"scores of {len(records)} test sets", where=folder / "scores.txt")
 
 
 def _preamble() -> str:

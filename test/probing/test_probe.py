@@ -10,6 +10,7 @@ import pytest
 from jointst.config import ProbeConfig
 from jointst.data.phone_times import PhoneTime, write_phone_times
 from jointst.probing.probe import run
+from jointst.probing.tasks import age_class, split_speakers
 from jointst.stage import Context
 
 
@@ -46,6 +47,48 @@ def test_what_cannot_be_measured_is_said(toy: Context, capsys: pytest.CaptureFix
     assert "fewer than two classes" in result["tasks"]["speaker"]["skipped"]
     assert result["tasks"]["phone"]["classes"] == 2  # a, and silence
     assert "not measured: speaker" in capsys.readouterr().out
+
+
+def test_age_and_emotion_where_a_set_states_them(toy: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = toy.data / "t_dev"
+    utt2spk = dict(line.split() for line in (folder / "utt2spk").read_text().splitlines())
+    speakers = sorted(set(utt2spk.values()))
+    (folder / "spk2age").write_text("".join(f"{name} {(7, 30)[i % 2]}\n" for i, name in enumerate(speakers)))
+    (folder / "utt2emotion").write_text("".join(f"{key} calm\n" for key in sorted(utt2spk)))
+    tasks = json.loads((run(_probe(toy, ("t_dev",))).where / "probe.json").read_text())["tasks"]
+    assert tasks["age"]["classes"] == 2
+    assert [score["layer"] for score in tasks["age"]["layers"]] == [
+        score["layer"] for score in tasks["speaker"]["layers"]
+    ]
+    assert tasks["emotion"] == {"skipped": "fewer than two classes with two speakers each"}
+    assert "gender" not in tasks  # which no file is about
+    assert "not measured: emotion" in capsys.readouterr().out
+
+
+def test_speakers_are_on_one_side() -> None:
+    speakers = [f"s{number % 8}" for number in range(40)]
+    labels = ["" if number % 8 == 7 else ("old" if number % 8 == 6 else "young") for number in range(40)]
+    labels = [("child" if speaker in ("s0", "s1", "s2") else label) for speaker, label in zip(speakers, labels)]
+    for seed in range(5):
+        fit, test = split_speakers(labels, speakers, seed)
+        sides = [{speakers[i] for i in half} for half in (fit, test)]
+        assert not sides[0] & sides[1]
+        assert {labels[i] for i in fit} == {labels[i] for i in test} == {"child", "young"}  # old: a single speaker
+
+
+@pytest.mark.parametrize(
+    ("age", "bounds", "found"),
+    [
+        ("6", (18, 40), "under 18"),
+        ("18", (18, 40), "18 to 39"),
+        ("40", (18, 40), "from 40 on"),
+        ("twenties", (18, 40), "twenties"),
+        ("", (18, 40), ""),
+        ("6", (), "any age"),
+    ],
+)
+def test_classes_of_ages(age: str, bounds: tuple[int, ...], found: str) -> None:
+    assert age_class(age, bounds) == found
 
 
 def test_rare_phones_are_not_probed(toy: Context) -> None:

@@ -124,8 +124,9 @@ def _digest(name: str, module: ModuleType, config: CorpusConfig, data: Path) -> 
 
     settings = dataclasses.asdict(config)
     del settings["sources"], settings["downloads"], settings["most_left_out"]  # the last only says what is refused
-    if not settings["transcriber_marks"]:
-        del settings["transcriber_marks"]
+    for key in ("transcriber_marks", "same_sentences"):
+        if not settings[key]:
+            del settings[key]
     for other in SOURCES:  # a section of one corpus does not concern another
         if other != name:
             settings.pop(other, None)

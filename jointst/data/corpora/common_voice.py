@@ -23,7 +23,7 @@ from jointst.data.corpora.manifests import UNPACK, Listed, Part, download, find_
 from jointst.data.corpora.rows import read_bytes, split_lines
 from jointst.errors import DataError
 
-VERSION = 2
+VERSION = 3
 NAMES = {"zh": "zh-CN"}
 """What the corpus calls a language, where that is not its ISO 639-1 code."""
 SPLITS = ("train", "dev", "test")

@@ -32,7 +32,7 @@ from jointst.data.corpora.manifests import (
 from jointst.data.corpora.rows import read_bytes, split_lines
 from jointst.errors import ConfigError, DataError
 
-VERSION = 2
+VERSION = 3
 URL = "https://huggingface.co/datasets/google/fleurs/resolve/main/data"
 NAMES = {
     "ar": "ar_eg", "de": "de_de", "en": "en_us", "es": "es_419", "fr": "fr_fr", "hi": "hi_in",

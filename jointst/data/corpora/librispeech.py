@@ -21,7 +21,7 @@ from jointst.data.corpora.manifests import UNPACK, Listed, Part, download, find_
 from jointst.data.corpora.rows import read_bytes, split_lines
 from jointst.errors import ConfigError, DataError
 
-VERSION = 2
+VERSION = 3
 TREE = "  LibriSpeech/train-clean-100/103/1240/103-1240.trans.txt\n  LibriSpeech/train-clean-100/103/1240/*.flac"
 
 

@@ -1,4 +1,4 @@
-"""Where the recording is that a person's table names: as it is written, or as other computers would write it."""
+"""Where files are that people name: recordings in tables, and files and folders of their own in settings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,30 @@ import unicodedata
 from functools import lru_cache
 from pathlib import Path
 
-from jointst.errors import DataError
+from jointst.errors import ConfigError, DataError
 
 _ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]+)://", re.IGNORECASE)
 _DRIVE = re.compile(r"[a-z]:[\\/]|\\\\", re.IGNORECASE)
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+
+
+def expand(key: str, written: str) -> str:
+    """A path of the settings with ``~`` and environment variables, ``$SPEECH`` or ``${SPEECH}``, in their place.
+
+    Args:
+        key: the setting, for the message of an error.
+        written: the path; it stays as it is where there is a file or folder of the very name.
+
+    Raises:
+        ConfigError: a variable is not set, or empty.
+    """
+    if os.path.lexists(written):
+        return written
+    for variable in (one or other for one, other in _VARIABLE.findall(written)):
+        if not os.environ.get(variable):
+            problem = f"{written!r} names the environment variable {variable}, which is not set"
+            raise ConfigError(key, problem, f"export {variable}=/the/folder, or write the path")
+    return os.path.expanduser(os.path.expandvars(written))
 
 
 def locate(folder: Path, written: str) -> Path:

@@ -8,7 +8,6 @@ Tables are read here and not by lhotse's recipes, which give up a whole corpus f
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import tarfile
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from jointst.data.corpora.left_out import LeftOut, Losses
+from jointst.data.corpora.locate import expand
+from jointst.data.corpora.shared import PARTS, keep_held_out_whole
 from jointst.data.corpora.transcripts import Transcripts
 from jointst.data.corpora.usable import drop_unusable, is_plain, join_remembered, remembered
 from jointst.data.directory import DataDirectory, Segment
@@ -105,11 +106,12 @@ def find_root(corpus: str, stated: str | None, config: CorpusConfig, tree: str) 
         tree: how the folder should look, for the message of an error.
 
     Raises:
+        ConfigError: it names an environment variable that is not set.
         DataError: the stated folder is missing.
     """
     if stated is None:
         return Path(config.downloads) / corpus, True
-    root = Path(stated if os.path.isdir(stated) else os.path.expanduser(stated))
+    root = Path(expand(f"corpus.{corpus}.root", stated))
     if not root.is_dir():
         raise DataError(f"corpus.{corpus}.root: there is no such folder", path=root, fix=f"expected:\n{tree}")
     return root, False
@@ -157,7 +159,8 @@ def make_sets(corpus: str, parts: Sequence[Part], config: CorpusConfig, data: Pa
     """Write the data directories ``<corpus>_<set>``, reading those parts that an earlier, broken run has not read.
 
     Raises:
-        DataError: a part cannot be read, or loses more of its utterances than ``config.most_left_out``.
+        DataError: a part cannot be read, or it, or a set that shares sentences with sets held out from it, loses more
+            of its utterances than ``config.most_left_out``.
     """
     finished = data / ".parts" / corpus
     left_out = LeftOut(corpus, data, config.most_left_out)
@@ -183,6 +186,8 @@ def make_sets(corpus: str, parts: Sequence[Part], config: CorpusConfig, data: Pa
             held.update(new)
     for name, files in known.items():
         join_remembered(files, remembered(data, f"{corpus}_{name}"))
+    by_part = {part: [item for name, item in sets.items() if name.split("_")[0] == part] for part in PARTS}
+    keep_held_out_whole(corpus, by_part, same_sentences=config.same_sentences, most=config.most_left_out)
     made = [item.write(item.path).path for item in sets.values()]
     shutil.rmtree(finished)
     transcripts.report()

@@ -28,7 +28,7 @@ from jointst.data.corpora.manifests import (
 from jointst.data.corpora.rows import read_bytes, split_lines
 from jointst.errors import ConfigError, DataError
 
-VERSION = 2
+VERSION = 3
 URL = "https://dl.fbaipublicfiles.com/mls"
 NAMES = {"de": "german", "en": "english", "es": "spanish", "fr": "french", "it": "italian", "pt": "portuguese"}
 """What the corpus calls each language."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 import zlib
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from jointst.config import CorpusConfig
 from jointst.data.corpora.grammar import read_grammars
 from jointst.data.corpora.libreoffice_help import fetch_packages, read_sentences
+from jointst.data.corpora.locate import expand
 from jointst.data.corpora.sentences import ALPHABETS, has_right_length, hash_of, is_readable
 from jointst.errors import ConfigError, DataError
 from jointst.parallel import run_jobs
@@ -82,8 +82,7 @@ def sentence_files(config: CorpusConfig) -> list[Path]:
 
 
 def _path(source: str, lang: str) -> Path:
-    written = source.replace("{lang}", lang)
-    return Path(written if os.path.exists(written) else os.path.expanduser(written))
+    return Path(expand(KEY, source.replace("{lang}", lang)))
 
 
 def _check_path(key: str, source: str, languages: Iterable[str]) -> None:

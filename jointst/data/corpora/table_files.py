@@ -1,4 +1,4 @@
-"""Files of the ``table`` corpus, as spreadsheets and tools write them: encodings, delimiters, quotes, JSON."""
+"""Tables that people write, as spreadsheets and tools write them: encodings, delimiters, quotes, JSON."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import codecs
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.rows import quoted_rows, read_bytes
+from jointst.data.labels import LABELS
 from jointst.errors import ConfigError, DataError
 from jointst.text.encodings import how_to_convert
 
 COLUMNS = ("path", "text", "speaker", "language")
-OPTIONAL = ("split",)
+OPTIONAL = ("split", *LABELS)
+SPEAKERS = ("speaker",)
+"""What a table of speakers must have, beside any of the labels."""
 OTHERS = {
     "path": ("file", "filename", "file_name", "audio", "audio_path", "audio_filepath", "wav", "wav_path", "clip"),
     "text": ("sentence", "transcript", "transcription", "sentences", "normalized_text", "words"),
@@ -52,19 +55,23 @@ class Record(NamedTuple):
         return DataError(f"column {column}: {problem}", path=self.file, line=self.line, fix=fix)
 
 
-def read(path: Path, number: int, losses: Losses) -> list[Record]:
+def read(
+    path: Path, number: int, losses: Losses, columns: Sequence[str] = COLUMNS, setting: str = "corpus.table.files"
+) -> list[Record]:
     """The lines of a file; empty ones are skipped, and those that cannot be read are left out.
 
     Args:
         path: the file; its ending says what it is.
-        number: its place in the settings, for the message of an error.
+        number: its place in the setting, for the message of an error.
+        columns: those that it must have.
+        setting: that names it.
         losses: gets lines with too many or too few fields, with broken quotes, and that are not JSON.
 
     Raises:
         ConfigError: the file is missing, or has another ending.
         DataError: the file as a whole is not such a table: not UTF-8, a workbook, no heading, columns missing.
     """
-    key = f"corpus.table.files: item {number}"
+    key = f"{setting}: item {number}"
     if not path.is_file():
         raise ConfigError(key, f"there is no file {str(path)!r}", f"relative paths begin at {Path.cwd()}")
     kind = Path(path.name.lower().removesuffix(".gz")).suffix
@@ -74,9 +81,13 @@ def read(path: Path, number: int, losses: Losses) -> list[Record]:
         raise ConfigError(key, f"{str(path)!r} ends in {kind!r}", f"one of {' '.join((*DELIMITED, *JSON))}")
     before = len(losses.lost)
     content = _decode(path, read_bytes(path, "give access, or make it again"))
-    records = list(_json(path, content, losses) if kind in JSON else _delimited(path, content, DELIMITED[kind], losses))
+    if kind in JSON:
+        records = list(_json(path, content, losses, columns))
+    else:
+        records = list(_delimited(path, content, DELIMITED[kind], losses, columns))
     if not records and len(losses.lost) == before:
-        raise DataError("has no recordings", path=path, fix="a line for each")
+        what = "recordings" if columns is COLUMNS else f"{columns[0]}s"
+        raise DataError(f"has no {what}", path=path, fix="a line for each")
     return records
 
 
@@ -100,14 +111,14 @@ def _decode(path: Path, content: bytes) -> str:
         raise DataError(f"is not {written}: {error.reason}", path=path, line=line, fix=fix) from None
 
 
-def _delimited(path: Path, content: str, delimiters: str, losses: Losses) -> Iterator[Record]:
+def _delimited(path: Path, content: str, delimiters: str, losses: Losses, columns: Sequence[str]) -> Iterator[Record]:
     lines = io.StringIO(content, newline="").readlines()  # not str.splitlines, which ends lines at U+2028 too
     first = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
     stated = _SEP.fullmatch(lines[first]) if first < len(lines) else None
     first += stated is not None  # Excel's own line, which names the delimiter
     if first == len(lines):
         return
-    delimiter = stated["delimiter"] if stated else _delimiter(lines[first], delimiters)
+    delimiter = stated["delimiter"] if stated else _delimiter(lines[first], delimiters, columns)
     heading: list[str] = []
     for row_number, row in _rows(lines[first:], delimiter):
         number = first + row_number
@@ -115,7 +126,7 @@ def _delimited(path: Path, content: str, delimiters: str, losses: Losses) -> Ite
             if isinstance(row, str):
                 raise DataError(f"the heading is not CSV: {row}", path=path, line=number, fix="name the columns there")
             heading = _heading(row)
-            _check_heading(heading, path, number)
+            _check_heading(heading, path, number, columns)
         elif isinstance(row, str):
             fix = 'quotes inside quotes are doubled: ""'
             losses.add("fields", DataError(f"is not CSV: {row}", path=path, line=number, fix=fix))
@@ -150,15 +161,15 @@ def _heading(row: list[str]) -> list[str]:
     return [name.strip().strip("\"'").strip().lower() for name in row]
 
 
-def _delimiter(line: str, delimiters: str) -> str:
+def _delimiter(line: str, delimiters: str, columns: Sequence[str]) -> str:
     """What separates the names of the columns."""
     split = {delimiter: _heading(line.split(delimiter)) for delimiter in delimiters}
-    whole = [delimiter for delimiter, names in split.items() if set(COLUMNS) <= set(names)]
+    whole = [delimiter for delimiter, names in split.items() if set(columns) <= set(names)]
     return whole[0] if whole else max(delimiters, key=lambda delimiter: len(split[delimiter]))
 
 
-def _check_heading(heading: list[str], path: Path, line: int) -> None:
-    missing = [name for name in COLUMNS if name not in heading]
+def _check_heading(heading: list[str], path: Path, line: int, columns: Sequence[str]) -> None:
+    missing = [name for name in columns if name not in heading]
     if missing:
         fix = "name the columns there"
         renamed = [f"{other} to {name}" for name in missing for other in OTHERS[name] if other in heading]
@@ -172,11 +183,11 @@ def _check_heading(heading: list[str], path: Path, line: int) -> None:
         raise DataError(f"column {' '.join(sorted(doubled))} twice", path=path, line=line, fix="remove one")
 
 
-def _json(path: Path, content: str, losses: Losses) -> Iterator[Record]:
+def _json(path: Path, content: str, losses: Losses, columns: Sequence[str]) -> Iterator[Record]:
     """Records of JSON lines, or of one JSON list."""
     if content.lstrip().startswith("[") and (found := _list(content)) is not None:
         for number, item in enumerate(found, start=1):
-            record = _record(path, number, item, losses)
+            record = _record(path, number, item, losses, columns)
             if record:
                 yield record
         return
@@ -193,7 +204,7 @@ def _json(path: Path, content: str, losses: Losses) -> Iterator[Record]:
         except (RecursionError, ValueError) as error:  # brackets without end; a number of thousands of digits
             losses.add("fields", DataError(f"is not JSON: {error}", path=path, line=number))
             continue
-        record = _record(path, number, item, losses)
+        record = _record(path, number, item, losses, columns)
         if record:
             yield record
 
@@ -207,17 +218,17 @@ def _list(content: str) -> list[object] | None:
     return found if isinstance(found, list) and all(isinstance(item, dict) for item in found) else None
 
 
-def _record(path: Path, number: int, item: object, losses: Losses) -> Record | None:
+def _record(path: Path, number: int, item: object, losses: Losses, columns: Sequence[str]) -> Record | None:
     """An object as a record; None where it is left out."""
     problem = fix = ""
     fields = {str(name).strip().lower(): field for name, field in item.items()} if isinstance(item, dict) else {}
-    missing = [name for name in COLUMNS if name not in fields]
+    missing = [name for name in columns if name not in fields]
     if not isinstance(item, dict):
         problem, fix = f"holds no object but {str(item)[:40]!r}", '{"path": ...}'
     elif missing:
         other = next((other for other in OTHERS[missing[0]] if other in fields), "")
         problem = f"no key {missing[0]!r}"
-        fix = f"rename {other} to {missing[0]}" if other else f"keys: {' '.join(COLUMNS)}"
+        fix = f"rename {other} to {missing[0]}" if other else f"keys: {' '.join(columns)}"
     for name in (*COLUMNS, *OPTIONAL):
         if isinstance(fields.get(name), (dict, list)) or "\\ud" in ascii(fields.get(name)):
             problem, fix = f"key {name!r} holds {ascii(fields[name])[:60]}", "one string, UTF-8"

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from jointst.config import CorpusConfig
+from jointst.data.corpora.locate import expand
 from jointst.data.corpora.sentences import Selection, held_out_sentences, phrases_of, write_set
 from jointst.errors import ConfigError, DataError
 from jointst.parallel import run_jobs
@@ -77,7 +78,7 @@ def _literal(pattern: str) -> str:
     """A pattern whose parts stand for themselves as far as there are such files: ``text [1]`` is a folder's name."""
     taken: list[str] = []
     path = ""
-    parts = os.path.expanduser(pattern).split("/")
+    parts = expand("corpus.text_files", pattern).split("/")
     for number, part in enumerate(parts):
         path = part if number == 0 else f"{path}/{part}"
         taken.append(glob.escape(part) if part not in ("*", "**") and os.path.lexists(path) else part)

@@ -77,10 +77,7 @@ def drop_unusable(
         path, line = places.get(utterance, (losses.source, 0))
         losses.add(reason, DataError(problem, path=path, line=line or None, utterance=utterance, fix=fix))
         drop(made, utterance)
-    if made.segments or not made.text:
-        used = {segment.recording for segment in made.segments.values()}
-        for key in [key for key in made.wav_scp if key not in used]:
-            del made.wav_scp[key]
+    _drop_unused_recordings(made)
 
 
 def _faults(made: DataDirectory, found: dict[str, Recording]) -> dict[str, tuple[str, str, str]]:
@@ -126,3 +123,17 @@ def drop(made: DataDirectory, utterance: str) -> None:
         tables.append(made.wav_scp)
     for table in tables:
         table.pop(utterance, None)
+
+
+def drop_all(made: DataDirectory, utterances: Iterable[str]) -> None:
+    """Take utterances out of every table, and the recordings that no other utterance is a part of."""
+    for utterance in utterances:
+        drop(made, utterance)
+    _drop_unused_recordings(made)
+
+
+def _drop_unused_recordings(made: DataDirectory) -> None:
+    if made.segments or not made.text:
+        used = {segment.recording for segment in made.segments.values()}
+        for key in [key for key in made.wav_scp if key not in used]:
+            del made.wav_scp[key]

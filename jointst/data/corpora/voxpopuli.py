@@ -25,7 +25,7 @@ from jointst.data.corpora.manifests import Listed, Part, download, fetch_archive
 from jointst.data.corpora.rows import quoted_rows, read_bytes
 from jointst.errors import ConfigError, DataError
 
-VERSION = 2
+VERSION = 3
 URL = "https://dl.fbaipublicfiles.com/voxpopuli"
 LANGUAGES = ("de", "en", "es", "fr", "it")
 SPLITS = ("train", "dev", "test")

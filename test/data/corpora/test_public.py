@@ -159,6 +159,19 @@ def test_lost_audio_is_counted_and_too_much_of_it_an_error(capsys: pytest.Captur
     ]
 
 
+def test_sentences_of_held_out_parts_leave_training(capsys: pytest.CaptureFixture[str]) -> None:
+    """As where short sentences are said again and again; in test sets they stay."""
+    config = CorpusConfig(languages=("en",), librispeech=librispeech_tree(Path("LibriSpeech")), most_left_out=0.4)
+    table = Path("LibriSpeech/train-clean-5/103/1240/103-1240.trans.txt")
+    write(table, table.read_text().replace("103-1240-0001 CHAPTER ONE IT'S tra", "103-1240-0001 CHAPTER ONE IT'S tes"))
+    made = sets(librispeech.prepare(config, Path("data"), nj=1))
+    assert list(made["librispeech_train"].text) == ["103-1240-0000", "103-1240-0002"]
+    assert len(made["librispeech_test"].text) == 3
+    assert "same sentences: librispeech_train 1 of 3 (corpus.same" in capsys.readouterr().out
+    config = dataclasses.replace(config, same_sentences=True)
+    assert len(sets(librispeech.prepare(config, Path("data"), nj=1))["librispeech_train"].text) == 3
+
+
 def mls_tree(root: Path, opus: bool) -> None:
     for name, speakers in (("german", ("10148", "1724", "2602")), ("polish", ("1", "2", "3"))):
         folder = root / (f"mls_{name}_opus" if opus else f"mls_{name}")

@@ -16,6 +16,7 @@ from jointst.data.corpora import table
 from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.table_files import COLUMNS, read
 from jointst.data.directory import DataDirectory
+from jointst.data.labels import read_labels
 from jointst.errors import ConfigError, DataError
 
 ROWS = [
@@ -244,3 +245,129 @@ def test_accents_of_names_are_composed_or_not() -> None:
 def test_what_is_said_of_paths_without_a_file(written: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         prepare(HEAD + f"{written},one,x,en,train\n")
+
+
+def test_environment_variables_in_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("corpus/list.csv").write_text(as_csv(), encoding="utf-8")
+    config = CorpusConfig(languages=("de", "en"), table=TableConfig(files=("${OF_SPEECH}/list.csv",)))
+    with pytest.raises(ConfigError, match=r"corpus\.table\.files: .* variable OF_SPEECH, which is not set \(export"):
+        table.input_files(config)
+    monkeypatch.setenv("OF_SPEECH", "corpus")
+    assert [path.name for path in table.prepare(config, Path("data"), nj=1)] == [
+        "table_train",
+        "table_dev",
+        "table_test",
+    ]
+    Path("$OF_SPEECH").mkdir()  # what is there of the very name is meant
+    Path("$OF_SPEECH/list.csv").write_text("")
+    literal = CorpusConfig(table=TableConfig(files=("$OF_SPEECH/list.csv",)))
+    assert table.input_files(literal) == [Path("$OF_SPEECH/list.csv")]
+
+
+def test_lines_in_other_languages_are_left_aside(capsys: pytest.CaptureFixture[str]) -> None:
+    others = "".join(f"clips/c.wav,uno {number},x,{lang},train\n" for number, lang in enumerate(("es", "myx", "es")))
+    made = prepare(HEAD + "clips/a.wav,one,x,en,train\n" + others)
+    assert [len(item.text) for item in made.values()] == [1]
+    said = "corpus table: lines in languages that corpus.languages does not name: es 2, myx 1\n"
+    assert said in capsys.readouterr().out
+    with pytest.raises(DataError, match=r"csv:2: column language: 'myx' is not in corpus\.languages \(one of ar de"):
+        prepare(HEAD + "clips/a.wav,one,x,myx,train\n")  # then it is the setting that is wrong
+
+
+def test_each_file_may_make_sets_of_its_own() -> None:
+    Path("corpus/read-aloud.csv").write_text(HEAD + "clips/a.wav,one,x,en,train\n", encoding="utf-8")
+    Path("corpus/far.tsv").write_text("path\ttext\tspeaker\tlanguage\tsplit\nclips/c.wav\ttwo\ty\ten\ttest\n")
+    config = CorpusConfig(
+        languages=("en",), table=TableConfig(files=("corpus/read-aloud.csv", "corpus/far.tsv"), apart=True)
+    )
+    made = {path.name: DataDirectory.read(path).text for path in table.prepare(config, Path("data"), nj=1)}
+    assert {name: list(text.values()) for name, text in made.items()} == {
+        "table_read_aloud_train": ["one"],
+        "table_far_test": ["two"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("corpus/the-test.csv",), r"item 0: 'the-test\.csv' cannot name its sets: .* hold test play"),
+        (("corpus/a b.csv", "corpus/a-b.csv"), r"item 1: 'a-b\.csv' cannot name its sets: two files have this name"),
+    ],
+)
+def test_names_that_files_cannot_give_to_sets(names: tuple[str, ...], message: str) -> None:
+    for name in names:
+        Path(name).write_text(HEAD + "clips/a.wav,one,x,en,train\n")
+    with pytest.raises(ConfigError, match=message):
+        table.prepare(CorpusConfig(table=TableConfig(files=names, apart=True)), Path("data"), nj=1)
+
+
+def test_ages_and_the_like_of_lines_and_of_speakers() -> None:
+    rows = [("a", "anna", "30", "Happy "), ("b-1", "bo", "", ""), ("c", "cy", "", "sad")]
+    lines = "".join(f"clips/{name}.wav,{name} is said,{who},en,train,{age},{how}\n" for name, who, age, how in rows)
+    Path("corpus/list.csv").write_text("path,text,speaker,language,split,age,emotion\n" + lines)
+    Path("corpus/speakers.tsv").write_text("speaker\tage\tgender\nanna\t29\tF\nbo\t7\tm\nnobody\t1\tm\n")
+    config = CorpusConfig(
+        languages=("en",), table=TableConfig(files=("corpus/list.csv",), speakers=("corpus/speakers.tsv",))
+    )
+    (made,) = (DataDirectory.read(path) for path in table.prepare(config, Path("data"), nj=1))
+    found = {
+        name: {made.utt2spk[key]: value for key, value in read_labels(made, name).items()}
+        for name in ("age", "gender", "emotion")
+    }
+    assert found["age"] == {"anna": "30", "bo": "7"}  # a line goes before what is said of its speaker
+    assert found["gender"] == {"anna": "f", "bo": "m"}
+    assert found["emotion"] == {"anna": "happy", "cy": "sad"}
+    Path("corpus/list.csv").write_text(as_csv(), encoding="utf-8")  # another table, which knows nothing of them
+    made = DataDirectory.read(
+        table.prepare(CorpusConfig(table=TableConfig(files=("corpus/list.csv",))), Path("data"), 1)[0]
+    )
+    assert read_labels(made, "emotion") == {}
+
+
+def test_labels_of_speakers_as_kaldi_has_them(tmp_path: Path) -> None:
+    own = DataDirectory(tmp_path / "own", {"a-1": "x", "b-1": "y"}, utt2spk={"a-1": "a", "b-1": "b"})
+    own = own.write(own.path)
+    (own.path / "spk2age").write_text("a 6\nb 40\nc 9\n")
+    (own.path / "utt2age").write_text("b-1 41\nz-1 3\n")
+    assert read_labels(own, "age") == {"a-1": "6", "b-1": "41"}
+
+
+def _shared(train: int, dev: int, test: int, both: int) -> str:
+    """A table whose test set has sentences of training (and of dev), ``both`` of each."""
+    lines = []
+    for split, count in (("train", train), ("dev", dev), ("test", test)):
+        for number in range(count):
+            said = f"sentence of all {chr(97 + number)}" if number < both else f"{split} alone {chr(97 + number)}"
+            lines.append(f"clips/{split}{number}.wav,{said},{split}{number},en,{split}\n")
+            soundfile.write(f"corpus/clips/{split}{number}.wav", np.sin(np.arange(4000) * 0.1) * 0.5, 16000)
+    return HEAD + "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "same", "left"),
+    [
+        ((10, 10, 10, 2), False, [8, 8, 10]),  # test is whole, dev loses what test has, training what both have
+        ((10, 10, 10, 2), True, [10, 10, 10]),
+        ((10, 3, 3, 3), False, [10, 3, 3]),  # a corpus of commands
+    ],
+)
+def test_sentences_that_sets_share(
+    sizes: tuple[int, int, int, int], same: bool, left: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("corpus/list.csv").write_text(_shared(*sizes))
+    files = TableConfig(files=("corpus/list.csv",))
+    config = CorpusConfig(languages=("en",), table=files, same_sentences=same)
+    made = [DataDirectory.read(path) for path in table.prepare(config, Path("data"), nj=1)]
+    assert [len(item.text) for item in made] == left
+    assert all(item.text.keys() == item.wav_scp.keys() == item.utt2spk.keys() for item in made)
+    said = (
+        "table: taken out, since sets held out from them have the same sentences: table_dev 2 of 10, table_train 2 of"
+    )
+    assert (said in capsys.readouterr().out) == (left == [8, 8, 10])
+
+
+def test_too_many_shared_sentences_are_no_slip() -> None:
+    Path("corpus/list.csv").write_text(_shared(10, 10, 10, 5))
+    config = CorpusConfig(languages=("en",), table=TableConfig(files=("corpus/list.csv",)))
+    with pytest.raises(DataError, match=r"table_dev: 5 of 10 utterances have sentences of the test set \(if they are"):
+        table.prepare(config, Path("data"), nj=1)
