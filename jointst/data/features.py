@@ -378,12 +378,14 @@ def _hearing(config: Config) -> Hearing | None:
     from jointst.pretrained.source import encoder_folder
 
     folder = encoder_folder(settings, Path(config.corpus.downloads))
-    width = open_encoder(settings.kind, folder).dim
+    encoder = open_encoder(settings.kind, folder)
+    width = encoder.dim
     if width != settings.width:
         problem = f"is {settings.width}, and the states of {folder} are {width} wide"
         raise ConfigError("model.audio_encoder.dim", problem, f"--model.audio_encoder.dim {width}")
     files = sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors", ".bin"))
-    digest = hashlib.sha256("".join(f"{path.name} {sha256_of(path)} " for path in files).encode()).hexdigest()
+    parts = [f"{path.name} {sha256_of(path)} " for path in files] + [f"version {encoder.version}"]
+    digest = hashlib.sha256("".join(parts).encode()).hexdigest()
     return Hearing(settings, folder, digest)
 
 

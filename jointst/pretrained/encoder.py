@@ -30,6 +30,7 @@ class PretrainedEncoder(nn.Module, ABC):
         kind: its name in ``model.audio_encoder.kind``.
         features: what it reads.
         causal: whether a state depends on a bounded future only, so that it may stream.
+        version: raised when the same weights give other states, so that these are written anew.
         dim: D.
         row_width: F.
         frames_per_state: rows of features for each state.
@@ -38,6 +39,7 @@ class PretrainedEncoder(nn.Module, ABC):
     kind: ClassVar[str]
     features: ClassVar[FeatureKind]
     causal: ClassVar[bool] = False
+    version: ClassVar[int] = 1
     dim: int
     row_width: int
     frames_per_state: int

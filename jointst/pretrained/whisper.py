@@ -125,6 +125,7 @@ class WhisperEncoder(PretrainedEncoder):
 
     kind: ClassVar[str] = "whisper"
     features: ClassVar[FeatureKind] = "whisper_mel"
+    version: ClassVar[int] = 2  # windows beyond 30 s
 
     def __init__(self, *, mel_bins: int, dim: int, layers: int, heads: int, inner: int, positions: int = 1500) -> None:
         super().__init__()
