@@ -17,6 +17,7 @@ from jointst.cli import main
 from jointst.data.audio import load_audio
 from jointst.data.directory import DataDirectory
 from jointst.export.load import load_packed
+from jointst.pretrained.whisper import WhisperEncoder
 
 CONF = """
 model: {audio_encoder: {kind: whisper, source: small, dim: 16}, subsampling: 4}
@@ -125,3 +126,19 @@ def test_settings_that_cannot_be_overwrite_nothing(
     assert said in error
     assert "Traceback" not in error
     assert {path: path.read_bytes() for path in Path("dump").rglob("*.ark")} == before
+
+
+def test_states_of_an_encoder_that_computes_otherwise_are_written_anew(
+    frozen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written() -> int:
+        next(Path("data/.stages").glob("*features.json")).unlink(missing_ok=True)
+        assert run("features") == 0
+        line = Path("data/mini_test/feats.scp").read_text().splitlines()[0]
+        return os.stat(line.split(" ", 1)[1].rsplit(":", 1)[0]).st_mtime_ns
+
+    assert run("features") == 0
+    first = written()
+    assert written() == first, "what is there already is kept"
+    monkeypatch.setattr(WhisperEncoder, "version", WhisperEncoder.version + 1)
+    assert written() > first
