@@ -86,6 +86,7 @@ def test_unknown_keys_and_wrong_types_are_refused(tmp_path: Path, text: str, nam
         ("training.speech_batch.max_seconds", "-1"),
         ("training.workers", "-1"),
         ("training.spec_augment.time_share", "1"),
+        ("training.silence", "-1"),
         ("training.max_time", "0"),
         ("align.utterances", "1"),
         ("export.labels_per_position", "0"),

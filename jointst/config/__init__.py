@@ -156,6 +156,8 @@ class Config:
     def _check_audio_encoder(self) -> None:
         model, kind = self.model, self.model.audio_encoder.kind
         if model.audio_encoder.pretrained is not None:
+            problem = f"is {self.training.silence:g}, and {kind} reads no log-mel features as they are here"
+            require(self.training.silence == 0, "training.silence", problem, "0, and silence in the recordings")
             rate = self.features.sampling_rate
             require(rate == SAMPLING_RATE, "features.sampling_rate", f"is {rate:g}", f"{kind} hears 16000 hertz")
             if model.audio_encoder.pretrained.hears_log_mel:

@@ -136,6 +136,9 @@ class TrainingConfig:
     """What the alarms do."""
     spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
     """Masks over the features of training speech."""
+    silence: Seconds = 0.0
+    """Digital silence of up to so many seconds behind about half of the training utterances: where those are cut close,
+    a model that never heard silence writes words into that of a stream. For log-mel features."""
     dynamic_chunks: tuple[int, ...] = ()
     """Chunk sizes in positions of which each batch draws one, for a model that streams at any of them; evaluation uses
     model.chunk; empty for model.chunk alone."""
@@ -170,6 +173,7 @@ class TrainingConfig:
         for key in ("paired_text_share", "hold_share"):
             require(0.0 <= getattr(self, key) <= 1.0, key, f"is {getattr(self, key)}", "0 to 1")
         require(0 <= self.seed < 2**31, "seed", f"is {self.seed}", "0 to 2147483647")
+        require(self.silence >= 0, "silence", f"is {self.silence}", "at least 0 seconds")
         require(self.max_time is None or self.max_time > 0, "max_time", f"is {self.max_time}", "> 0 seconds")
         require(all(c > 0 for c in self.dynamic_chunks), "dynamic_chunks", f"is {list(self.dynamic_chunks)}", "> 0")
 

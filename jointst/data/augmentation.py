@@ -1,4 +1,4 @@
-"""SpecAugment (arXiv 1904.08779) on padded batches.
+"""Training features made harder: SpecAugment (arXiv 1904.08779) and silence behind speech, on padded batches.
 
 B batch, T frames, F mel bins.
 """
@@ -26,6 +26,26 @@ def utterance_means(features: Tensor, lengths: Tensor) -> Tensor:
     lengths = lengths.to(features.device)
     valid = length_mask(lengths, features.shape[1])[:, :, None]
     return features.where(valid, 0.0).sum(1, keepdim=True) / lengths[:, None, None].clamp_min(1)
+
+
+def silence_behind(features: Tensor, lengths: Tensor, most: int, value: float) -> tuple[Tensor, Tensor]:
+    """Silence of a random length behind about half of the utterances.
+
+    Args:
+        features: (B, T, F).
+        lengths: (B,) valid frames.
+        most: frames of silence at most.
+        value: of its features.
+
+    Returns:
+        (B, T + most, F), and the lengths (B,) with it.
+    """
+    drawn = torch.rand((2, len(lengths)), device=lengths.device)
+    added = (drawn[0] * (most + 1)).long().clamp_max(most) * (drawn[1] < 0.5)
+    longer = torch.nn.functional.pad(features, (0, 0, 0, most))
+    spoken = length_mask(lengths, longer.shape[1]).to(features.device)[:, :, None]
+    heard = length_mask(lengths + added, longer.shape[1]).to(features.device)[:, :, None]
+    return torch.where(heard & ~spoken, value, longer), lengths + added
 
 
 def spec_augment(features: Tensor, lengths: Tensor, mean: Tensor, config: SpecAugmentConfig) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from jointst.config import Config
-from jointst.data.augmentation import spec_augment, utterance_means
+from jointst.data.augmentation import silence_behind, spec_augment, utterance_means
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.errors import CollapseError, ConfigError
 from jointst.losses.transducer import transducer_loss
@@ -26,6 +26,7 @@ from jointst.training.graphs import begin_update
 from jointst.training.log import Logged
 from jointst.training.readings import Reading, Readings
 from jointst.training.schedule import optimisation
+from jointst.units import frames_within
 
 WATCH_EVERY = 50
 """Updates between looks at the states for a collapse."""
@@ -114,8 +115,13 @@ class JointModule(Logged):
             config = dataclasses.replace(config, frequency_masks=0)
         elif pretrained is not None:
             mean = utterance_means(paired.features, paired.feature_lengths)
-        masked = spec_augment(paired.features, paired.feature_lengths, mean, config)
-        fields = {**vars(paired), "features": masked}
+        features, lengths = paired.features, paired.feature_lengths
+        if self.config.training.silence > 0:
+            most = frames_within(self.config.training.silence, self.config.features.hop)
+            features, lengths = silence_behind(features, lengths, most, math.log(self.config.features.floor))
+        masked = spec_augment(features, lengths, mean, config)
+        # Numbers of frames on the host stay those of speech: they say how many positions there are at least.
+        fields = {**vars(paired), "features": masked, "feature_lengths": lengths}
         return dataclasses.replace(batch, paired=PairedBatch(**fields))
 
     def _check_finite(self, reading: Reading) -> None:

@@ -1,7 +1,7 @@
 import torch
 
 from jointst.config import SpecAugmentConfig
-from jointst.data.augmentation import spec_augment, utterance_means
+from jointst.data.augmentation import silence_behind, spec_augment, utterance_means
 
 
 def test_masks_whole_bands_and_frames_with_the_mean_within_the_lengths() -> None:
@@ -38,3 +38,17 @@ def test_masks_may_be_the_mean_of_each_utterance() -> None:
     changed = masked != features
     assert bool(changed.any())
     assert torch.equal(masked[changed], means.expand_as(features)[changed])
+
+
+def test_silence_lies_behind_half_of_the_utterances() -> None:
+    torch.manual_seed(0)
+    lengths = torch.tensor([7, 10, 1, 4] * 250)
+    features = torch.randn(1000, 10, 3)
+    longer, longer_lengths = silence_behind(features, lengths, most=5, value=2.5)
+    added = longer_lengths - lengths
+    assert longer.shape == (1000, 15, 3)
+    assert set(added.tolist()) == {0, 1, 2, 3, 4, 5}
+    assert 0.36 < float((added > 0).float().mean()) < 0.48, "half of them, of which a sixth gets none"
+    for utterance, (length, most) in enumerate(zip(lengths.tolist(), longer_lengths.tolist(), strict=True)):
+        assert torch.equal(longer[utterance, :length], features[utterance, :length])
+        assert bool((longer[utterance, length:most] == 2.5).all())

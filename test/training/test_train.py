@@ -216,6 +216,22 @@ def test_broken_amid_accumulated_batches_from_loader_processes(
     assert [event.step for event in curves.Scalars("dev_loss")] == [10, 20]
 
 
+def test_silence_behind_speech_is_heard_in_training_alone(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: dict[bool, set[int]] = {True: set(), False: set()}
+    original = JointModel.encode_audio
+
+    def listens(self: JointModel, features: torch.Tensor, lengths: torch.Tensor) -> Any:
+        heard[self.training].update(lengths.tolist())
+        return original(self, features, lengths)
+
+    monkeypatch.setattr(JointModel, "encode_audio", listens)
+    run(changed(context, max_updates=12, validate_every=12, silence=1.0))
+    frames = set(DataDirectory.read(context.data / "t_train").utt2num_frames.values())
+    assert heard[False] <= set(DataDirectory.read(context.data / "t_dev").utt2num_frames.values())
+    assert max(heard[True]) > max(frames), "up to a hundred frames more"
+    assert frames & heard[True], "some are as they were"
+
+
 def test_killed_between_weights_and_checkpoint_loses_no_weights(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
