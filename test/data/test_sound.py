@@ -13,9 +13,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 import soundfile
+from data import odd_sounds as odd
 from data.odd_sounds import RATE, WAV, WAV_BYTES, Maker, cut, joined, of_bytes, patched, plain, voice, wav_of_sizes
 
-from data import odd_sounds as odd
 from jointst.data.audio import load_audio
 from jointst.data.directory import Segment
 from jointst.data.recordings import Recording, facts_of
