@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import tempfile
@@ -24,6 +25,8 @@ LARGEST_FIELD = 1 << 16
 """Bytes."""
 OTHER_FIELDS = 64
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 @asynccontextmanager
 async def received(request: Request, settings: ServerSettings) -> AsyncIterator[tuple[dict[str, list[str]], IO[bytes]]]:
@@ -42,8 +45,8 @@ async def received(request: Request, settings: ServerSettings) -> AsyncIterator[
     except HTTPException as error:
         message = f"the form cannot be read: {error.detail}"
         raise Refused(status=400, message=message, code="invalid_form") from None
-    except OSError:
-        raise _no_room() from None
+    except OSError as error:
+        raise _no_room(error) from None
     try:
         yield _parts(form)
     finally:
@@ -96,8 +99,8 @@ async def kept(file: IO[bytes], folder: Path) -> Path:
     """
     try:
         return await run_in_threadpool(_copy, file, folder)
-    except OSError:
-        raise _no_room() from None
+    except OSError as error:
+        raise _no_room(error) from None
 
 
 def _copy(file: IO[bytes], folder: Path) -> Path:
@@ -111,7 +114,9 @@ def _copy(file: IO[bytes], folder: Path) -> Path:
     return Path(name)
 
 
-def _no_room() -> Refused:
-    """The answer where the disk takes no more."""
+def _no_room(error: OSError) -> Exception:
+    """The answer where the disk takes no more; any other error is a fault of the server, and stays what it is."""
+    if error.errno not in _FULL:
+        return error
     message = "the server has no room for the upload: ask again later"
     return Refused(status=503, message=message, code="no_room", retry_after=60)

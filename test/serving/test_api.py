@@ -217,6 +217,18 @@ def test_a_full_disk(client: TestClient, place: str, monkeypatch: pytest.MonkeyP
     assert ask(client).status_code == 200
 
 
+def test_a_disk_that_fails_is_not_said_to_be_full(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jointst.serving.upload.shutil.copyfileobj", fail)
+        answer = ask(client)
+    assert answer.status_code == 500
+    assert not list(client.app.state.service.folder.iterdir())  # type: ignore[attr-defined]
+    assert ask(client).status_code == 200
+
+
 def test_a_model_that_hears_whole_recordings(client: TestClient) -> None:
     service = client.app.state.service  # type: ignore[attr-defined]
     service.defaults = dataclasses.replace(service.defaults, decoders=("full_context",))

