@@ -203,8 +203,10 @@ class Config:
             found.append(f"loss.consistency does nothing: it starts at {loss.consistency.start_update}, {last}")
         if loss.ctc_only_updates >= training.max_updates:
             found.append(f"the transducers are not trained: loss.ctc_only_updates is {loss.ctc_only_updates}, {last}")
-        if training.freeze and training.start_from is None:
-            found.append("training.freeze keeps parts as they were drawn at random: training.start_from is null")
+        random = set(training.freeze) - {"pretrained"}  # which comes with its weights
+        if random and training.start_from is None:
+            names = " ".join(sorted(random))
+            found.append(f"training.freeze keeps {names} as drawn at random: training.start_from is null")
         if loss.exact_updates > 0 and self.model.decoder.band == 0:
             found.append("loss.exact_updates does nothing: model.decoder.band is 0, so the lattice is always exact")
         if loss.text == 0 and self.data.unpaired:
