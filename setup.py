@@ -11,7 +11,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["jointst", "jointst.*"]),
-    package_data={"jointst": ["*.yaml", "**/*.yaml", "serving/page/*"]},
+    package_data={"jointst": ["py.typed", "*.yaml", "**/*.yaml", "serving/page/*"]},
     install_requires=[
         "torch==2.11.*",
         "torchaudio==2.11.*",

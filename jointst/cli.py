@@ -80,8 +80,9 @@ def _run(stage: Stage, arguments: list[str]) -> int:
     """Run a stage unless all it makes is up to date."""
     if stage.alone and names_directories(arguments):
         return _call(stage.alone, arguments)
-    if stage.check and any(word.partition("=")[0] == "--check" for word in arguments):
-        return _call(stage.check, arguments)
+    for option, function in stage.instead.items():
+        if any(word.partition("=")[0] == option for word in arguments):
+            return _call(function, arguments)
     context = parse(stage.name, stage.help, arguments)
     set_threads(None)
     reason = stage.reason_to_run(context)

@@ -146,6 +146,11 @@ COMMANDS: tuple[Command, ...] = (
         function="jointst.data.fix:run",
     ),
     Command(
+        name="report",
+        help="lay experiments beside each other in one page, or make the page of one again",
+        function="jointst.analysis.side_by_side:run",
+    ),
+    Command(
         name="compare",
         help="train, decode and score a grid of systems and seeds in a recipe's folder, and lay them side by side",
         function="jointst.comparison.command:run",

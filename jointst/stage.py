@@ -9,8 +9,8 @@ import importlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -156,7 +156,7 @@ class Stage:
         per_experiment: whether it belongs to an experiment or to the data shared by a recipe's experiments.
         always: whether it runs every time (cheap checks).
         alone: ``module:function`` taking arguments that name folders instead of settings, where there is such a way.
-        check: ``module:function`` that the option ``--check`` runs in its place, where it has one.
+        instead: options by which ``module:function`` runs in its place, with all arguments.
         claims: the folders that must be locked while it runs; by default those of its kind.
     """
 
@@ -170,7 +170,7 @@ class Stage:
     per_experiment: bool = False
     always: bool = False
     alone: str = ""
-    check: str = ""
+    instead: Mapping[str, str] = field(default_factory=dict)
     claims: Callable[[Context], list[Claim]] | None = None
 
     def locks(self, context: Context) -> list[Claim]:

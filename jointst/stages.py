@@ -105,8 +105,9 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         number=0,
         name="doctor",
-        help="check the environment, disk, devices and extras, with a fix for each fault",
+        help="check environment, disk, devices and extras, with a fix for each fault (--report: for an issue)",
         function="jointst.doctor:run",
+        instead={"--report": "jointst.doctor_report:run"},
         always=True,
         claims=lambda context: [],
     ),
@@ -203,7 +204,7 @@ STAGES: tuple[Stage, ...] = (
         help="pack the model: safetensors, settings, tokenizer, lexicons, onnx/ for sherpa-onnx (--check SET tries it)",
         function="jointst.export.pack:run",
         sections=("export",),
-        check="jointst.export.onnx.check:run",
+        instead={"--check": "jointst.export.onnx.check:run"},
         inputs=_model,
         outputs=lambda context: [
             context.exp / "packed" / name for name in ("model.safetensors", "text_branch.safetensors")

@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from jointst.threads import available_cpus
+
 ROOT = Path(__file__).resolve().parents[1]
 """The folder that holds the package: a checkout, or a site-packages folder."""
 
@@ -90,3 +92,22 @@ def versions() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "packages": package_versions(),
     }
+
+
+def hardware(ngpu: int) -> str:
+    """Processor, cores, memory, stated threads and GPUs of this machine, in words."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    words = f"{available_cpus()} cores of {models[0] if models else platform.machine()}, {memory:.0f} GiB"
+    threads = os.environ.get("OMP_NUM_THREADS", "")  # cells that run side by side share the cores
+    words += f", OMP_NUM_THREADS={threads}" if threads else ""
+    if ngpu == 0:
+        return f"{words}, no GPU used"
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        names = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.split("\n")
+    except (OSError, subprocess.SubprocessError):
+        return f"{words}, {ngpu} GPUs of unknown make"
+    return f"{words}, {ngpu} x {names[0].strip()}"

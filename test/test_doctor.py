@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jointst import doctor
+from jointst.cli import main
 from jointst.config import Config, CorpusConfig, ScoringConfig
 from jointst.doctor import Finding
 from jointst.errors import EnvironmentFault
@@ -109,3 +110,26 @@ def test_other_versions_than_pinned_are_a_warning(
     warning = only(list(doctor.check_packages(context)), "warn")
     assert warning.detail.startswith("kaldiio ")
     assert warning.detail.endswith(" instead of 0.0.1")
+
+
+def test_the_report_for_an_issue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names versions, checks and settings, not the user; settings that cannot be read are a part of it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    assert main(["doctor", "--report"]) == 0
+    alone = capsys.readouterr().out
+    for part in ("| jointst | 0.", "| python | 3.", "| hardware | ", "none stated", "torch 2.", "ok    disk:", "~"):
+        assert part in alone, part
+    assert str(tmp_path.parent) not in alone
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "train.yaml").write_text("training:\n  max_updates: 77\nmodel:\n  dim: 32\n")
+    assert main(["doctor", "--report", "--ngpu", "900"]) == 0
+    told = capsys.readouterr().out
+    assert "training.max_updates: 77" in told
+    assert "model.dim: 32" in told
+    assert "FAULT gpu: " in told
+    (tmp_path / "conf" / "train.yaml").write_text("training:\n  max_update: 77\n")
+    assert main(["doctor", "--report"]) == 0
+    assert "cannot be read: conf/train.yaml" in capsys.readouterr().out

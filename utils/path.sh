@@ -3,5 +3,6 @@
 
 python=$root/.venv/bin/python
 export PYTHONUTF8=1        # transcripts are UTF-8 whatever the locale says
+export PYTHONDONTWRITEBYTECODE=  # a command loads some thousand modules: compiled once, not each time
 export PYTHONUNBUFFERED=1  # lines of a stage appear when they are printed, also in a log file
 "$root/tools/install.sh" || return

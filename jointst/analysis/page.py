@@ -61,10 +61,41 @@ dt { font-weight: 600; } dd { margin: 0; color: var(--muted); }
 .words .deletion i:first-child { text-decoration: line-through; text-decoration-color: var(--bad); }
 .words .insertion i + i { color: var(--bad); text-decoration: underline; text-underline-offset: .2em; }
 .tight { gap: .15rem .12rem; }
+.whose { font-size: .8125rem; color: var(--muted); display: block; margin-top: .35rem; }
+audio { height: 2rem; max-width: 100%; margin: .15rem 0 .4rem; }
+mark { background: none; color: var(--bad); font-weight: 600; }
+.places span { display: block; text-align: left; } .words-table td { vertical-align: top; }
+.words-table td:nth-child(5), .words-table th:nth-child(n+5) { text-align: left; }
+section:focus { outline: none; } section:focus > h2 { color: var(--accent); }
+kbd { font: .8em ui-monospace, Menlo, Consolas, monospace; border: 1px solid var(--grid); border-radius: .25rem;
+  padding: 0 .3rem; }
+nav .note { margin-top: 1rem; }
 @media (max-width: 60rem) { .layout { grid-template-columns: minmax(0, 1fr); gap: 1.5rem; padding-top: 1.5rem; }
   nav { position: static; } nav a { display: inline-block; border: 0; padding: .1rem .8rem .1rem 0; } }
-@media print { nav { display: none; } .layout { display: block; } details { display: block; } }
+@media print { :root { --paper: #fff; --card: #fff; --ink: #000; --muted: #444; --grid: #bbb; --accent: #000; }
+  nav, audio { display: none; } .layout { display: block; padding: 0; } body { font-size: 10pt; }
+  h2 { margin-top: 1.5rem; } h2, h3 { break-after: avoid; } figure, .sample, .tile, tr { break-inside: avoid; }
+  .wide { overflow: visible; } figure svg { min-width: 0; } pre { white-space: pre-wrap; }
+  table { font-size: 8pt; } th, td { padding: .15rem .3rem; white-space: normal; } }
 """
+SCRIPT = """
+const parts = [...document.querySelectorAll("main > section")];
+addEventListener("keydown", event => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, audio")) return;
+  const way = {j: 1, k: -1}[event.key];
+  if (!way) return;
+  const top = part => part.getBoundingClientRect().top;
+  const here = parts.findLastIndex(part => top(part) < 40);
+  const next = parts[way < 0 && here >= 0 && top(parts[here]) < -40 ? here : here + way];
+  if (next) { next.scrollIntoView({behavior: "instant"}); next.focus({preventScroll: true}); event.preventDefault(); }
+});
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")]; folded.forEach(part => part.open = true);
+});
+addEventListener("afterprint", () => folded.forEach(part => part.open = false));
+"""
+"""j and k go from section to section; what is folded is printed, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +157,14 @@ def page(title: str, header: str, sections: Sequence[Section]) -> str:
     shown = [section for section in sections if section.body]
     links = "".join(f'<a href="#{section.key}">{escape(section.title)}</a>' for section in shown)
     bodies = "".join(
-        f'<section id="{section.key}"><h2>{escape(section.title)}</h2>{section.body}</section>' for section in shown
+        f'<section id="{section.key}" tabindex="-1"><h2>{escape(section.title)}</h2>{section.body}</section>'
+        for section in shown
     )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f'<div class="layout"><nav aria-label="Contents"><b>Contents</b>{links}</nav>'
-        f"<main>{header}{bodies}</main></div>\n</body>\n</html>\n"
+        f'<div class="layout"><nav aria-label="Contents"><b>Contents</b>{links}'
+        '<p class="note"><kbd>j</kbd> <kbd>k</kbd> next, previous</p></nav>'
+        f"<main>{header}{bodies}</main></div>\n<script type=\"module\">{SCRIPT}</script>\n</body>\n</html>\n"
     )

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from jointst.analysis.listen import Recordings
 from jointst.analysis.page import Section, folded, page, paragraph
 from jointst.analysis.sections import (
     alignment_section,
@@ -18,6 +19,7 @@ from jointst.analysis.sections import (
     time_section,
     training_section,
 )
+from jointst.analysis.words import word_section
 from jointst.errors import DataError
 from jointst.scoring.table import percent
 from jointst.stage import Context, write_atomically
@@ -97,15 +99,22 @@ def build_report(context: Context) -> Path:
         DataError: a file of an earlier stage is damaged.
     """
     path = context.exp / "report.html"
-    write_atomically(path, report_html(Experiment.read(context.exp), context.name))
+    write_atomically(path, report_html(Experiment.read(context.exp), context.name, Recordings(context.data)))
     return path
 
 
-def report_html(experiment: Experiment, name: str) -> str:
-    """The page of an experiment."""
+def report_html(experiment: Experiment, name: str, recordings: Recordings | None = None) -> str:
+    """The page of an experiment.
+
+    Args:
+        experiment: what its stages left.
+        name: its title.
+        recordings: of its test sets, to be heard beside samples.
+    """
     sections = [
         error_section(experiment.scores),
-        sample_section(experiment.utterances),
+        sample_section(experiment.utterances, recordings),
+        word_section(experiment.utterances),
         training_section(experiment.log, experiment.layers),
         alignment_section(experiment.layers),
         time_section(experiment.layers),

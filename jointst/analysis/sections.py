@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jointst.analysis.layers import PAIRINGS
+from jointst.analysis.listen import Recordings
 from jointst.analysis.page import Section, figure, html_table, paragraph
 from jointst.analysis.plots import error_bars, inline, layer_curves, svg_of, time_curves, training_curves
 from jointst.languages import LANGUAGES, language
@@ -111,8 +112,8 @@ def _remarks(decoders: Mapping[str, Any]) -> str:
     return "".join(paragraph(line, "note") for line in lines)
 
 
-def sample_section(utterances: Sequence[Mapping[str, Any]]) -> Section:
-    """Worst, best and random hypotheses of the full-context decoder, word under word."""
+def sample_section(utterances: Sequence[Mapping[str, Any]], recordings: Recordings | None = None) -> Section:
+    """Worst, best and random hypotheses of the full-context decoder, word under word, with what was heard."""
     lines = [line for line in utterances if line["decoder"] == "full_context" and line["reference"]]
     others = {(line["set"], line["utterance"]): line for line in utterances if line["decoder"] == "streaming"}
     if not lines:
@@ -130,7 +131,12 @@ def sample_section(utterances: Sequence[Mapping[str, Any]]) -> Section:
     ]
     for title, chosen in (("Random", middle), ("Worst", _spread(ordered[::-1])), ("Best", _spread(best))):
         parts.append(f"<h3>{title}</h3>")
-        parts += [_sample(line, others.get((line["set"], line["utterance"]))) for line in chosen]
+        for line in chosen:
+            heard = "" if recordings is None else recordings.player(line["set"], line["utterance"])
+            parts.append(_sample(line, others.get((line["set"], line["utterance"])), heard))
+    if recordings is not None and recordings.silent:
+        utterance, why = next(iter(recordings.silent.items()))
+        parts.append(paragraph(f"{len(recordings.silent)} of them cannot be heard: {utterance}: {why}", "note"))
     return Section(key="samples", title="What it wrote", body="".join(parts))
 
 
@@ -151,7 +157,25 @@ def _main(line: Mapping[str, Any]) -> dict[str, int]:
     return {**counts, "errors": errors}
 
 
-def _sample(line: Mapping[str, Any], streaming: Mapping[str, Any] | None) -> str:
+def _sample(line: Mapping[str, Any], streaming: Mapping[str, Any] | None, heard: str) -> str:
+    lang = language(line["language"])
+    facts = [lang.name, line["utterance"], f"{_main(line)['errors']} of {_main(line)['length']} wrong"]
+    if line["voice"] == "unseen":
+        facts.append("voice not heard in training")
+    if line["missing"]:
+        facts.append("no hypothesis")
+    if streaming is not None:
+        facts.append(f"streaming {_main(streaming)['errors']}")
+    return f'<div class="sample"><header>{escape(" · ".join(facts))}</header>{heard}{hypothesis_line(line)}</div>'
+
+
+def hypothesis_line(line: Mapping[str, Any], name: str = "") -> str:
+    """Reference above hypothesis, word under word.
+
+    Args:
+        line: of ``utterances.jsonl``.
+        name: of whose hypothesis it is, where several stand together.
+    """
     lang = language(line["language"])
     sides = [line["reference"], line["hypothesis"]]
     if not lang.has_spaces:
@@ -160,19 +184,10 @@ def _sample(line: Mapping[str, Any], streaming: Mapping[str, Any] | None) -> str
         f'<span class="{kind}"><i>{escape(reference or " ")}</i><i>{escape(hypothesis or " ")}</i></span>'
         for kind, reference, hypothesis in align(*sides)
     )
-    facts = [lang.name, line["utterance"], f"{_main(line)['errors']} of {_main(line)['length']} wrong"]
-    if line["voice"] == "unseen":
-        facts.append("voice not heard in training")
-    if line["missing"]:
-        facts.append("no hypothesis")
-    if streaming is not None:
-        facts.append(f"streaming {_main(streaming)['errors']}")
     direction = "rtl" if lang.code == "ar" else "ltr"
     tight = "" if lang.has_spaces else " tight"
-    return (
-        f'<div class="sample"><header>{escape(" · ".join(facts))}</header>'
-        f'<div class="words{tight}" lang="{lang.code}" dir="{direction}">{words}</div></div>'
-    )
+    whose = f'<span class="whose">{escape(name)}</span>' if name else ""
+    return f'{whose}<div class="words{tight}" lang="{lang.code}" dir="{direction}">{words}</div>'
 
 
 def training_section(log: Sequence[Mapping[str, Any]], layers: Mapping[str, Any]) -> Section:

@@ -4,7 +4,7 @@ judge."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Any
 
@@ -13,12 +13,15 @@ from jointst.comparison.evidence import (
     SEEDS,
     Change,
     Finding,
+    Mark,
+    Picture,
     Stored,
     changes,
     judge_gain,
     judge_lower,
     judge_seeds,
     judge_share,
+    picture_of,
     recalls,
 )
 from jointst.comparison.tables import nearness, percent
@@ -29,6 +32,8 @@ RECALL = 0.4
 """Our goal: share of the words never heard that are recognised."""
 PAPER_COST = 1.5
 """The paper's training time with the loss, relative to without."""
+OVER_MISMATCHED = "distance of true pairs over that of mismatched ones"
+DISTANCE = "distance of true pairs under the best alignment, over another"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,21 +91,27 @@ def _multilingual(stored: Stored) -> Finding:
         return Finding(
             verdict="not measured", reason="best and joist are not stored for both one and several languages"
         )
-    lines = tuple(item.line for group in groups.values() for item in group)
+    every = [item for group in groups.values() for item in group]
+    lines = tuple(item.line for item in every)
+    return replace(_many_against_one(groups), measured=lines, picture=picture_of(every))
+
+
+def _many_against_one(groups: Mapping[bool, list[Change]]) -> Finding:
+    """Verdict and reason of :func:`_multilingual`."""
     if min(item.seeds for group in groups.values() for item in group) < SEEDS:
-        return Finding(verdict="cannot tell", reason=f"fewer than {SEEDS} seeds", measured=lines)
+        return Finding(verdict="cannot tell", reason=f"fewer than {SEEDS} seeds")
     if any(item.lost for group in groups.values() for item in group):
-        return Finding(verdict="cannot tell", reason="trainings have failed or are left", measured=lines)
+        return Finding(verdict="cannot tell", reason="trainings have failed or are left")
     many, one = (
         [item.interval for item in groups[key] if item.counts and item.interval is not None] for key in (True, False)
     )
     if many and one and max(ends[1] for ends in many) < min(ends[0] for ends in one):
         reason = "every interval with several languages is below every one with one"
-        return Finding(verdict="confirmed", reason=reason, measured=lines)
+        return Finding(verdict="confirmed", reason=reason)
     if many and one and min(ends[0] for ends in many) > max(ends[1] for ends in one):
         reason = "every interval with several languages is above every one with one"
-        return Finding(verdict="not confirmed", reason=reason, measured=lines)
-    return Finding(verdict="cannot tell", reason="the intervals overlap", measured=lines)
+        return Finding(verdict="not confirmed", reason=reason)
+    return Finding(verdict="cannot tell", reason="the intervals overlap")
 
 
 def _cost(stored: Stored) -> Finding:
@@ -115,9 +126,13 @@ def _cost(stored: Stored) -> Finding:
     if not ratios:
         missing = "no stored comparison has timed both systems (jointst compare --controls updates time)"
         return Finding(verdict="not measured", reason=missing)
+    marks = tuple(Mark(label=where, value=ratio) for where, ratio in ratios.items())
+    picture = Picture(axis="time of an update, with the loss over without", at=PAPER_COST, marks=marks)
     if all(ratio < PAPER_COST for ratio in ratios.values()):
-        return Finding(verdict="confirmed", reason=f"below {PAPER_COST} in every comparison", measured=lines)
-    return Finding(verdict="not confirmed", reason=f"{PAPER_COST} or more in a comparison", measured=lines)
+        reason = f"below {PAPER_COST} in every comparison"
+        return Finding(verdict="confirmed", reason=reason, measured=lines, picture=picture)
+    reason = f"{PAPER_COST} or more in a comparison"
+    return Finding(verdict="not confirmed", reason=reason, measured=lines, picture=picture)
 
 
 def _layers(stored: Stored, system: str) -> Iterator[tuple[str, list[list[dict[str, Any]]]]]:
@@ -133,7 +148,7 @@ def _natural(stored: Stored) -> Finding:
 
     Below it they are anyhow: the frame-wise alignment is among those of which the best one is the best.
     """
-    holds, lines = {}, []
+    holds, lines, marks = {}, [], []
     for where, seeds in _layers(stored, "joist"):
         holds[where] = [all(_agrees(layer) for layer in seed) for seed in seeds]
         near = mean(nearness(layer) for seed in seeds for layer in seed)
@@ -142,7 +157,10 @@ def _natural(stored: Stored) -> Finding:
         line = f"{where}: best alignment {near:.2f} x mismatched pairs, {frame:.2f} x frame-wise"
         line += f" (before training {mean(before):.2f})" if before else ""
         lines.append(f"{line}, {len(seeds)} seeds")
-    return judge_seeds(holds, lines)
+        marks += [Mark(label=f"{where}: over mismatched pairs", value=near)]
+        marks += [Mark(label=f"{where}: over frame by frame", value=frame)]
+        marks += [Mark(label=f"{where}: the same before training", value=mean(before))] if before else []
+    return judge_seeds(holds, lines, Picture(axis=DISTANCE, at=1.0, marks=tuple(marks)))
 
 
 def _below_framewise(layer: Mapping[str, Any]) -> float:
@@ -156,11 +174,12 @@ def _agrees(layer: Mapping[str, Any]) -> bool:
 
 def _depth(stored: Stored) -> Finding:
     """In best, is the deeper half of the shared layers nearer than the shallower half?"""
-    holds, lines = {}, []
+    holds, lines, marks = {}, [], []
     for where, seeds in _layers(stored, "best"):
         ratios = [[nearness(layer) for layer in seed] for seed in seeds]
         holds[where] = [mean(own[-(len(own) // 2) :]) < mean(own[: len(own) // 2]) for own in ratios if len(own) > 1]
         shown = ", ".join(f"{mean(own):.2f}" for own in zip(*ratios))
+        marks += [Mark(label=f"{where}, layer {n + 1}", value=mean(own)) for n, own in enumerate(zip(*ratios))]
         line = f"{where}: true over mismatched distance, layer by layer: {shown}; {len(seeds)} seeds"
         before = [[nearness(layer["before"]) for layer in seed if layer.get("before")] for seed in seeds]
         if all(before):
@@ -169,12 +188,13 @@ def _depth(stored: Stored) -> Finding:
         if all(timed):
             line += f"; the alignment's times are off by {', '.join(f'{mean(own):.0f}' for own in zip(*timed))} ms"
         lines.append(line)
-    return judge_seeds({where: own for where, own in holds.items() if own}, lines)
+    picture = Picture(axis=OVER_MISMATCHED, at=1.0, marks=tuple(marks))
+    return judge_seeds({where: own for where, own in holds.items() if own}, lines, picture)
 
 
 def _nearer(stored: Stored) -> Finding:
     """Are speech and text nearer in best than in joist?"""
-    holds, lines = {}, []
+    holds, lines, marks = {}, [], []
     joist = {where.rpartition(",")[0]: seeds for where, seeds in _layers(stored, "joist")}
     for where, seeds in _layers(stored, "best"):
         others = joist.get(where.rpartition(",")[0])
@@ -183,7 +203,8 @@ def _nearer(stored: Stored) -> Finding:
             own = [mean(nearness(layer) for layer in seed) for seed in seeds]
             holds[where] = [value < without for value in own]
             lines.append(f"{where}: true over mismatched distance {mean(own):.2f}, in joist {without:.2f}")
-    return judge_seeds(holds, lines)
+            marks += [Mark(label=where, value=mean(own)), Mark(label=f"{where}: joist", value=without)]
+    return judge_seeds(holds, lines, Picture(axis=OVER_MISMATCHED, at=1.0, marks=tuple(marks)))
 
 
 def _transfer(stored: Stored) -> Finding:
@@ -199,7 +220,7 @@ def _transfer(stored: Stored) -> Finding:
 
 def _voices(stored: Stored) -> Finding:
     """Are speakers harder to tell from the shared layers in best than in joist?"""
-    holds, lines = {}, []
+    holds, lines, marks = {}, [], []
     for summary in stored:
         probes = summary["controls"].get("updates", {}).get("probes", {})
         if not all("speaker" in seed for name in ("best", "joist") for seed in probes.get(name, [{}])):
@@ -212,7 +233,10 @@ def _voices(stored: Stored) -> Finding:
         holds[where] = [value < without for value in accuracy["best"]]
         shown = f"{percent(mean(accuracy['best']))} % with the loss, {percent(without)} % without"
         lines.append(f"{where}: speakers told apart from shared layers: {shown}; {len(holds[where])} seeds")
-    return judge_seeds(holds, lines, missing="no stored comparison has probes of both (jointst compare --probe)")
+        marks += [Mark(label=f"{where}, {name}", value=100 * mean(accuracy[name])) for name in ("joist", "best")]
+    picture = Picture(axis="speakers told apart from shared layers, %", at=None, marks=tuple(marks))
+    missing = "no stored comparison has probes of both (jointst compare --probe)"
+    return judge_seeds(holds, lines, picture, missing=missing)
 
 
 def _shared(accuracy: Mapping[str, float]) -> list[float]:

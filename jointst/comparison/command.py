@@ -19,6 +19,7 @@ from jointst.comparison.cell import Outcome
 from jointst.comparison.grid import CONTROLS, Cell, Control, Grid, check_data
 from jointst.comparison.launch import ASK_EVERY, run_array, run_here, time_array, time_here
 from jointst.comparison.pace import TOLERANCE, EqualTime, equal_time
+from jointst.comparison.stored import stored_text
 from jointst.comparison.summary import summarise
 from jointst.comparison.tables import failures, text_of
 from jointst.errors import JointstError
@@ -239,7 +240,7 @@ class Comparison:
         write_atomically(grid.path / "report.html", html_of(summary))
         print(text, end="")
         if self._options.store:
-            write_atomically(Path("results") / f"{grid.name}.json", content)
+            write_atomically(Path("results") / f"{grid.name}.json", stored_text(summary))
             print(f"stored: results/{grid.name}.json")
         print(f"report: {grid.path / 'report.html'}", flush=True)
 

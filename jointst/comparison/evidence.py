@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from jointst.comparison.tables import p_value, percent, spanned
@@ -27,6 +27,38 @@ Stored = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A measurement as it is drawn.
+
+    Attributes:
+        label: what was measured, and where.
+        value: as in the line that tells of it.
+        interval: of it, where there is one.
+        counts: whether it is evidence of its own.
+    """
+
+    label: str
+    value: float
+    interval: tuple[float, float] | None = None
+    counts: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """What a claim's figure shows.
+
+    Attributes:
+        axis: what the marks measure.
+        at: the value that matters, 0 for a change, say, if there is one.
+        marks: the measurements.
+    """
+
+    axis: str
+    at: float | None
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """What was found of a claim.
 
@@ -34,11 +66,13 @@ class Finding:
         verdict: in plain words.
         reason: why, in one sentence.
         measured: a line for each measurement.
+        picture: the measurements to be drawn, where there are any.
     """
 
     verdict: Verdict
     reason: str
     measured: tuple[str, ...] = ()
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +117,22 @@ class Change:
         line += f" (not counted: both above {percent(FLOOR)} % errors)" if not self.low else ""
         return line + (" (not counted again: the same trainings)" if self.again and self.low else "")
 
+    @property
+    def mark(self) -> Mark:
+        """For a figure, in percent."""
+        return _mark(self.where, self.value, self.interval, counts=self.counts)
+
+
+def _mark(where: str, value: float, interval: tuple[float, float] | None, *, counts: bool) -> Mark:
+    ends = None if interval is None else (100 * interval[0], 100 * interval[1])
+    return Mark(label=where, value=100 * value, interval=ends, counts=counts)
+
+
+def picture_of(measured: Sequence[Change], at: float = 0.0) -> Picture | None:
+    """Of relative changes; ``at`` is the change in percent that matters."""
+    marks = tuple(item.mark for item in measured)
+    return Picture(axis="relative change of the error rate, %", at=at, marks=marks) if marks else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
@@ -109,6 +159,11 @@ class Share:
         """For RESULTS.md."""
         line = f"{self.where}: {spanned(self.value, self.interval)} %, {self.seeds} seeds"
         return line + (f", {self.lost} trainings failed or left" if self.lost else "")
+
+    @property
+    def mark(self) -> Mark:
+        """For a figure, in percent."""
+        return _mark(self.where, self.value, self.interval, counts=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,42 +283,52 @@ def judge_lower(measured: Sequence[Change]) -> Finding:
     change beyond :data:`MARGIN`. Otherwise, with few seeds, trainings that failed, or under one control alone: cannot
     tell. Measurements that are no evidence of their own (:attr:`Change.counts`) are shown and not counted.
     """
+    return replace(_lower(measured), measured=tuple(item.line for item in measured), picture=picture_of(measured))
+
+
+def _lower(measured: Sequence[Change]) -> Finding:
+    """Verdict and reason of :func:`judge_lower`."""
     if not measured:
         return Finding(verdict="not measured", reason="no stored comparison has both systems")
-    lines = tuple(item.line for item in measured)
     weak = _weakness(measured)
     if weak:
-        return Finding(verdict="cannot tell", reason=weak, measured=lines)
+        return Finding(verdict="cannot tell", reason=weak)
     measured = [item for item in measured if item.counts]
     if not measured:
         reason = f"every error rate is above {percent(FLOOR)} %"
-        return Finding(verdict="cannot tell", reason=reason, measured=lines)
+        return Finding(verdict="cannot tell", reason=reason)
     adjusted = holm([item.p for item in measured])
     better = [i.interval is not None and i.interval[1] < 0 and p < LEVEL for i, p in zip(measured, adjusted)]
     worse = [i.interval is not None and i.interval[0] > 0 and p < LEVEL for i, p in zip(measured, adjusted)]
     if all(better):
-        return Finding(verdict="confirmed", reason="fewer errors in every measurement", measured=lines)
+        return Finding(verdict="confirmed", reason="fewer errors in every measurement")
     if any(better):
         reason = f"fewer errors in {sum(better)} of {len(better)} measurements"
-        return Finding(verdict="cannot tell", reason=reason, measured=lines)
+        return Finding(verdict="cannot tell", reason=reason)
     if any(worse):
         reason = f"more errors in {sum(worse)} of {len(worse)} measurements, fewer in none"
-        return Finding(verdict="not confirmed", reason=reason, measured=lines)
+        return Finding(verdict="not confirmed", reason=reason)
     if all(item.interval is not None and item.interval[0] > -MARGIN for item in measured):
         reason = f"every interval excludes a gain of {percent(MARGIN)} % relative"
-        return Finding(verdict="not confirmed", reason=reason, measured=lines)
-    return Finding(verdict="cannot tell", reason="no measurement excludes chance", measured=lines)
+        return Finding(verdict="not confirmed", reason=reason)
+    return Finding(verdict="cannot tell", reason="no measurement excludes chance")
 
 
 def judge_gain(measured: Sequence[Change], target: float) -> Finding:
     """Is the relative gain at least ``target``, by the intervals of all measurements?"""
     lowered = [(item, None if item.interval is None else (-item.interval[1], -item.interval[0])) for item in measured]
-    return _judge_level([(item, ends) for item, ends in lowered], target, "gain")
+    found = _judge_level([(item, ends) for item, ends in lowered], target, "gain")
+    return replace(found, picture=picture_of(measured, -100 * target))
 
 
 def judge_share(measured: Sequence[Share], target: float) -> Finding:
     """Is the recall at least ``target``, by the intervals of all measurements?"""
-    return _judge_level([(item, item.interval) for item in measured], target, "recall")
+    found = _judge_level([(item, item.interval) for item in measured], target, "recall")
+    if not measured:
+        return found
+    marks = tuple(item.mark for item in measured)
+    picture = Picture(axis="words never heard that are recognised, %", at=100 * target, marks=marks)
+    return replace(found, picture=picture)
 
 
 def _judge_level(
@@ -292,6 +357,7 @@ def _judge_level(
 def judge_seeds(
     holds: Mapping[str, Sequence[bool]],
     lines: Sequence[str],
+    picture: Picture,
     *,
     missing: str = "no stored comparison has layers (jointst compare --align)",
 ) -> Finding:
@@ -300,15 +366,21 @@ def judge_seeds(
     Args:
         holds: where, to an answer for each seed.
         lines: what was measured.
+        picture: the same to be drawn.
         missing: why there is nothing to judge, if there is nothing.
     """
     if not holds:
         return Finding(verdict="not measured", reason=missing)
+    return replace(_in_seeds(holds), measured=tuple(lines), picture=picture)
+
+
+def _in_seeds(holds: Mapping[str, Sequence[bool]]) -> Finding:
+    """Verdict and reason of :func:`judge_seeds`."""
     if min(len(own) for own in holds.values()) < SEEDS:
-        return Finding(verdict="cannot tell", reason=f"fewer than {SEEDS} seeds", measured=tuple(lines))
+        return Finding(verdict="cannot tell", reason=f"fewer than {SEEDS} seeds")
     if all(all(own) for own in holds.values()):
-        return Finding(verdict="confirmed", reason="it holds in every seed", measured=tuple(lines))
+        return Finding(verdict="confirmed", reason="it holds in every seed")
     if any(not any(own) for own in holds.values()):
         never = ", ".join(where for where, own in holds.items() if not any(own))
-        return Finding(verdict="not confirmed", reason=f"it holds in no seed of {never}", measured=tuple(lines))
-    return Finding(verdict="cannot tell", reason="it holds in some seeds", measured=tuple(lines))
+        return Finding(verdict="not confirmed", reason=f"it holds in no seed of {never}")
+    return Finding(verdict="cannot tell", reason="it holds in some seeds")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 
 from jointst.cli import main
 from jointst.comparison.claims import CLAIMS
+from jointst.comparison.details import details
 from jointst.comparison.evidence import (
     Change,
+    Picture,
     Share,
     Verdict,
     changes,
@@ -23,10 +26,12 @@ from jointst.comparison.evidence import (
     recalls,
 )
 from jointst.comparison.page import html_of
-from jointst.comparison.results import document
+from jointst.comparison.results import document, judged, pictures, results_page
+from jointst.comparison.stored import read_stored, stored_text
 from jointst.comparison.tables import dev_columns, dev_rows, probe_columns, text_of
 
 BOTH = ("updates", "time")
+NOTHING = Picture(axis="", at=None, marks=())
 
 
 def change(low: float, high: float, p: float = 0.001, control: str = "updates", seeds: int = 3) -> Change:
@@ -103,11 +108,11 @@ def test_goals_with_a_number() -> None:
 
 
 def test_what_holds_in_seeds() -> None:
-    assert judge_seeds({"a": [True] * 3}, []).verdict == "confirmed"
-    assert judge_seeds({"a": [True] * 2}, []).verdict == "cannot tell"
-    assert judge_seeds({"a": [True] * 3, "b": [False] * 3}, []).verdict == "not confirmed"
-    assert judge_seeds({"a": [True, False, True]}, []).verdict == "cannot tell"
-    assert judge_seeds({}, []).verdict == "not measured"
+    assert judge_seeds({"a": [True] * 3}, [], NOTHING).verdict == "confirmed"
+    assert judge_seeds({"a": [True] * 2}, [], NOTHING).verdict == "cannot tell"
+    assert judge_seeds({"a": [True] * 3, "b": [False] * 3}, [], NOTHING).verdict == "not confirmed"
+    assert judge_seeds({"a": [True, False, True]}, [], NOTHING).verdict == "cannot tell"
+    assert judge_seeds({}, [], NOTHING).verdict == "not measured"
 
 
 def _row(rate: float, against: dict[str, tuple[float, float]]) -> dict[str, Any]:
@@ -254,11 +259,9 @@ def test_many_languages_against_one() -> None:
     assert claim.judge([many, one]).verdict == "confirmed"
 
 
-def test_the_document_says_how_and_where() -> None:
-    text = document([_summary()])
+def test_the_details_say_how_and_where() -> None:
+    text = details(_summary(), judged([_summary()]))
     for part in (
-        "| [injection](#injection) |",
-        "**Not confirmed**: every interval excludes a gain of 5.0 % relative.",
         "- mini/first, t, equal time, joist against paired: -25.0 [-30.0, -20.0] %, P < 0.001, 3 seeds",
         "cd egs/mini && ../../.venv/bin/python -m jointst compare --name first --conf conf/train.yaml",
         "--systems paired joist best",
@@ -267,7 +270,6 @@ def test_the_document_says_how_and_where() -> None:
         "commit 0123456789",
         "- failed: paired seed 0: train: out of memory (log: x.log)",
         "| joist | 3 | 30.0 [29.0, 31.0] | 30.0 | -25.0 [-30.0, -20.0] | < 0.001 | 30.0 [20.0, 35.0] | 2500 | 0.25 |",
-        "**Not measured**",
         "| best | streaming 1 | 40.0 |",
         "speakers told apart from shared layers: 40.0 % with the loss, 50.0 % without; 3 seeds",
         "| joist | b | 0.200 | 0.300 | 0.400 | 0.500 | 0.40 | 0.90 | - | 24 (38) |",
@@ -278,34 +280,106 @@ def test_the_document_says_how_and_where() -> None:
     probes = _summary()["controls"]["updates"]["probes"]
     assert probe_columns(probes) == probe_columns(dict(reversed(probes.items()))) == ["system", "layer", "speaker"]
     assert "own text / another" in page, "the figure of the layers"
-    assert "No comparison is stored yet." in document([])
     begun = _summary()
     del begun["controls"]["time"]
-    for text in (document([begun]), text_of(begun)):
+    for text in (details(begun, []), text_of(begun)):
         assert "Equal training time: not begun, since cells at equal updates are left" in text
     assert "t, full-context decoder, languages without training speech (66 utterances)" in text_of(_summary())
     assert "t, full-context decoder, voices heard in training (66 utterances)" in text_of(_summary())
 
 
+def test_the_document_is_short_and_has_a_figure_for_each_claim() -> None:
+    text, drawn = document([_summary()]), pictures([_summary()])
+    for part in (
+        "| [injection](#injection) | Text injection lowers",
+        "**Not confirmed**: every interval excludes a gain of 5.0 % relative.",
+        "**Not measured**",
+        "4 measurements, 4 of which count; the lowest and the highest:",
+        "![injection](docs/results/injection.svg)",
+        "![Error rates with and without text](docs/results/text.svg)",
+        "| [mini/first](egs/mini/results/first.md) | paired, joist, best,",
+    ):
+        assert part in text, part
+    assert {f"docs/results/{name}" for name in drawn} == set(re.findall(r"\((docs/results/[^)]*svg)\)", text))
+    assert all(svg.rstrip().endswith("</svg>") for svg in drawn.values())
+    assert pictures([_summary()]) == drawn, "made again, they are the same"
+    sections = text[text.index("## Claims") : text.index("## Comparisons")].split("### ")[1:]
+    assert len(sections) == len(CLAIMS)
+    assert max(section.count("\n- ") for section in sections) <= 3
+    page = results_page([_summary()], drawn)
+    assert "joist against paired: -25.0 [-30.0, -20.0] %" in page
+    assert page.count("<svg") == len(drawn)
+    empty = document([])
+    assert "No comparison is stored yet." in empty
+    assert "svg" not in empty
+    assert pictures([]) == {}
+    assert "<svg" not in results_page([], {})
+
+
 def test_what_settings_are_chosen_by_judges_no_claim() -> None:
     dev = {**_summary(failed=False), "name": "why", "dev_sets": ["mini_dev"]}
     counted, shown = document([_summary(failed=False)]), document([dev, _summary(failed=False)])
-    claims = counted[: counted.index("# Comparisons")]
-    assert shown.startswith(claims)
-    assert "| confirmed |" in claims
+    claims = counted[counted.index("## Claims") : counted.index("## Comparisons")]
+    assert claims in shown
+    assert "| confirmed |" in counted
     assert "| confirmed |" not in document([dev])
-    assert "## mini: why" in shown
-    assert "with mini_dev: it judges no claim" in shown
+    assert "| settings were chosen by it |" in shown
+    assert "with mini_dev: it judges no claim" in details(dev, [])
 
 
-def test_the_command_writes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_stored_is_whole_again_when_it_is_read(tmp_path: Path) -> None:
+    """Each pair once, and nothing lost: not the adjusted P values against a baseline that is not the first."""
+    whole = _summary()
+    for control in whole["controls"].values():
+        for table in control["tables"]:
+            for name, row in table["systems"].items():
+                for other, own in list(row["against"].items()):
+                    low, high = own["intervals"]["macro"]
+                    ends = [1 / (1 + high) - 1, 1 / (1 + low) - 1]
+                    turned = 1 / (1 + own["change"]["macro"]) - 1
+                    table["systems"][other]["against"][name] = {
+                        "change": {"macro": turned, "pooled": turned},
+                        "intervals": {"macro": ends, "pooled": ends},
+                        "difference": -own["difference"],
+                        **{key: own[key] for key in ("mapsswe", "permutation")},
+                    }
+    path = tmp_path / "first.json"
+    pairs = json.dumps(whole).count("mapsswe")
+    for baseline, kept in (("paired", pairs / 2), ("best", 0.8 * pairs)):
+        whole["grid"]["baseline"] = baseline
+        path.write_text(stored_text(whole))
+        assert path.read_text().count("mapsswe") <= kept
+        [again] = read_stored([path])
+        assert _flat(again) == pytest.approx(_flat(whole))
+        path.write_text(json.dumps(whole))  # as versions before stored it
+        assert _flat(read_stored([path])[0]) == pytest.approx(_flat(whole))
+    gone = whole["controls"]["updates"]["tables"][0]["systems"]
+    gone["joist"]["against"]["paired"]["change"]["macro"] = -1.0  # no errors are left
+    del gone["paired"]["against"]["joist"]
+    path.write_text(json.dumps(whole))
+    turned = read_stored([path])[0]["controls"]["updates"]["tables"][0]["systems"]["paired"]["against"]["joist"]
+    assert turned["change"]["macro"] == float("inf")
+
+
+def _flat(value: Any, path: str = "") -> dict[str, float]:
+    """All numbers by their paths."""
+    if isinstance(value, dict):
+        return {key: own for name, item in value.items() for key, own in _flat(item, f"{path}/{name}").items()}
+    if isinstance(value, list):
+        return {key: own for n, item in enumerate(value) for key, own in _flat(item, f"{path}/{n}").items()}
+    return {path: value} if isinstance(value, (int, float)) else {}
+
+
+def test_the_command_writes_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stored = tmp_path / "first.json"
-    stored.write_text(json.dumps(_summary()))
+    stored.write_text(stored_text(_summary()))
     other = tmp_path / "other.json"
     other.write_text('{"kind": "layers"}')
     out = tmp_path / "RESULTS.md"
     assert main(["results", str(stored), str(other), "--out", str(out)]) == 0
-    assert out.read_text() == document([_summary()])
+    assert out.read_text() == document(read_stored([stored]))
+    for linked in re.findall(r"\]\(((?:docs|egs)/[^)#]*)\)", out.read_text()):
+        assert (tmp_path / linked).is_file(), linked
     assert "1 comparisons ->" in capsys.readouterr().out
     stored.write_text("{")
     assert main(["results", str(stored), "--out", str(out)]) == 1
