@@ -64,7 +64,8 @@ dt { font-weight: 600; } dd { margin: 0; color: var(--muted); }
 .whose { font-size: .8125rem; color: var(--muted); display: block; margin-top: .35rem; }
 audio { height: 2rem; max-width: 100%; margin: .15rem 0 .4rem; }
 mark { background: none; color: var(--bad); font-weight: 600; }
-.places span { display: block; text-align: left; } .words-table td { vertical-align: top; }
+.prose td, .prose th { text-align: left; } .prose td { white-space: normal; vertical-align: top; }
+.prose td:first-child { white-space: nowrap; } .places span { display: block; text-align: left; } .words-table td { vertical-align: top; }
 .words-table td:nth-child(5), .words-table th:nth-child(n+5) { text-align: left; }
 section:focus { outline: none; } section:focus > h2 { color: var(--accent); }
 kbd { font: .8em ui-monospace, Menlo, Consolas, monospace; border: 1px solid var(--grid); border-radius: .25rem;
@@ -124,8 +125,10 @@ def html_table(
     *,
     groups: Sequence[tuple[str, int]] = (),
     sums: int = 0,
+    prose: bool = False,
 ) -> str:
-    """A table; the last ``sums`` rows stand apart. ``groups`` are headings over neighbouring columns."""
+    """A table; the last ``sums`` rows stand apart. ``groups`` are headings over neighbouring columns; ``prose`` has
+    sentences in its cells."""
     top = "".join(f'<th colspan="{span}">{escape(name)}</th>' for name, span in groups)
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = []
@@ -133,7 +136,8 @@ def html_table(
         kind = ' class="sum"' if i >= len(rows) - sums else ""
         body.append(f"<tr{kind}>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
     first = f"<tr>{top}</tr>" if groups else ""
-    return f'<div class="wide"><table><thead>{first}<tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+    opening = '<table class="prose">' if prose else "<table>"
+    return f'<div class="wide">{opening}<thead>{first}<tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
 
 def figure(svg: str, caption: str) -> str:

@@ -115,8 +115,8 @@ def pictures(stored: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 def results_page(stored: Sequence[Mapping[str, Any]], drawn: Mapping[str, str]) -> str:
     """Everything in one page: verdicts, figures, all lines of every claim."""
     findings = judged(stored)
-    rows = [[claim.says, claim.source, finding.verdict, finding.reason] for claim, finding in findings]
-    header = "<h1>Results</h1>" + html_table(["claim", "of", "verdict", "reason"], rows)
+    rows = [[finding.verdict, claim.says, claim.source, finding.reason] for claim, finding in findings]
+    header = "<h1>Results</h1>" + html_table(["verdict", "claim", "of", "reason"], rows, prose=True)
     if OVERVIEW in drawn:
         svg = inline(drawn[OVERVIEW], "overview", "Error rates with and without text")
         header += figure(svg, "Full-context decoder, equal updates; 95 % intervals over utterances and seeds.")
@@ -131,7 +131,7 @@ def results_page(stored: Sequence[Mapping[str, Any]], drawn: Mapping[str, str]) 
             body += folded("all measurements", "\n".join(finding.measured))
         sections.append(Section(key=claim.key, title=claim.key.replace("_", " "), body=body))
     made = [[f"{s['recipe']}/{s['name']}", command_of(s)] for s in stored]
-    sections.append(Section(key="made", title="Comparisons", body=html_table(["", "command"], made)))
+    sections.append(Section(key="made", title="Comparisons", body=html_table(["", "command"], made, prose=True)))
     return page("Results", header, sections)
 
 
