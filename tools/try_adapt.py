@@ -6,7 +6,7 @@
 Stages 1 to 5 of the recipe must have run (./run.sh --stop-stage 5). Two models are trained where they are not there
 yet: ``paired`` (speech alone) and ``joist`` (speech and the part of the unpaired text that has no word that was never
 heard). Then each gets all of the unpaired text: by a language model, by phrases, by ``jointst adapt``, and by the
-latter with a language model. Weights of language models and phrases are chosen on mini_dev and mini_dev_unheard.
+latter with a language model; and for comparison a model is trained from nothing with all of it. Weights of language models and phrases are chosen on mini_dev and mini_dev_unheard.
 Writes Markdown and JSON.
 """
 
@@ -202,6 +202,11 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
             after = Measured(out, heard)
             rows.append({**after.row(f"{system}, adapt, {kind}", [{}], None, None), "seconds": seconds})
             rows.append(after.row(f"{system}, adapt, {kind}, beam and LM", with_lm, lm, None))
+    name, joist = "adapt/retrained", ["--conf", "../systems/joist.yaml"]
+    seconds = jointst("train", *CONF, *joist, "--name", name, "--training.max_updates", str(options.updates))
+    jointst("export", *CONF, *joist, "--name", name)
+    again = Measured(Path("exp") / name / "packed", heard)
+    rows.append({**again.row("joist, from nothing with all text", [{}], None, None), "seconds": seconds})
     return rows
 
 
