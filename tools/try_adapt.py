@@ -6,8 +6,8 @@
 Stages 1 to 5 of the recipe must have run (./run.sh --stop-stage 5). Two models are trained where they are not there
 yet: ``paired`` (speech alone) and ``joist`` (speech and the part of the unpaired text that has no word that was never
 heard). Then each gets all of the unpaired text: by a language model, by phrases, by ``jointst adapt``, and by the
-latter with a language model; and for comparison a model is trained from nothing with all of it. Weights of language models and phrases are chosen on mini_dev and mini_dev_unheard.
-Writes Markdown and JSON.
+latter with a language model; and for comparison a model is trained from nothing with all of it. Weights of language
+models and phrases are chosen on mini_dev and mini_dev_unheard. Writes Markdown and JSON.
 """
 
 from __future__ import annotations
