@@ -65,7 +65,8 @@ dt { font-weight: 600; } dd { margin: 0; color: var(--muted); }
 audio { height: 2rem; max-width: 100%; margin: .15rem 0 .4rem; }
 mark { background: none; color: var(--bad); font-weight: 600; }
 .prose td, .prose th { text-align: left; } .prose td { white-space: normal; vertical-align: top; }
-.prose td:first-child { white-space: nowrap; } .places span { display: block; text-align: left; } .words-table td { vertical-align: top; }
+.prose td:first-child { white-space: nowrap; }
+.places span { display: block; text-align: left; } .words-table td { vertical-align: top; }
 .words-table td:nth-child(5), .words-table th:nth-child(n+5) { text-align: left; }
 section:focus { outline: none; } section:focus > h2 { color: var(--accent); }
 kbd { font: .8em ui-monospace, Menlo, Consolas, monospace; border: 1px solid var(--grid); border-radius: .25rem;
@@ -137,7 +138,8 @@ def html_table(
         body.append(f"<tr{kind}>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
     first = f"<tr>{top}</tr>" if groups else ""
     opening = '<table class="prose">' if prose else "<table>"
-    return f'<div class="wide">{opening}<thead>{first}<tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+    inside = f'<thead>{first}<tr>{head}</tr></thead><tbody>{"".join(body)}</tbody>'
+    return f'<div class="wide">{opening}{inside}</table></div>'
 
 
 def figure(svg: str, caption: str) -> str:

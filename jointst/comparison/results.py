@@ -55,7 +55,7 @@ def judged(stored: Sequence[Mapping[str, Any]]) -> list[tuple[Claim, Finding]]:
 
 def _beside(summary: Mapping[str, Any]) -> Path:
     """Where the details of a comparison stand, from RESULTS.md."""
-    return Path("egs") / summary["recipe"] / "results" / f"{summary['name']}.md"
+    return Path("egs", summary["recipe"], "results", f"{summary['name']}.md")
 
 
 def _lines(finding: Finding) -> list[str]:

@@ -25,6 +25,9 @@ from jointst.units import positions_in
 PADDING = {"cpu": 1.05, "cuda": 1.5}
 """Branches go through the shared encoders in one pass where that pads them to so many times the positions at most: on
 a GPU launches cost more than padding, on a CPU padding does (tools/bench_training.py)."""
+LAUNCHES = 2_000_000
+"""But where positions are few and narrow, launches cost more on a CPU, too: what padding may add for each pass that it
+saves, in positions times their squared width."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +148,9 @@ def _passes(branches: Sequence[Branch], most: float) -> list[list[Branch]]:
     """Branches that go through the shared encoders together, in their order: all of them, unless that pads too much."""
     apart = sum(branch.front.shape[0] * branch.front.shape[1] for branch in branches)
     utterances, longest = (f(branch.front.shape[i] for branch in branches) for i, f in ((0, sum), (1, max)))
-    return [list(branches)] if utterances * longest <= most * apart else [[branch] for branch in branches]
+    added = utterances * longest - apart
+    little = added * branches[0].front.shape[2] ** 2 <= LAUNCHES * (len(branches) - 1)
+    return [list(branches)] if little or added <= (most - 1) * apart else [[branch] for branch in branches]
 
 
 def _stacked(tensors: Sequence[Tensor], value: float = 0.0) -> Tensor:

@@ -1,9 +1,12 @@
 """The whole training loss: its parts, their weights, and when each is on."""
 
 import dataclasses
+import itertools
+from collections.abc import Sequence
 
 import pytest
 import torch
+from torch import Tensor
 
 from jointst.config import ALIGNMENT_OPTIONS, ConsistencyConfig, DecoderConfig, LossConfig, ModelConfig
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
@@ -97,16 +100,26 @@ def test_total_is_the_weighted_sum_of_the_named_parts(model: JointModel, batch: 
 def test_one_pass_for_all_branches_changes_nothing(
     batch: JointBatch, band: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    results = []
-    for most in (0.0, 100.0):
+    results, passes = [], []
+    stacked = objective._stacked
+
+    def counted(tensors: Sequence[Tensor], value: float = 0.0) -> Tensor:
+        passes.append(len(tensors))
+        return stacked(tensors, value)
+
+    monkeypatch.setattr(objective, "_stacked", counted)
+    for most, launches in ((0.0, -1), (100.0, -1), (0.0, 1e9)):
         monkeypatch.setitem(objective.PADDING, "cpu", most)
+        monkeypatch.setattr(objective, "LAUNCHES", launches)
         own = with_band(band)
         loss = joint_loss(own, batch, CONFIG, update=100)
         loss.total.backward()
         gradients = [parameter.grad for parameter in own.parameters() if parameter.grad is not None]
         results.append(([loss.total, *loss.parts.values()], gradients))
-    for apart, together in zip(*results, strict=True):
-        for a, b in zip(apart, together, strict=True):
+    assert passes[0] == 1
+    assert passes[-1] == 3
+    for together in results[1:]:
+        for a, b in zip(itertools.chain(*results[0]), itertools.chain(*together), strict=True):
             torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-4)
 
 
