@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from jointst.comparison.claims import CLAIMS, Claim
 from jointst.comparison.details import details, markdown_table
 from jointst.comparison.evidence import FLOOR, LEVEL, MARGIN, SEEDS, Finding
 from jointst.comparison.figures import measurements, text_figure, text_rows
+from jointst.comparison.recipes import COLUMNS as RECIPE_COLUMNS
+from jointst.comparison.recipes import KIND as RECIPE
+from jointst.comparison.recipes import LEGEND as RECIPE_LEGEND
+from jointst.comparison.recipes import kept, recipe_rows
 from jointst.comparison.stored import read_stored
 from jointst.comparison.tables import command_of, percent
 from jointst.stage import write_atomically
@@ -78,8 +83,8 @@ def _claim(claim: Claim, finding: Finding) -> str:
     return f"### {claim.key}\n\n{verdict}\n\n" + (f"{lines}\n" if lines else "") + drawn
 
 
-def document(stored: Sequence[Mapping[str, Any]]) -> str:
-    """RESULTS.md: verdicts, and for each claim a figure and a few lines."""
+def document(stored: Sequence[Mapping[str, Any]], recipes: Sequence[Mapping[str, Any]] = ()) -> str:
+    """RESULTS.md: verdicts, for each claim a figure and a few lines, and what recipes reach."""
     findings = judged(stored)
     rows = [
         [f"[{claim.key}](#{claim.key})", claim.says, claim.source, finding.verdict] for claim, finding in findings
@@ -99,6 +104,8 @@ def document(stored: Sequence[Mapping[str, Any]]) -> str:
     text += f"{WORDS}\n\n## Claims\n\n" + "".join(_claim(claim, finding) for claim, finding in findings)
     text += "## Comparisons\n\n"
     text += markdown_table(["all tables", "systems", "seeds", ""], made) if made else "No comparison is stored yet.\n\n"
+    if recipes:
+        text += f"## Recipes\n\n{markdown_table(RECIPE_COLUMNS, recipe_rows(recipes))}{RECIPE_LEGEND}\n\n"
     return f"{text}## How verdicts are reached\n\n{RULES}\n"
 
 
@@ -148,17 +155,22 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("files", nargs="*", type=Path, help="stored comparisons (egs/*/results/*.json)")
     parser.add_argument("--out", type=Path, default=ROOT / "RESULTS.md", help="%(default)s")
+    parser.add_argument(
+        "--keep", nargs="+", type=Path, default=[], metavar="EXP", help="first keep scores of a recipe's experiments"
+    )
     options = parser.parse_args(arguments)
+    for folder in options.keep:
+        write_atomically(Path("results") / f"{folder.name}.json", json.dumps(kept(folder), indent=1) + "\n")
     files = options.files or sorted(ROOT.glob("egs/*/results/*.json"))
-    stored, folder = read_stored(files), options.out.parent
+    stored, recipes, folder = read_stored(files), read_stored(files, RECIPE), options.out.parent
     drawn, findings = pictures(stored), judged(stored)
     for name, svg in drawn.items():
         write_atomically(folder / FIGURES / name, svg)
     for summary in stored:
         write_atomically(folder / _beside(summary), details(summary, findings))
     write_atomically(folder / PAGE, results_page(stored, drawn))
-    write_atomically(options.out, document(stored))
+    write_atomically(options.out, document(stored, recipes))
     for claim, finding in findings:
         print(f"{finding.verdict:14s} {claim.key}: {finding.reason}")
-    print(f"{len(stored)} comparisons -> {options.out}")
+    print(f"{len(stored)} comparisons, {len(recipes)} recipes -> {options.out}")
     return 0

@@ -17,7 +17,7 @@ def stored_text(summary: Mapping[str, Any]) -> str:
     return _lines({**summary, "controls": {name: _halved(own, baseline) for name, own in summary["controls"].items()}})
 
 
-def read_stored(paths: Sequence[Path]) -> list[dict[str, Any]]:
+def read_stored(paths: Sequence[Path], kind: str = KIND) -> list[dict[str, Any]]:
     """Summaries of comparisons, whole again, by recipe and name; files of another kind are left out.
 
     Raises:
@@ -31,8 +31,8 @@ def read_stored(paths: Sequence[Path]) -> list[dict[str, Any]]:
             raise DataError(
                 f"cannot be read: {error}", path=path, fix="store it again: jointst compare --store"
             ) from None
-        if isinstance(content, dict) and content.get("kind") == KIND:
-            for own in content["controls"].values():
+        if isinstance(content, dict) and content.get("kind") == kind:
+            for own in content.get("controls", {}).values():
                 for table in own["tables"]:
                     _complete(table["systems"])
             found.append(content)

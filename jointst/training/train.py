@@ -46,7 +46,7 @@ from jointst.training.pace import phases
 from jointst.training.take_over import TakeOver
 from jointst.training.time_to_go import TimeToGo
 from jointst.training.trainer import fit, make_trainer, take_up
-from jointst.versions import versions
+from jointst.versions import hardware, versions
 
 MAY_CHANGE = ("max_updates", "max_time", "validate_every", "keep_best", "keep_all", "workers", "on_collapse", "compile")
 """Training settings that a continued run may change; any other change starts anew."""
@@ -141,7 +141,7 @@ def run(context: Context) -> Made:
     folder = context.exp
     resumed = take_up(folder, mark, context.force)
     write_atomically(folder / "config.yaml", to_yaml(config))
-    write_atomically(folder / "versions.json", json.dumps(versions(), indent=1) + "\n")
+    write_atomically(folder / "versions.json", json.dumps(versions() | {"hardware": hardware(context.ngpu)}, indent=1) + "\n")
     keep_symbols(folder, context.data)
 
     for sentence in config.idle():

@@ -380,7 +380,7 @@ def test_the_command_writes_the_files(tmp_path: Path, capsys: pytest.CaptureFixt
     assert out.read_text() == document(read_stored([stored]))
     for linked in re.findall(r"\]\(((?:docs|egs)/[^)#]*)\)", out.read_text()):
         assert (tmp_path / linked).is_file(), linked
-    assert "1 comparisons ->" in capsys.readouterr().out
+    assert "1 comparisons, 0 recipes ->" in capsys.readouterr().out
     stored.write_text("{")
     assert main(["results", str(stored), "--out", str(out)]) == 1
     assert "first.json: cannot be read" in capsys.readouterr().err

@@ -1,0 +1,89 @@
+"""What recipes reach by their own settings: kept beside them, and one table of all."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jointst.comparison.tables import percent
+from jointst.errors import DataError
+
+KIND = "recipe"
+COLUMNS = ["recipe", "made by", "set", "streaming", "full-context", "words never heard", "updates", "hours", "on"]
+LEGEND = (
+    "One training each, by the recipe's own settings: macro error rate in % (words, or characters where the language "
+    "writes no spaces), share of the words recognised that no paired training text holds, hours of training by the "
+    "clock, whatever else the machine did. `jointst results --keep exp/NAME` in a recipe's folder adds its own."
+)
+
+
+def kept(folder: Path) -> dict[str, Any]:
+    """What is kept of an experiment.
+
+    Args:
+        folder: exp/<name> in a recipe's folder.
+
+    Raises:
+        DataError: a stage up to 8, score, has not run, or has left a damaged file.
+    """
+    scores, made = (_json(folder / name) for name in ("score/scores.json", "versions.json"))
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    last = json.loads((folder / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    decoding = config.get("decoding", {})
+    search = [decoding.get("search", "greedy")] + [decoding["lm"]] * (decoding.get("lm", "none") not in (None, "none"))
+    return {
+        "kind": KIND,
+        "recipe": Path.cwd().name,
+        "name": folder.name,
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "commit": made.get("git_commit"),
+        "hardware": made.get("hardware", "unknown"),
+        "search": ", ".join(search),
+        "updates": last["update"],
+        "hours": round(last["seconds"] / 3600, 3),
+        "sets": {name: _set(record) for name, record in scores["sets"].items()},
+    }
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError("is not there", path=path, fix="run the recipe up to stage 8") from None
+    except ValueError as error:
+        raise DataError(f"is not JSON: {error}", path=path, fix="run the stage that writes it with --force") from None
+    return found
+
+
+def _set(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Error rates of a set by decoder, macro and by language, and the recall of words never heard."""
+    found: dict[str, Any] = {}
+    for decoder, own in record["decoders"].items():
+        unheard = own["unheard_words"]
+        found[decoder] = {
+            "macro": round(own["macro"]["error_rate"], 5),
+            "languages": {code: round(item["error_rate"], 5) for code, item in own["languages"].items()},
+            "recall": round(unheard["recognised"] / unheard["occurrences"], 5) if unheard["occurrences"] else None,
+        }
+    return found
+
+
+def recipe_rows(stored: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Rows under :data:`COLUMNS`, a row for each set of each experiment."""
+    rows = []
+    for own in stored:
+        command = f"`--conf conf/{own['name']}.yaml`" if own["name"] != "train" else "`run.sh`"
+        first = [f"[{own['recipe']}](egs/{own['recipe']})", f"{command}, {own['search']}"]
+        last = [f"{own['updates']}", f"{own['hours']:.2f}", own["hardware"]]
+        for number, (name, decoders) in enumerate(own["sets"].items()):
+            rates = [percent(decoders.get(d, {}).get("macro")) for d in ("streaming", "full_context")]
+            recall = percent(decoders["full_context"]["recall"])
+            if number:
+                first, last = [""] * len(first), [""] * len(last)
+            rows.append([*first, name, *rates, recall, *last])
+    return rows

@@ -1,0 +1,43 @@
+"""What recipes reach, kept beside them and laid in one table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jointst.cli import main
+from jointst.scoring.score import run as score
+from jointst.stage import Context
+
+
+def test_a_recipe_keeps_its_scores_and_stands_in_the_table(
+    toy: Context, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score(toy)
+    out = tmp_path / "top" / "RESULTS.md"
+    (toy.exp / "versions.json").write_text(json.dumps({"git_commit": "0123456789", "hardware": "a machine"}))
+    assert main(["results", "--keep", str(toy.exp), "--out", str(out), f"results/{toy.name}.json"]) == 0
+    assert "0 comparisons, 1 recipes ->" in capsys.readouterr().out
+    stored = json.loads(Path(f"results/{toy.name}.json").read_text())
+    scores = json.loads((toy.exp / "score/scores.json").read_text())["sets"]["t_test"]["decoders"]
+    rates = stored["sets"]["t_test"]
+    assert {name: own["macro"] for name, own in rates.items()} == {
+        name: round(own["macro"]["error_rate"], 5) for name, own in scores.items()
+    }
+    assert set(rates["streaming"]["languages"]) == set(scores["streaming"]["languages"])
+    assert stored["commit"] == "0123456789"
+    shown = out.read_text()
+    row = next(line for line in shown.splitlines() if "t_test" in line)
+    assert f"[{Path.cwd().name}](egs/{Path.cwd().name})" in row
+    assert f"`--conf conf/{toy.name}.yaml`, greedy" in row
+    assert row.endswith("| a machine |")
+    for decoder in ("streaming", "full_context"):
+        assert f"| {100 * scores[decoder]['macro']['error_rate']:.1f} |" in row
+
+
+def test_an_experiment_that_is_not_scored(toy: Context, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["results", "--keep", str(toy.exp), "--out", str(tmp_path / "RESULTS.md")]) == 1
+    assert "score/scores.json: is not there (run the recipe up to stage 8)" in capsys.readouterr().err
+    assert not (tmp_path / "RESULTS.md").exists()
