@@ -141,7 +141,8 @@ def run(context: Context) -> Made:
     folder = context.exp
     resumed = take_up(folder, mark, context.force)
     write_atomically(folder / "config.yaml", to_yaml(config))
-    write_atomically(folder / "versions.json", json.dumps(versions() | {"hardware": hardware(context.ngpu)}, indent=1) + "\n")
+    made = versions() | {"hardware": hardware(context.ngpu)}
+    write_atomically(folder / "versions.json", json.dumps(made, indent=1) + "\n")
     keep_symbols(folder, context.data)
 
     for sentence in config.idle():
