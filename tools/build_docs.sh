@@ -10,7 +10,7 @@ if ! "$python" -c 'import sphinx, furo, myst_parser, latex2mathml, sphinx_copybu
     echo "tools/build_docs.sh: error: needs the extra docs: tools/install.sh --extra dev --extra docs" >&2
     exit 1
 fi
-export PYTHONPATH=$PWD/tools:$PWD PYTHONUTF8=1
+export PYTHONPATH=$PWD/tools:$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUTF8=1
 "$python" tools/make_docs.py "$out/source"
 "$python" -m sphinx --fail-on-warning --keep-going --quiet --fresh-env -c docs -b html "$out/source" "$out/html"
 echo "documentation: $out/html/index.html"

@@ -23,7 +23,7 @@ def rules() -> str:
 def doctor(package: Path) -> str:
     """What the doctor looks at, and all that it may find."""
     looked = "".join(f"- {plain(inspect.getdoc(check) or '')}\n" for check in CHECKS)
-    found = [message for message in messages(package) if message.module == "jointst/doctor.py"]
+    found = [message for message in messages(package) if message.module.endswith("/doctor.py")]
     found = [Message(m.kind, f"{_level(m)} {m.text}", m.fix, m.module, m.line) for m in found]
     return f"{looked}\n{table(['it says', 'what to do'], [row[:2] for row in rows(found)])}"
 

@@ -25,7 +25,7 @@ def code(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([\\*_<>\[\]|{}$#~^])", r"\\\1", text)
+    return re.sub(r"(?<!\w)_|_(?!\w)|[\\*<>\[\]|{}$#~^]", r"\\\g<0>", text)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -25,6 +25,8 @@ ERRORS = {
 """What is called with a message, and the names of its arguments by position; of the others the only one is all of it."""
 TELLERS = ("idle", "alarms")
 """Functions that append what they say to a list."""
+HAND_ON = ("errors.py",)
+"""Modules that make errors of what others say."""
 LONGEST = 60
 """Characters of an expression that is shown in a message."""
 
@@ -137,8 +139,8 @@ def _error(name: str, call: ast.Call, function: ast.AST, words: _Words, module: 
     given = dict(zip(keys, call.args)) if keys else {"problem": call.args[-1]} if call.args else {}
     given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
     key, text, fix = (words.of(given.get(part), function) for part in ("key", "problem", "fix"))
-    handed_on = text.startswith("<") and text.endswith(">") and text.count("<") == 1 and not fix
-    if not text or handed_on:
+    handed_on = text.startswith("<") and text.endswith(">") and text.count("<") == 1
+    if not text or (handed_on and (not fix or fix.startswith("<"))):
         return None
     kind = "ConfigError" if name == "require" else name
     return Message(kind, f"{key}: {text}" if key else text, fix, module, call.lineno)
@@ -149,7 +151,7 @@ def messages(package: Path) -> list[Message]:
     found = []
     for path in sorted(package.rglob("*.py")):
         module = path.relative_to(package.parent).as_posix()
-        if module in ("jointst/errors.py", "jointst/config/check.py"):
+        if path.name in HAND_ON:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         words = _Words(tree)
@@ -161,14 +163,13 @@ def messages(package: Path) -> list[Message]:
 
 
 def rows(found: list[Message]) -> list[list[str]]:
-    """Messages as rows of a table."""
-    return [[_shown(m.text), _shown(m.fix), f"[{code(m.module)}](../../{m.module})"] for m in found]
-
-
-def _shown(text: str) -> str:
-    text = " ".join(text.split())
-    what, mark, fix = text.partition("what to do: ")
-    return plain(what) + (f"**{mark.strip()}** {plain(fix)}" if mark else "")
+    """Messages as rows of a table; what a message itself says of what to do stands apart."""
+    lines = []
+    for message in found:
+        text, _, fix = " ".join(message.text.split()).partition("what to do: ")
+        fixes = "; ".join(filter(None, (fix, message.fix)))
+        lines.append([plain(text.rstrip("; ")), plain(fixes), f"[{code(message.module)}](../../{message.module})"])
+    return lines
 
 
 ROOMS = {
