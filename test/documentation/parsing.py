@@ -26,6 +26,10 @@ from jointst.load_config import parse
 from jointst.stages import STAGES
 
 
+NAMES = {command.name for command in (*STAGES, *RECIPE_COMMANDS, *COMMANDS)}
+"""Every command of jointst."""
+
+
 class _Parsed(Exception):
     """The options of a program that has read its command line."""
 
@@ -117,6 +121,8 @@ def run_sh(words: Sequence[str]) -> list[list[str]]:
     """``run.sh`` of a recipe, dry: the words of each ``jointst`` command that it would run, settings read."""
     done = subprocess.run([words[0], "--dry-run", *words[1:]], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    if "--help" in words:
+        return []
     lines = [shlex.split(line) for line in done.stdout.splitlines()]
     folder = Path(lines[0][1])
     stages = [line[line.index("jointst") + 1 :] for line in lines[1:]]
