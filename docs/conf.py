@@ -2,7 +2,7 @@
 
 project = "jointst"
 author = "the authors of jointst"
-copyright = "Apache-2.0"  # noqa: A001
+copyright = "Apache-2.0"
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",

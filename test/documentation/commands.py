@@ -62,7 +62,8 @@ class Command:
 def blocks(document: str) -> list[Block]:
     """The fenced blocks of a document; one that does not say what it is in is settings, a list, or shell."""
     found: list[Block] = []
-    fence, kind, start, lines = "", "", 0, []
+    lines: list[str] = []
+    fence, kind, start = "", "", 0
     for number, line in enumerate((ROOT / document).read_text(encoding="utf-8").splitlines(), 1):
         match = _FENCE.match(line)
         if not fence and match:
@@ -145,7 +146,7 @@ def _words(text: str, variables: dict[str, str]) -> list[str]:
     found: list[str] = []
     for part in re.split(r"(;)", text) if re.match(r"\s*\w+=", text) else [text]:
         for name, value in variables.items():
-            part = re.sub(rf"\$(?:{name}\b|\{{{name}\}})", lambda _: value, part)
+            part = re.sub(rf"\$(?:{name}\b|\{{{name}\}})", lambda _, value=value: value, part)
         lexer = shlex.shlex(part, posix=True, punctuation_chars="();|&>")
         lexer.whitespace_split, lexer.commenters = True, "#"
         own = list(lexer)

@@ -25,8 +25,7 @@ from jointst.export.onnx import check
 from jointst.load_config import parse
 from jointst.stages import STAGES
 
-
-NAMES = {command.name for command in (*STAGES, *RECIPE_COMMANDS, *COMMANDS)}
+NAMES = {*(stage.name for stage in (*STAGES, *RECIPE_COMMANDS)), *(command.name for command in COMMANDS)}
 """Every command of jointst."""
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 from documentation.commands import ROOT
+from documentation.parsing import NAMES
 
-from jointst.commands import COMMANDS, RECIPE_COMMANDS
 from jointst.config import Config
 from jointst.data.rules import RULES
-from jointst.stages import STAGES
 
 NEEDED = ("sphinx", "furo", "myst_parser", "latex2mathml", "sphinx_copybutton")
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 needs_extra = pytest.mark.skipif(bool(MISSING), reason=f"the extra docs is not installed: no {' '.join(MISSING)}")
+pytestmark = pytest.mark.timeout(900)
 LOADS = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
 
 
@@ -31,7 +31,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     nowhere = {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https", "HTTP", "HTTPS")}
     environment = {**os.environ, **nowhere, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
     command = [str(ROOT / "tools/build_docs.sh"), str(out)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=850, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "WARNING" not in done.stderr
     return out / "html"
@@ -72,8 +72,8 @@ def test_reference_is_whole(site: Path) -> None:
     for section in Config.__dataclass_fields__:
         assert f'id="{section.replace("_", "-")}"' in settings, section
     listed = (site / "reference/commands.html").read_text(encoding="utf-8")
-    for command in (*STAGES, *RECIPE_COMMANDS, *COMMANDS):
-        assert f"jointst {command.name}" in listed or f'jointst</span> <span class="pre">{command.name}' in listed
+    for name in NAMES:
+        assert f"jointst {name}" in listed or f'jointst</span> <span class="pre">{name}' in listed
     trouble = (site / "howto/trouble.html").read_text(encoding="utf-8")
     for rule in RULES:
         assert rule in trouble, rule
@@ -89,7 +89,7 @@ def test_equations_are_shown_by_the_browser_itself(site: Path) -> None:
 
 
 @needs_extra
-def test_read_mes_are_pages(site: Path) -> None:
+def test_readmes_are_pages(site: Path) -> None:
     for recipe in (ROOT / "egs").glob("*/README.md"):
         assert (site / f"recipes/{recipe.parent.name}.html").is_file()
     assert (site / "files/jointst.losses.consistency.py.html").is_file()

@@ -21,6 +21,7 @@ from documentation.commands import ROOT, SHELL, Command, blocks, commands
 from jointst.cli import main
 from jointst.data.corpora.grammar import read_grammars
 
+pytestmark = pytest.mark.timeout(900)  # the first test does all of the tutorial
 TUTORIAL = "docs/tutorial.md"
 PAGES = (TUTORIAL, "docs/howto/transcribe.md", "docs/howto/search.md", "docs/howto/trouble.md")
 """Pages that are run, in this order, in one recipe."""
@@ -65,7 +66,11 @@ def put_package(recipe: Path) -> None:
         soundfile.write(voice / f"wav/ru_{number:04d}.wav", noise(2.0, number), RATE)
         lines.append(f'( ru_{number:04d} "{sentence[:3]}+{sentence[3:]}, да." )\n')
     (voice / "etc/txt.done.data").write_text("".join(lines), encoding="utf-8")
-    for name, text in {"text.txt": sentences[CLIPS:], "letters.txt": sentences[:20], "names.txt": sentences[:2]}.items():
+    for name, text in {
+        "text.txt": sentences[CLIPS:],
+        "letters.txt": sentences[:20],
+        "names.txt": sentences[:2],
+    }.items():
         (recipe / name).write_text("\n".join(text) + "\n", encoding="utf-8")
     for name in ("new.wav", "a.flac", "b.mp3"):
         soundfile.write(recipe / name, noise(1.5, 0), RATE)
@@ -204,4 +209,3 @@ def test_reasons_are_of_something() -> None:
     lines = [" ".join(command.words) for page in PAGES for command in commands(page)]
     for pattern in LEFT:
         assert any(re.match(pattern, line) for line in lines), pattern
-

@@ -7,6 +7,7 @@ A message is a call that makes an error, a finding of the doctor, a demand on se
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +23,13 @@ ERRORS = {
     "JointstError": "",
     "require": "holds key problem fix",
 }
-"""What is called with a message, and the names of its arguments by position; of the others the only one is all of it."""
-TELLERS = ("idle", "alarms")
-"""Functions that append what they say to a list."""
+"""What is called with a message, and the names of its arguments by position; without names, the last is all of it."""
+TELLERS, TOLD = ("idle", "alarms"), "found.append"
+"""Functions that append what they say to a list, and how."""
 HAND_ON = ("errors.py",)
 """Modules that make errors of what others say."""
-LONGEST = 60
-"""Characters of an expression that is shown in a message."""
+_UNKNOWN = re.compile(r"(<[^<>]*>)?")
+"""Words that say nothing."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,15 @@ class Message:
     line: int
 
 
-def _assigned(function: ast.AST, name: str, before: int) -> ast.expr | None:
-    """The last value that a function has given a name before a line."""
+def _assigned(place: ast.AST, name: str, before: int) -> ast.expr | None:
+    """The last value that a function, or else the top of a module, has given a name before a line; of a loop over
+    values that are written there, all of them."""
     found: tuple[int, ast.expr] | None = None
-    for node in ast.walk(function):
+    for node in place.body if isinstance(place, ast.Module) else ast.walk(place):
+        if isinstance(node, (ast.For, ast.comprehension)) and name in {
+            part.id for part in ast.walk(node.target) if isinstance(part, ast.Name)
+        }:
+            return node.iter if isinstance(node.target, ast.Name) else None
         if not isinstance(node, ast.Assign) or node.lineno >= before:
             continue
         for target in node.targets:
@@ -64,6 +70,22 @@ def _assigned(function: ast.AST, name: str, before: int) -> ast.expr | None:
                 if isinstance(part, ast.Name) and part.id == name and (found is None or node.lineno > found[0]):
                     found = node.lineno, value
     return None if found is None else found[1]
+
+
+def _is_text(node: ast.expr) -> bool:
+    """Whether an expression is surely a text."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Add) and (_is_text(node.left) or _is_text(node.right))
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def _placeholder(node: ast.expr) -> str:
+    """What stands for a value that is only known when it runs: a plain name, if there is one."""
+    while isinstance(node, ast.Call) and len(node.args) == 1:
+        node = node.args[0]
+    if isinstance(node, ast.Attribute):
+        return f"<{node.attr}>"
+    return f"<{node.id}>" if isinstance(node, ast.Name) else "<...>"
 
 
 class _Words:
@@ -82,17 +104,18 @@ class _Words:
             return "".join(self.of(part, function, depth) for part in node.values)
         if isinstance(node, ast.FormattedValue):
             return self.of(node.value, function, depth)
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        if isinstance(node, ast.BinOp) and _is_text(node):
             return self.of(node.left, function, depth) + self.of(node.right, function, depth)
         if isinstance(node, ast.IfExp):
             either = self.of(node.body, function, depth), self.of(node.orelse, function, depth)
             return " / ".join(part for part in either if part)
         if isinstance(node, ast.Name) and depth < 3:
             value = _assigned(function, node.id, node.lineno) or _assigned(self._tree, node.id, node.lineno)
+            if isinstance(value, ast.Tuple) and all(isinstance(part, ast.Constant) for part in value.elts):
+                return ", ".join(self.of(part, function) for part in value.elts)
             if isinstance(value, (ast.Constant, ast.JoinedStr, ast.IfExp, ast.BinOp)):
                 return self.of(value, function, depth + 1)
-        shown = ast.unparse(node)
-        return f"<{shown}>" if len(shown) <= LONGEST else "<...>"
+        return _placeholder(node)
 
 
 def _spoken(node: ast.AST, function: ast.AST) -> Iterator[tuple[ast.AST, ast.Call | ast.JoinedStr | ast.Constant]]:
@@ -116,7 +139,7 @@ def _message(
         said = mark and not (text.startswith("<") and text.endswith(">"))  # else it hands on what another says
         return Message("warning", text, "", module, node.lineno) if said else None
     name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-    told = name == "append" and isinstance(function, ast.FunctionDef) and function.name in TELLERS
+    told = isinstance(function, ast.FunctionDef) and function.name in TELLERS and ast.unparse(node.func) == TOLD
     if told or (name == "warn" and node.args):
         text = words.of(node.args[0], function)
         return None if text.startswith("<") else Message("warning", text, "", module, node.lineno)
@@ -167,7 +190,7 @@ def rows(found: list[Message]) -> list[list[str]]:
     lines = []
     for message in found:
         text, _, fix = " ".join(message.text.split()).partition("what to do: ")
-        fixes = "; ".join(filter(None, (fix, message.fix)))
+        fixes = "; ".join(part for part in (fix, message.fix) if not _UNKNOWN.fullmatch(part))
         lines.append([plain(text.rstrip("; ")), plain(fixes), f"[{code(message.module)}](../../{message.module})"])
     return lines
 
