@@ -62,6 +62,13 @@ setup(
             "prometheus-client>=0.22",
             "limits>=5",
         ],
+        "docs": [
+            "sphinx>=8.1",
+            "furo>=2025.9",
+            "myst-parser>=4",
+            "latex2mathml>=3.78",
+            "sphinx-copybutton>=0.5.2",
+        ],
         "dev": [
             "lhotse>=1.30",
             "urllib3>=2",
