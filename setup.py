@@ -66,7 +66,6 @@ setup(
             "sphinx>=8.1",
             "furo>=2025.9",
             "myst-parser>=4",
-            "latex2mathml>=3.78",
             "sphinx-copybutton>=0.5.2",
         ],
         "dev": [

@@ -2,18 +2,18 @@
 
 project = "jointst"
 author = "the authors of jointst"
-copyright = "Apache-2.0"
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
-    "docs_site.mathml",
+    "docs_site.equations",
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_made"]
 highlight_language = "text"
+smartquotes = False  # which make one dash of the two before an option
 
 myst_enable_extensions = ["deflist", "colon_fence"]
 myst_heading_anchors = 4
@@ -32,9 +32,10 @@ html_theme = "furo"
 html_title = "jointst"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
-html_math_renderer = "mathml"
+html_math_renderer = "drawings"
 html_show_sourcelink = False
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
 copybutton_prompt_text = "$ "

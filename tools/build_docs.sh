@@ -6,7 +6,7 @@ case ${1-} in -h|--help) sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}"; exit 0 ;; esa
 out=$(realpath -m "${1:-$(dirname "${BASH_SOURCE[0]}")/../build/docs}")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=${PYTHON:-.venv/bin/python}
-if ! "$python" -c 'import sphinx, furo, myst_parser, latex2mathml, sphinx_copybutton' 2>/dev/null; then
+if ! "$python" -c 'import sphinx, furo, myst_parser, sphinx_copybutton' 2>/dev/null; then
     echo "tools/build_docs.sh: error: needs the extra docs: tools/install.sh --extra dev --extra docs" >&2
     exit 1
 fi

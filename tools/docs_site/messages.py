@@ -191,8 +191,12 @@ def rows(found: list[Message]) -> list[list[str]]:
     for message in found:
         text, _, fix = " ".join(message.text.split()).partition("what to do: ")
         fixes = "; ".join(part for part in (fix, message.fix) if not _UNKNOWN.fullmatch(part))
-        lines.append([plain(text.rstrip("; ")), plain(fixes), f"[{code(message.module)}](../../{message.module})"])
+        lines.append([plain(text.rstrip("; ")), plain(fixes), _link(message.module)])
     return lines
+
+
+def _link(module: str) -> str:
+    return f"[{code(module.partition('/')[2])}](../../{module})"
 
 
 ROOMS = {
