@@ -5,9 +5,9 @@
     python tools/bench_scale.py --out exp/bench_scale --sentences 10000000 --folder /large/disk
 
 Stores of ``--sentences`` and of ``--few`` generated sentences are written as arrays. Then ``--processes`` processes at
-once, each with one thread, open both, with nothing of the large one in the page cache, and make updates of a tiny
-model on batches of either in turns. Preparation is measured apart: data directories of ``--prepared`` sentences and of
-a tenth of them become stores as in stage 5.
+once, each with one thread, open both, with nothing of the large one in the page cache, draw ``--drawn`` batches, and
+make updates of a tiny model on batches of either in turns. Preparation is measured apart: data directories of
+``--prepared`` sentences and of a tenth of them become stores as in stage 5.
 """
 
 from __future__ import annotations
@@ -48,11 +48,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--few", type=int, default=10_000)
     parser.add_argument("--prepared", type=int, default=1_000_000)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=64, help="sentences of an update")
+    parser.add_argument("--batch", type=int, default=16, help="sentences of an update")
+    parser.add_argument("--drawn", type=int, default=2_000, help="batches, before there is a model")
     parser.add_argument("--updates", type=int, default=20, help="of a round")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--folder", type=Path, help="where stores go, removed afterwards; by default a temporary one")
-    add_toy(parser, sentences=3_000, few=300, prepared=200, updates=1, rounds=2)
+    add_toy(parser, sentences=3_000, few=300, prepared=200, drawn=3, updates=1, rounds=2)
     return parse(parser)
 
 
@@ -171,6 +172,9 @@ def train(folder: Path, options: argparse.Namespace, rank: int) -> dict[str, Any
     window = time.monotonic()
     sampler._make(1)
     window = time.monotonic() - window
+    for number in range(options.drawn):
+        texts.batch(sampler.batch(turns.number(number)).tolist())
+    before = memory()["VmHWM"]
 
     model = model_of("tiny", "characters", None, "cpu")
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
@@ -195,6 +199,7 @@ def train(folder: Path, options: argparse.Namespace, rank: int) -> dict[str, Any
         "ready": ready - imported,
         "since start": since_start,
         "window": window,
+        "before": before,
         "times": times,
         "drawing": drawing,
         **memory(),
@@ -251,15 +256,15 @@ def measure(report: Any, options: argparse.Namespace, folder: Path) -> None:
         result(start("write", folder / name, count))
     held = sum(path.stat().st_size for path in (folder / "many").iterdir())
     cool(folder / "many")
-    given = json.dumps({name: getattr(options, name) for name in ("processes", "batch", "updates", "rounds")})
+    given = json.dumps({name: getattr(options, name) for name in ("processes", "batch", "drawn", "updates", "rounds")})
     processes = [start("train", folder, rank, given) for rank in range(options.processes)]
     found = [result(process) for process in processes]
     rows = []
     for rank, own in enumerate(found):
-        cells = [f"{own[name]:.2f}" for name in ("ready", "since start", "window", "VmHWM", "VmRSS", "RssFile")]
+        cells = [f"{own[name]:.2f}" for name in ("ready", "since start", "window", "before", "VmHWM", "RssFile")]
         times = [f"{1e3 * median(own[kind][name]):.1f}" for kind in ("times", "drawing") for name in ("many", "few")]
         rows.append([rank, *cells, *times])
-    columns = ["process", "ready s", "with imports s", "a window s", "GiB at most", "GiB", "of it files"]
+    columns = ["process", "ready s", "with imports s", "a window s", "GiB of drawing", "GiB at most", "files at last"]
     columns += ["update ms", f"of {options.few}", "of it drawing", f"of {options.few}"]
     title = f"{options.sentences} sentences ({held / 1e9:.1f} GB), {options.batch} an update"
     report.table(title, columns, rows, note="Medians; the store is not in the page cache at first.")

@@ -131,11 +131,13 @@ class BucketSampler:
     def _make(self, window: int) -> list[NDArray[np.int64]]:
         chosen, generator = self._windows.window(window)
         sizes = self.sizes.take(chosen)
-        self.sizes.forget()
         # Jitter mixes utterances of like length anew in every epoch.
-        jitter = generator.uniform(1 - JITTER, 1 + JITTER, len(chosen))
-        order = np.argsort(sizes.positions * jitter, kind="stable")
+        jittered = generator.uniform(1 - JITTER, 1 + JITTER, len(chosen))
+        jittered *= sizes.positions
+        order = np.argsort(jittered, kind="stable")
+        del jittered  # of a large window some megabytes, as the rest
         line, bounds = sizes.take(order), self.bounds
+        del sizes
         ends = cut(
             line.positions, line.encoded, line.states, bounds.max_utterances, bounds.max_positions, bounds.max_lattice
         )
@@ -158,7 +160,6 @@ def _refuse(names: Sequence[str], sizes: SizeTable, bounds: BatchConfig) -> None
     over, worst, lattice, positions, labels = 0, 0, -1, 0, 0
     for first in range(0, len(sizes), WINDOW):
         part = sizes.take(np.arange(first, min(first + WINDOW, len(sizes))))
-        sizes.forget()
         over += int(((part.positions > bounds.max_positions) | (part.lattices > bounds.max_lattice)).sum())
         largest = int(np.argmax(part.lattices))
         if part.lattices[largest] > lattice:

@@ -20,9 +20,6 @@ class SizeTable(Protocol):
     def take(self, indices: NDArray[np.int64]) -> Sizes:
         """What the utterances at ``indices`` cost, in their order."""
 
-    def forget(self) -> None:
-        """Give the memory back that what was read has taken."""
-
     @property
     def longest(self) -> int:
         """The most positions that one has."""
@@ -52,9 +49,6 @@ class Sizes:
     def take(self, indices: NDArray[np.int64]) -> Sizes:
         """Those at ``indices``."""
         return Sizes(positions=self.positions[indices], encoded=self.encoded[indices], labels=self.labels[indices])
-
-    def forget(self) -> None:
-        """Nothing: all of it stays in memory."""
 
     @property
     def longest(self) -> int:

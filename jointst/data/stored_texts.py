@@ -31,12 +31,14 @@ from jointst.data.durations import check_durations, durations_file, parse_durati
 from jointst.data.sizes import Sizes
 from jointst.data.symbols import Symbols, pad_text
 from jointst.data.text_records import Record, in_blocks, in_order, read_whole, streamed
-from jointst.data.text_store import FORMAT, Block, Ragged, Store, open_store, write_store
+from jointst.data.text_store import FORMAT, Block, Ragged, Store, damaged, open_store, write_store
 from jointst.data.windows import Group
 from jointst.errors import DataError
 from jointst.progress import progress
 
 FOLDER = ".symbols"
+_TOGETHER = 2**16
+"""Sentences whose sizes are read together: what that takes beside them stays small."""
 NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
 """What is said of a data directory in which nothing may be written."""
 
@@ -211,12 +213,12 @@ class StoredTexts:
             [self.name(i) for i in indices],
             [store.phones[own] for store, own in rows],
             [store.labels[own] for store, own in rows],
-            [store.languages[int(store.language_of[own])] for store, own in rows],
+            [store.language(own) for store, own in rows],
             [_durations(store, own) for store, own in rows] if self._stores[0].durations is not None else None,
         )
         sizes = self._symbols.sizes
         if int(batch.phones.max()) >= sizes["inputs"] or int(batch.labels.max()) >= sizes["labels"]:
-            raise DataError("is damaged", path=stores[0].folder, fix="remove it: it is written anew")
+            raise damaged(stores[0].folder)
         return batch
 
 
@@ -289,16 +291,17 @@ class StoredSizes:
     def take(self, indices: NDArray[np.int64]) -> Sizes:
         """What the sentences at ``indices`` cost, in their order."""
         positions, encoded, labels = (np.empty(len(indices), dtype=np.int64) for _ in range(3))
-        for store, own, here in self._texts.split(indices):
-            positions[here] = store.phones.lengths_at(own)
-            encoded[here] = positions[here] * self._repeats if store.encoded is None else store.encoded[own]
-            labels[here] = store.labels.lengths_at(own)
+        for first in range(0, len(indices), _TOGETHER):
+            part = slice(first, first + _TOGETHER)
+            for store, own, here in self._texts.split(indices[part]):
+                positions[part][here] = store.phones.lengths_at(own)
+                labels[part][here] = store.labels.lengths_at(own)
+                if store.encoded is not None:
+                    encoded[part][here] = store.encoded[own]
+                else:
+                    encoded[part][here] = positions[part][here] * self._repeats
+                store.forget()
         return Sizes(positions=positions, encoded=encoded, labels=labels)
-
-    def forget(self) -> None:
-        """Give the memory back that what was read has taken."""
-        for store in self._stores:
-            store.forget()
 
     @property
     def longest(self) -> int:

@@ -1,4 +1,4 @@
-"""The sentences of one set as numbers, in files that are mapped into memory: written once, whole or not at all.
+"""The sentences of one set as numbers, in files that all processes map or read: written once, whole or not at all.
 
 A store is a folder. ``header.json`` says how long every other file is; these are arrays, little-endian:
 
@@ -15,17 +15,20 @@ import json
 import mmap
 import os
 import shutil
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from struct import Struct
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jointst.data.sequences import Sequences
+from jointst.errors import DataError
 from jointst.processes import remove_remains, temporary
 
 FORMAT = 1
@@ -73,8 +76,55 @@ class Block:
     languages: NDArray[np.integer[Any]]
 
 
+class _Read(Sequences):
+    """Sequences of a store: their lengths are looked up where the file is mapped, they themselves are read by place.
+
+    To look up a few numbers here and there in a mapped file is to map a large page of it each time.
+
+    Args:
+        folder: of the store.
+        name: of the column.
+        files: type and length of each file.
+        ends: the mapped file of where each ends.
+    """
+
+    def __init__(self, folder: Path, name: str, files: Mapping[str, Any], ends: NDArray[np.int64]) -> None:
+        dtype, self._length = files[f"{name}.ids"]
+        super().__init__(np.empty(0, dtype), ends)
+        self._folder = folder
+        self._opened = [_descriptor(self, folder / f"{name}.{kind}") for kind in ("ends", "ids")]
+
+    def raw(self, i: int) -> NDArray[np.integer[Any]]:
+        """Sequence ``i``, (length,), as it is kept.
+
+        Raises:
+            DataError: the files are damaged.
+        """
+        ends, ids = self._opened
+        start, end = _ENDS.unpack(os.pread(ends, _ENDS.size, i * _ENDS.size // 2))
+        if not 0 <= start <= end <= self._length:
+            raise damaged(self._folder)
+        dtype = self._ids.dtype
+        return np.frombuffer(os.pread(ids, (end - start) * dtype.itemsize, start * dtype.itemsize), dtype)
+
+
+_ENDS = Struct("<qq")
+
+
+def _descriptor(owner: object, path: Path) -> int:
+    """A file that is open as long as its owner lives."""
+    descriptor = os.open(path, os.O_RDONLY)
+    weakref.finalize(owner, os.close, descriptor)
+    return descriptor
+
+
+def damaged(folder: Path) -> DataError:
+    """What is said of a store that holds what nobody has written."""
+    return DataError("is damaged", path=folder, fix="remove it: it is written anew")
+
+
 class Store:
-    """A store that is complete, mapped into memory.
+    """A store that is complete.
 
     Args:
         folder: of it.
@@ -86,7 +136,7 @@ class Store:
         longest, lattice: the most phones of a sentence, and the most places of a lattice of one, where each phone is
             one encoder position, or as many as it lasts where there are durations.
         phones, labels, names, durations: by sentence; the last may be None.
-        encoded, language_of: (N,); the first may be None.
+        encoded: (N,), may be None.
     """
 
     def __init__(self, folder: Path, header: dict[str, Any]) -> None:
@@ -100,7 +150,7 @@ class Store:
         durations = "durations.ids" in header["files"]
         self.durations = self._sequences("durations") if durations else None
         self.encoded = self._array("encoded") if durations else None
-        self.language_of = self._array("languages")
+        self._languages = _descriptor(self, folder / "languages")
         self._members = self._array("members") if len(self.languages) > 1 else None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -108,7 +158,7 @@ class Store:
         return Store, (self.folder, self._header)
 
     def __len__(self) -> int:
-        return len(self.language_of)
+        return len(self.labels)
 
     def _array(self, name: str) -> NDArray[Any]:
         dtype, length = self._header["files"][name]
@@ -120,11 +170,15 @@ class Store:
         return np.frombuffer(mapped, dtype, length)
 
     def _sequences(self, name: str) -> Sequences:
-        return Sequences(self._array(f"{name}.ids"), self._array(f"{name}.ends"))
+        return _Read(self.folder, name, self._header["files"], self._array(f"{name}.ends"))
 
     def name(self, i: int) -> str:
         """Id of sentence ``i``."""
         return self.names.raw(i).tobytes().decode()
+
+    def language(self, i: int) -> str:
+        """Language of sentence ``i``."""
+        return self.languages[int.from_bytes(os.pread(self._languages, 2, 2 * i), "little")]
 
     def holds(self, name: str) -> bool:
         """Whether there is a sentence of this id; they are in C order."""
@@ -146,7 +200,7 @@ class Store:
         return self._members[:0] if at is None else self._members[ends[at] : ends[at + 1]]
 
     def forget(self) -> None:
-        """Give the memory back that pages which were read have taken; they are read again when they are needed."""
+        """Give the memory back that pages of mapped files have taken; they come again when they are needed."""
         for mapped in self._maps:
             mapped.madvise(mmap.MADV_DONTNEED)
 

@@ -75,7 +75,6 @@ def distinct(table: SizeTable, most: int) -> NDArray[np.int64]:
     for first in range(0, len(table), WINDOW):
         indices = np.arange(first, min(first + WINDOW, len(table)))
         sizes = table.take(indices)
-        table.forget()
         kinds, kind_of, counts = np.unique(
             sizes.positions << 32 | sizes.labels, return_inverse=True, return_counts=True
         )

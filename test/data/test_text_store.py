@@ -91,7 +91,6 @@ def check_same(texts: StoredTexts, held: TextSet) -> None:
         assert (sizes.longest, sizes.lattice, len(sizes)) == (own.longest, own.lattice, count)
         for indices in (np.arange(count), some):
             taken, expected = sizes.take(indices), own.take(indices)
-            sizes.forget()
             assert all(
                 getattr(taken, kind).tolist() == getattr(expected, kind).tolist()
                 for kind in ("positions", "encoded", "labels")
@@ -346,6 +345,17 @@ def test_numbers_that_no_table_has_are_refused(column: str, toy: Context, symbol
         stream.write(b"\xff\xff")
     with pytest.raises(DataError, match=r"t_train/\.symbols/\S+: is damaged \(remove it"):
         texts.batch([0, 1])
+
+
+@pytest.mark.parametrize("place", [b"\xff" * 8, b"\0" * 7 + b"\1", b"\x05" + b"\0" * 7])
+def test_places_that_no_file_has_are_refused(place: bytes, toy: Context, symbols: Symbols) -> None:
+    """The first sentence would begin before the file, behind it, or after its end."""
+    texts = opened(toy, symbols)
+    with open(places(toy)[0] / "labels.ends", "r+b") as stream:
+        stream.write(place)
+        stream.write(b"\x04")
+    with pytest.raises(DataError, match=r"t_train/\.symbols/\S+: is damaged \(remove it"):
+        texts.batch([0])
 
 
 @contextmanager
