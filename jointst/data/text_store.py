@@ -218,7 +218,7 @@ def open_store(folder: Path) -> Store | None:
         if any((folder / name).stat().st_size != size for name, size in sizes.items()):
             return None
         return Store(folder, header)
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
         return None
 
 

@@ -321,6 +321,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
         json.dumps({**json.loads((place / "header.json").read_text()), "format": 99})
     ),
     "header of something else": lambda place: (place / "header.json").write_text("[1]"),
+    "header without a list of files": lambda place: (place / "header.json").write_text('{"format": 1, "files": "x"}'),
     "too long": lengthened,
 }
 
