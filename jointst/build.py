@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from jointst.config import Config
-from jointst.data.dataset import Symbols
+from jointst.data.symbols import Symbols
 from jointst.errors import DataError, EnvironmentFault
 from jointst.languages import LANGUAGES
 from jointst.load_config import from_yaml

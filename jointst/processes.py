@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -34,14 +35,20 @@ def temporary(path: Path) -> Path:
 
 
 def remove_remains(folder: Path) -> None:
-    """Remove the temporary files of killed runs: of this host those of dead processes, of others those of yesterday."""
-    for path in folder.rglob(".*.tmp*"):
+    """Remove what killed runs left behind: of this host that of dead processes, of others that of yesterday.
+
+    Temporary files, and temporary folders with all that is in them.
+    """
+    for path in list(folder.rglob(".*.tmp*")):
         found = _TEMPORARY.search(path.name)
-        if not found or not path.is_file():
+        if not found or not path.exists():
             continue
         host, process = found[1], int(found[2])
         if not is_alive(process) if host == HOST else _is_old(path):
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _is_old(path: Path) -> bool:

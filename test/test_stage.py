@@ -217,6 +217,14 @@ def test_remains_of_dead_processes_are_removed_and_nobody_elses(
     assert path.exists() == stays
 
 
+@pytest.mark.parametrize(("process", "stays"), [("999999", False), ("OWN", True)])
+def test_folders_of_dead_processes_are_removed_with_all_in_them(process: str, stays: bool, tmp_path: Path) -> None:
+    folder = tmp_path / f".store.{HOST}-{process.replace('OWN', str(os.getpid()))}.tmp"
+    write_atomically(folder / "ids", "half")
+    remove_remains(tmp_path)
+    assert folder.exists() == stays
+
+
 def test_a_temporary_names_host_and_process(tmp_path: Path) -> None:
     assert temporary(tmp_path / "text").name == f".text.{HOST}-{os.getpid()}.tmp"
     assert len(HOST) == 6

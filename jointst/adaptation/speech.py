@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from jointst.config import Config
-from jointst.data.dataset import PairedSet, Symbols, batches_in_order
+from jointst.data.dataset import PairedSet, batches_in_order
 from jointst.data.directory import DataDirectory
-from jointst.data.sampler import Sizes
+from jointst.data.sizes import Sizes
+from jointst.data.symbols import Symbols
 from jointst.decoding.greedy import greedy_search
 from jointst.errors import DataError
 from jointst.languages import language

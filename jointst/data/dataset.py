@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 import sys
-from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import kaldiio
 import numpy as np
@@ -15,99 +15,30 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from jointst.data.batch import LABEL_PADDING, JointBatch, PairedBatch, TextBatch, pad_ids
+from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.data.directory import DataDirectory
 from jointst.data.durations import FIX, durations_of
 from jointst.data.features import speed_directory
 from jointst.data.names import Names
-from jointst.data.sampler import BucketSampler, Sizes
+from jointst.data.sampler import BucketSampler, Turns
+from jointst.data.sequences import Sequences
+from jointst.data.sizes import Sizes
+from jointst.data.stored_texts import StoredTexts
+from jointst.data.symbols import Symbols, pad_text
+from jointst.data.windows import WINDOW, groups_of
 from jointst.data.worst import costly, worst, worst_pairs
 from jointst.errors import DataError
 from jointst.progress import progress
-from jointst.text.lexicon import PhoneTable
-from jointst.text.tokenizer import Tokenizer
 from jointst.units import positions_in
 
-PHONE_PADDING = 0
 SHOWN = 20
 """Utterances named in a message at most."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Symbols:
-    """Both symbol tables of an experiment.
-
-    Attributes:
-        tokenizer: labels of text.
-        phones: input of the text encoder.
-        text_input: whether the text encoder reads phones or word pieces.
-    """
-
-    tokenizer: Tokenizer
-    phones: PhoneTable
-    text_input: str
-
-    @property
-    def input_size(self) -> int:
-        """Symbols that the text encoder knows."""
-        return self.phones.size if self.text_input == "phones" else self.tokenizer.size
-
-    def inputs(self, directory: DataDirectory, utterance: str) -> list[int]:
-        """Input of the text encoder for an utterance, P ids, at least one.
-
-        Raises:
-            DataError: it has no phones.
-        """
-        if self.text_input == "pieces":
-            return self.tokenizer.encode(directory.text[utterance])
-        phones = directory.phones.get(utterance, "")
-        if not phones:
-            raise DataError(
-                "has no phones",
-                path=directory.path / "phones",
-                utterance=utterance,
-                fix="run stage 3, lexicon, and look at unknown_<language>.txt",
-            )
-        return self.phones.encode(phones)
-
-    def labels(self, directory: DataDirectory, utterance: str) -> list[int]:
-        """Labels of an utterance, U ids."""
-        return self.tokenizer.encode(directory.text[utterance])
-
-
-class Sequences:
-    """Many sequences of ids in one array of 32-bit numbers: a list of tensors would take ten times the memory.
-
-    Args:
-        sequences: ids of each.
-    """
-
-    def __init__(self, sequences: Iterable[Sequence[int]]) -> None:
-        ids, ends = array("i"), array("q", [0])
-        for sequence in sequences:
-            ids.extend(sequence)
-            ends.append(len(ids))
-        self._ids = np.frombuffer(ids, dtype=np.int32) if ids else np.empty(0, dtype=np.int32)
-        self._ends = np.frombuffer(ends, dtype=np.int64)
-
-    def __len__(self) -> int:
-        return len(self._ends) - 1
-
-    def __getitem__(self, i: int) -> Tensor:
-        """Sequence ``i``, (length,) int64."""
-        return torch.from_numpy(self._ids[self._ends[i] : self._ends[i + 1]].astype(np.int64))
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return (self[i] for i in range(len(self)))
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Length of each, (N,)."""
-        return np.diff(self._ends)
+ORDER = 1
+"""Of the order in which windows of large sets come; a checkpoint of another one cannot be gone on from."""
 
 
 class TextSet:
-    """Sentences of some data directories, audio or not.
+    """Sentences of some data directories, audio or not, in memory.
 
     Args:
         directories: data directories.
@@ -133,11 +64,16 @@ class TextSet:
         # interned, since each line read gave a string of its own
         self.languages = [sys.intern(directory.utt2lang.get(utterance, "")) for directory, utterance in keys]
         bar = progress(keys, desc=f"read {' '.join(directory.path.name for directory in directories)}", unit="text")
-        self.phones = Sequences(symbols.inputs(directory, utterance) for directory, utterance in bar)
-        self.labels = Sequences(symbols.labels(directory, utterance) for directory, utterance in keys)
+        self.phones = Sequences.of(symbols.inputs(directory, utterance) for directory, utterance in bar)
+        self.labels = Sequences.of(symbols.labels(directory, utterance) for directory, utterance in keys)
         self.durations: Sequences | None = None
         if durations is not None:
-            self.durations = Sequences(durations_of(durations, directories, self.phones.lengths.tolist()))
+            self.durations = Sequences.of(durations_of(durations, directories, self.phones.lengths.tolist()))
+
+    @property
+    def groups(self) -> list[NDArray[np.int64]]:
+        """The utterances of each language, in the order of their codes."""
+        return groups_of(self.languages)
 
     def sizes(self, repeats: int) -> Sizes:
         """What each sentence costs when phones are repeated so often, or as often as their durations say."""
@@ -149,16 +85,12 @@ class TextSet:
 
     def batch(self, indices: Sequence[int]) -> TextBatch:
         """The sentences at ``indices``."""
-        phones, phone_lengths = pad_ids([self.phones[i] for i in indices], PHONE_PADDING)
-        labels, label_lengths = pad_ids([self.labels[i] for i in indices], LABEL_PADDING)
-        return TextBatch(
-            utterances=[self.utterances[i] for i in indices],
-            phones=phones,
-            phone_lengths=phone_lengths,
-            labels=labels,
-            label_lengths=label_lengths,
-            languages=[self.languages[i] for i in indices],
-            durations=None if self.durations is None else pad_ids([self.durations[i] for i in indices], 0)[0],
+        return pad_text(
+            [self.utterances[i] for i in indices],
+            [self.phones[i] for i in indices],
+            [self.labels[i] for i in indices],
+            [self.languages[i] for i in indices],
+            None if self.durations is None else [self.durations[i] for i in indices],
         )
 
 
@@ -258,18 +190,20 @@ class JointSet:
         use_text: whether there is a text branch at all.
         hidden_languages: share of paired utterances that are without their language, in speech and transcript alike,
             so that a model with a language embedding also learns to do without.
+        turns: which batches are this process's; by default all of them.
     """
 
     def __init__(
         self,
         paired: PairedSet,
         paired_sampler: BucketSampler,
-        unpaired: TextSet | None,
+        unpaired: TextSet | StoredTexts | None,
         unpaired_sampler: BucketSampler | None,
         *,
         paired_text_share: float,
         use_text: bool,
         hidden_languages: float = 0.0,
+        turns: Turns | None = None,
     ) -> None:
         self._paired = paired
         self._paired_sampler = paired_sampler
@@ -278,15 +212,52 @@ class JointSet:
         self._share = paired_text_share
         self._use_text = use_text
         self._hidden_languages = hidden_languages
+        self._turns = turns or Turns()
 
     def batch(self, step: int) -> JointBatch:
-        """The batch of a step: the same whenever it is asked for."""
-        indices = self._paired_sampler.batch(step)
+        """This process's batch of a step: the same whenever it is asked for."""
+        number = self._turns.number(step)
+        indices = self._paired_sampler.batch(number)
         hidden = np.zeros(len(indices), dtype=bool)
         if self._hidden_languages:
-            hidden = np.random.default_rng(step).random(len(indices)) < self._hidden_languages
+            hidden = np.random.default_rng(number).random(len(indices)) < self._hidden_languages
         sampler = self._unpaired_sampler if self._use_text else None
-        return self._joint(indices, None if sampler is None else sampler.batch(step), hidden)
+        return self._joint(indices, None if sampler is None else sampler.batch(number), hidden)
+
+    def _large(self) -> dict[str, BucketSampler]:
+        """The samplers whose place takes time to find."""
+        samplers = {"paired": self._paired_sampler, "unpaired": self._unpaired_sampler}
+        return {name: own for name, own in samplers.items() if own is not None and own.windowed}
+
+    def state(self, step: int) -> dict[str, Any]:
+        """What a checkpoint of a step keeps: how many batches all processes have used up, and the windows of large sets
+        that the next one is in, so that no window before has to be gone through again."""
+        used = self._turns.used_by(step)
+        windows = {name: list(sampler.place(used)) for name, sampler in self._large().items()}
+        return {"batches": used, "windows": windows, "order": ORDER}
+
+    def go_on(self, step: int, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint, with as many processes as there are now.
+
+        Args:
+            step: of the checkpoint.
+            state: as :meth:`state` gave it; of checkpoints from before there was one, empty: their training is believed
+                to have had as many processes.
+
+        Raises:
+            DataError: its batches of large sets came in another order.
+        """
+        large = self._large()
+        if large and state.get("order") != ORDER:
+            raise DataError(
+                f"the checkpoint is of a version of the toolkit that drew from more than {WINDOW} sentences or "
+                "utterances in another order: going on, it would see some twice and some not at all",
+                fix="run it again with --force, to begin anew, or go on with the version that began it",
+            )
+        self._turns = replace(self._turns, first=step, used=state.get("batches", step * self._turns.world))
+        for name, (window, first) in state.get("windows", {}).items():
+            if name in large:
+                large[name].know(window, first)
 
     def worst(self, padding: float) -> Iterator[JointBatch]:
         """Batches that may come and take the most memory; see :func:`jointst.data.worst.worst_pairs`.
@@ -324,8 +295,9 @@ class JointSet:
 
     def places(self, step: int) -> float:
         """Places in all lattices of a step, as far as its batch tells without being read."""
-        places = self._paired_sampler.places(step) * (1.0 + self._share * self._use_text)
-        return places + (0 if self._unpaired_sampler is None else self._unpaired_sampler.places(step))
+        number = self._turns.number(step)
+        places = self._paired_sampler.places(number) * (1.0 + self._share * self._use_text)
+        return places + (0 if self._unpaired_sampler is None else self._unpaired_sampler.places(number))
 
 
 def _with_features(directory: DataDirectory, may_lack: bool) -> DataDirectory:

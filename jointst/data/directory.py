@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from array import array
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -100,8 +100,7 @@ def scan_table(path: Path, *, allow_empty: bool = False) -> Table:
     Raises:
         DataError: the file is missing or is not a file.
     """
-    if not path.is_file():
-        raise DataError("is missing", path=path, fix=MAKERS.get(path.name, "make it, or run stage 1, corpus"))
+    require_file(path)
     entries: dict[str, str] = {}
     numbers, faults, raw = array("Q"), _Faults(path), b"\n"
     lines: dict[str, int] = {}  # only once there is a key that occurs twice
@@ -121,6 +120,44 @@ def scan_table(path: Path, *, allow_empty: bool = False) -> Table:
             entries[key] = sys.intern(value) if len(value) < SHORT else value
             numbers.append(number)
     return Table(entries, numbers, faults.found, raw.endswith(b"\n"))
+
+
+def require_file(path: Path) -> None:
+    """Refuse a table that is not there.
+
+    Raises:
+        DataError: it is missing or is not a file.
+    """
+    if not path.is_file():
+        raise DataError("is missing", path=path, fix=MAKERS.get(path.name, "make it, or run stage 1, corpus"))
+
+
+class OutOfOrder(Exception):
+    """A table whose keys are not in C order, so that it cannot be read beside another one line by line."""
+
+
+def stream_table(path: Path) -> Iterator[tuple[str, str]]:
+    """Keys and values of a table in C order, without holding it in memory.
+
+    Raises:
+        DataError: as :func:`read_table`, at the first malformed line.
+        OutOfOrder: at the first key that does not come after the one before.
+    """
+    require_file(path)
+    faults, before = _Faults(path), ("", "")
+    with open(path, "rb") as stream:
+        for number, raw in enumerate(stream, start=1):
+            pair = _parse_line(raw, number, path.name in MAY_BE_EMPTY, faults)
+            if pair is not None and pair[0] == before[0]:
+                rule = "repeated-line" if pair == before else "repeated-key"
+                faults.add(rule, number, f"is on line {number - 1} already", "keep one of the lines", pair[0])
+            if faults.found:
+                raise faults.found[0]
+            assert pair is not None, "or there is a fault"
+            if pair[0] < before[0]:  # strings compare as their UTF-8 bytes do
+                raise OutOfOrder
+            yield pair
+            before = pair
 
 
 SHORT = 40
@@ -239,6 +276,23 @@ def invert(utt2spk: Mapping[str, str]) -> dict[str, str]:
     return {speaker: " ".join(utterances) for speaker, utterances in speakers.items()}
 
 
+def require_folder(path: Path) -> None:
+    """Refuse a data directory that is not there.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if not path.is_dir():
+        raise DataError(
+            "there is no such data directory", path=path, fix="run stage 1, corpus, or correct the set's name"
+        )
+
+
+def empty_set(path: Path) -> DataError:
+    """What is said of a data directory without utterances."""
+    return DataError("an empty set", path=path / "text", fix="at least one utterance is needed")
+
+
 @dataclass(frozen=True)
 class DataDirectory:
     """One set. Every table is keyed by utterance, ``wav_scp`` by recording; a missing file is an empty table.
@@ -277,13 +331,10 @@ class DataDirectory:
             DataError: the folder or its ``text`` is missing, the set is empty, or a line is malformed.
         """
         path = Path(path)
-        if not path.is_dir():
-            raise DataError(
-                "there is no such data directory", path=path, fix="run stage 1, corpus, or correct the set's name"
-            )
+        require_folder(path)
         text = read_table(path / "text")
         if not text:
-            raise DataError("an empty set", path=path / "text", fix="at least one utterance is needed")
+            raise empty_set(path)
         wanted = FILES.keys() if only is None else set(only)
         tables = {
             name: _read_if_there(path / file) if name in wanted else {}

@@ -23,16 +23,46 @@ def read_durations(folder: Path, directory: DataDirectory) -> dict[str, list[int
     Raises:
         DataError: there is no such folder or file, or a line that is not whole numbers.
     """
-    path = folder / directory.path.name
+    path = durations_file(folder, directory.path)
+    return {utterance: parse_durations(value, path, utterance) for utterance, value in read_table(path).items()}
+
+
+def durations_file(folder: Path, data: Path) -> Path:
+    """The file of a data directory's durations.
+
+    Raises:
+        DataError: there is none.
+    """
+    path = folder / data.name
     if not path.is_file():
-        raise DataError(f"there are no durations of {directory.path.name}", path=path, fix=FIX)
-    read: dict[str, list[int]] = {}
-    for utterance, value in read_table(path).items():
-        counts = value.split()
-        if not all(count.isascii() and count.isdigit() for count in counts):
-            raise DataError(f"{value[:60]!r} is not durations", path=path, utterance=utterance, fix=FIX)
-        read[utterance] = [int(count) for count in counts]
-    return read
+        raise DataError(f"there are no durations of {data.name}", path=path, fix=FIX)
+    return path
+
+
+def parse_durations(value: str, path: Path, utterance: str) -> list[int]:
+    """The durations of a line's value.
+
+    Raises:
+        DataError: they are not whole numbers.
+    """
+    counts = value.split()
+    if not all(count.isascii() and count.isdigit() for count in counts):
+        raise DataError(f"{value[:60]!r} is not durations", path=path, utterance=utterance, fix=FIX)
+    return [int(count) for count in counts]
+
+
+def check_durations(counts: Sequence[int] | None, phones: int, path: Path, utterance: str) -> Sequence[int]:
+    """The durations of an utterance, if there are any and as many as phones.
+
+    Raises:
+        DataError: there are none, or another number of them.
+    """
+    if counts is None:
+        raise DataError("has no durations", path=path, utterance=utterance, fix=FIX)
+    if len(counts) != phones:
+        problem = f"has {len(counts)} durations for {phones} phones"
+        raise DataError(problem, path=path, utterance=utterance, fix=f"the lexicon is another: {FIX}")
+    return counts
 
 
 def write_durations(folder: Path, name: str, durations: Mapping[str, Sequence[int]]) -> Path:
@@ -41,7 +71,7 @@ def write_durations(folder: Path, name: str, durations: Mapping[str, Sequence[in
     return folder / name
 
 
-def durations_of(folder: Path, directories: Sequence[DataDirectory], phones: Sequence[int]) -> Iterator[list[int]]:
+def durations_of(folder: Path, directories: Sequence[DataDirectory], phones: Sequence[int]) -> Iterator[Sequence[int]]:
     """Durations of all utterances of some directories, in order.
 
     Args:
@@ -57,10 +87,4 @@ def durations_of(folder: Path, directories: Sequence[DataDirectory], phones: Seq
         known = read_durations(folder, directory)
         path = folder / directory.path.name
         for utterance in directory.utterances:
-            expected = next(counts)
-            if utterance not in known:
-                raise DataError("has no durations", path=path, utterance=utterance, fix=FIX)
-            if len(known[utterance]) != expected:
-                problem = f"has {len(known[utterance])} durations for {expected} phones"
-                raise DataError(problem, path=path, utterance=utterance, fix=f"the lexicon is another: {FIX}")
-            yield known[utterance]
+            yield check_durations(known.get(utterance), next(counts), path, utterance)

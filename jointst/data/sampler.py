@@ -1,11 +1,14 @@
 """Batches of utterances of like length, bounded in memory, the same on every run.
 
-One class serves paired speech and text. The batch at a step is a pure function of (seed, rank, step), so that the
-state of a sampler is one integer, and resuming gives the very batches an unbroken run would have seen.
+One class serves paired speech and text, in memory or on disk. A batch is a pure function of (seed, number), where the
+batches of all processes are numbered in one row; :class:`Turns` says which of them a process takes at a step. So the
+state of a sampler is one integer, resuming gives the very batches an unbroken run would have seen, and it may be
+resumed by another number of processes.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,25 +16,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jointst.config import BatchConfig
+from jointst.data.sizes import SizeTable
+from jointst.data.windows import WINDOW, Group, Windows
 from jointst.errors import DataError
+from jointst.ops.kernels.cut import cut
 
 JITTER = 0.15
 """Share by which lengths are made longer or shorter for the order of an epoch, anew in each."""
+KEPT = 2
+"""Windows whose batches are kept: some batches are looked at ahead of their turn."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sizes:
-    """What each of N utterances costs.
+class Turns:
+    """Which batches a process takes: processes take turns, also where there were others before.
 
     Attributes:
-        positions: (N,) int64, frames of speech, or phones of text.
-        encoded: (N,) int64, encoder positions.
-        labels: (N,) int64.
+        rank: this process among ``world``.
+        world: number of processes.
+        first: the step, of each process, with which there came to be so many.
+        used: batches that were used up by then, by all processes.
     """
 
-    positions: NDArray[np.int64]
-    encoded: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    rank: int = 0
+    world: int = 1
+    first: int = 0
+    used: int = 0
+
+    def number(self, step: int) -> int:
+        """The number, among the batches of all processes, of this one's at a step."""
+        return self.used_by(step) + self.rank
+
+    def used_by(self, step: int) -> int:
+        """Batches that all processes together have used up before a step."""
+        return self.used + (step - self.first) * self.world
 
 
 class BucketSampler:
@@ -42,9 +60,7 @@ class BucketSampler:
         sizes: of each utterance.
         bounds: of a padded batch.
         seed: of the order.
-        rank: this process among ``world``; processes take turns on an epoch's batches.
-        world: number of processes.
-        languages: of the utterances, for ``temperature``.
+        groups: the utterances of each language, for ``temperature``.
         temperature: an epoch has as many utterances as there are, of a language with n of them in proportion to
             n^(1/temperature): 1 takes each once, more evens the languages out.
 
@@ -58,103 +74,99 @@ class BucketSampler:
     def __init__(
         self,
         names: Sequence[str],
-        sizes: Sizes,
+        sizes: SizeTable,
         bounds: BatchConfig,
         *,
         seed: int,
-        rank: int = 0,
-        world: int = 1,
-        languages: Sequence[str] = (),
+        groups: Sequence[Group] = (),
         temperature: float = 1.0,
     ) -> None:
-        if not names:
+        if not len(sizes):
             raise DataError("no utterance to sample from")
-        self._shares = _shares(languages, temperature) if temperature != 1.0 else []
         self.sizes = sizes
         self.bounds = bounds
-        self._positions = sizes.positions
-        self._encoded = sizes.encoded
-        self._states = sizes.labels + 1
-        self._seed = seed
-        self._rank = rank
-        self._world = world
-        over = (self._positions > bounds.max_positions) | (self._encoded * self._states > bounds.max_lattice)
-        if over.any():
-            lattice = self._encoded * self._states
-            worst = int(np.argmax(lattice))
-            raise DataError(
-                f"{int(over.sum())} utterances are larger than a whole batch, the largest with "
-                f"{self._positions[worst]} positions and {self._states[worst] - 1} labels",
-                utterance=names[worst],
-                fix=f"segment or drop them, or raise the batch's max_positions to {self._positions.max()} and "
-                f"max_lattice to {lattice.max()}",
-            )
-        self._first_batch = [0]  # of each epoch known so far, counted over all processes
-        self._epoch = -1
-        self._batches: list[NDArray[np.int64]] = []
+        if sizes.longest > bounds.max_positions or sizes.lattice > bounds.max_lattice:
+            _refuse(names, sizes, bounds)
+        self._windows = Windows(len(sizes), seed=seed, groups=groups, temperature=temperature)
+        self._known, self._firsts = [0], [0]  # windows whose first batch is known, and its number
+        self._batches: dict[int, list[NDArray[np.int64]]] = {}
 
-    def _choose(self, generator: np.random.Generator) -> NDArray[np.int64]:
-        """The utterances of an epoch, in their order: each as often as its language's share wants."""
-        if not self._shares:
-            return np.arange(len(self._positions))
-        chosen = []
-        for members, wanted in self._shares:
-            whole, rest = divmod(wanted, len(members))
-            chosen += [members] * whole + [generator.choice(members, rest, replace=False)]
-        return np.sort(np.concatenate(chosen))
+    @property
+    def windowed(self) -> bool:
+        """Whether the set is too large for an epoch to be one window."""
+        return self._windows.each > 1
 
-    def _make_epoch(self, epoch: int) -> list[NDArray[np.int64]]:
-        generator = np.random.default_rng((self._seed, epoch))
-        chosen = self._choose(generator)
+    def batch(self, number: int) -> NDArray[np.int64]:
+        """Indices of the utterances of a batch, counted from 0 over all epochs and processes."""
+        window, first = self.place(number)
+        return self._made(window)[number - first]
+
+    def place(self, number: int) -> tuple[int, int]:
+        """The window that a batch is in, and the number of that window's first batch."""
+        at = bisect_right(self._firsts, number) - 1
+        while True:
+            window, first = self._known[at], self._firsts[at]
+            at += 1
+            if at == len(self._known) or self._known[at] != window + 1:
+                self._known.insert(at, window + 1)
+                self._firsts.insert(at, first + len(self._made(window)))
+            if number < self._firsts[at]:
+                return window, first
+
+    def know(self, window: int, first: int) -> None:
+        """Take the first batch of a window for known, as :meth:`place` said: to find it takes all windows before."""
+        if window not in self._known:
+            at = bisect_right(self._known, window)
+            self._known.insert(at, window)
+            self._firsts.insert(at, first)
+
+    def _made(self, window: int) -> list[NDArray[np.int64]]:
+        """The batches of a window."""
+        if window not in self._batches:
+            while len(self._batches) >= KEPT:
+                del self._batches[next(iter(self._batches))]
+            self._batches[window] = self._make(window)
+        return self._batches[window]
+
+    def _make(self, window: int) -> list[NDArray[np.int64]]:
+        chosen, generator = self._windows.window(window)
+        sizes = self.sizes.take(chosen)
         # Jitter mixes utterances of like length anew in every epoch.
-        jitter = generator.uniform(1 - JITTER, 1 + JITTER, len(chosen))
-        order = chosen[np.argsort(self._positions[chosen] * jitter, kind="stable")]
-        batches: list[NDArray[np.int64]] = []
-        current: list[int] = []
-        longest = widest = tallest = 0
-        for item in order:
-            longest_with = max(longest, int(self._positions[item]))
-            widest_with = max(widest, int(self._encoded[item]))
-            tallest_with = max(tallest, int(self._states[item]))
-            count = len(current) + 1
-            if current and (
-                count > self.bounds.max_utterances
-                or count * longest_with > self.bounds.max_positions
-                or count * widest_with * tallest_with > self.bounds.max_lattice
-            ):
-                batches.append(np.array(current))
-                current = []
-                longest_with, widest_with = int(self._positions[item]), int(self._encoded[item])
-                tallest_with = int(self._states[item])
-            current.append(int(item))
-            longest, widest, tallest = longest_with, widest_with, tallest_with
-        batches.append(np.array(current))
+        jittered = generator.uniform(1 - JITTER, 1 + JITTER, len(chosen))
+        jittered *= sizes.positions
+        order = np.argsort(jittered, kind="stable")
+        del jittered  # of a large window some megabytes, as the rest
+        line, bounds = sizes.take(order), self.bounds
+        del sizes
+        ends = cut(
+            line.positions, line.encoded, line.states, bounds.max_utterances, bounds.max_positions, bounds.max_lattice
+        )
+        batches = np.split(chosen[order], ends[:-1])
         # Mixed within a batch too: its first utterances, whose transcripts are read too, must not be the shortest ones.
         return [generator.permutation(batches[i]) for i in generator.permutation(len(batches))]
 
-    def batch(self, step: int) -> NDArray[np.int64]:
-        """Indices of the utterances of this process's batch number ``step``, counted from 0 over all epochs."""
-        wanted = step * self._world + self._rank
-        epoch = int(np.searchsorted(self._first_batch, wanted, side="right")) - 1
-        while True:
-            if epoch != self._epoch:
-                self._batches, self._epoch = self._make_epoch(epoch), epoch
-                if epoch == len(self._first_batch) - 1:
-                    self._first_batch.append(self._first_batch[-1] + len(self._batches))
-            if wanted < self._first_batch[epoch + 1]:
-                return self._batches[wanted - self._first_batch[epoch]]
-            epoch += 1
-
-    def places(self, step: int) -> int:
-        """Places in the padded lattice of this process's batch number ``step``, what a transducer's work follows."""
-        indices = self.batch(step)
-        return len(indices) * int(self._encoded[indices].max()) * int(self._states[indices].max())
+    def places(self, number: int) -> int:
+        """Places in the padded lattice of a batch, what a transducer's work follows."""
+        sizes = self.sizes.take(self.batch(number))
+        return len(sizes) * int(sizes.encoded.max()) * int(sizes.states.max())
 
 
-def _shares(languages: Sequence[str], temperature: float) -> list[tuple[NDArray[np.int64], int]]:
-    """The utterances of each language, and how many of them an epoch has."""
-    of = np.array(languages)
-    members = [np.flatnonzero(of == lang) for lang in sorted(set(languages))]
-    weights = np.array([len(own) for own in members]) ** (1.0 / temperature)
-    wanted = np.maximum(1, np.round(weights / weights.sum() * len(languages)).astype(int))
-    return list(zip(members, wanted.tolist(), strict=True))
+def _refuse(names: Sequence[str], sizes: SizeTable, bounds: BatchConfig) -> None:
+    """Name the largest of the utterances that are over the bounds.
+
+    Raises:
+        DataError: always.
+    """
+    over, worst, lattice, positions, labels = 0, 0, -1, 0, 0
+    for first in range(0, len(sizes), WINDOW):
+        part = sizes.take(np.arange(first, min(first + WINDOW, len(sizes))))
+        over += int(((part.positions > bounds.max_positions) | (part.lattices > bounds.max_lattice)).sum())
+        largest = int(np.argmax(part.lattices))
+        if part.lattices[largest] > lattice:
+            worst, lattice = first + largest, int(part.lattices[largest])
+            positions, labels = int(part.positions[largest]), int(part.labels[largest])
+    raise DataError(
+        f"{over} utterances are larger than a whole batch, the largest with {positions} positions and {labels} labels",
+        utterance=names[worst],
+        fix=f"segment or drop them, or raise the batch's max_positions to {sizes.longest} and max_lattice to {lattice}",
+    )

@@ -6,13 +6,15 @@ N utterances.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jointst.config import BatchConfig
-from jointst.data.sampler import JITTER, Sizes
+from jointst.data.sampler import JITTER
+from jointst.data.sizes import Sizes, SizeTable
+from jointst.data.windows import WINDOW
 
 LENGTHS_TRIED = 100
 """Lengths at most, evenly over all there are, that costly batches are looked for among."""
@@ -50,13 +52,42 @@ class Load:
         return self.count * self.widest * self.tallest
 
 
-def costly(sizes: Sizes, bounds: BatchConfig) -> list[Load]:
+def costly(table: SizeTable, bounds: BatchConfig) -> list[Load]:
     """Batches within bounds whose lengths differ by no more than jitter may bring together, a few hundred.
 
     The first has the longest utterances. The others begin with an utterance of any length, and have either as many of
     like length as possible, or the one of most labels.
     """
-    states = sizes.labels + 1
+    some = distinct(table, bounds.max_utterances)
+    loads = _costly(table.take(some), bounds)
+    return [replace(load, indices=some[load.indices]) for load in loads]
+
+
+def distinct(table: SizeTable, most: int) -> NDArray[np.int64]:
+    """Utterances that stand for all: of those with as many positions and labels, the first ``most``.
+
+    A batch has no more of them. All utterances, where they are no more than a window.
+    """
+    if len(table) <= WINDOW:
+        return np.arange(len(table))
+    found = []
+    seen: dict[int, int] = {}
+    for first in range(0, len(table), WINDOW):
+        indices = np.arange(first, min(first + WINDOW, len(table)))
+        sizes = table.take(indices)
+        kinds, kind_of, counts = np.unique(
+            sizes.positions << 32 | sizes.labels, return_inverse=True, return_counts=True
+        )
+        before = np.array([seen.get(kind, 0) for kind in kinds.tolist()])
+        order = np.argsort(kind_of, kind="stable")
+        rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)  # within its kind
+        found.append(indices[np.sort(order[rank + before[kind_of[order]] < most])])
+        seen.update(zip(kinds.tolist(), (before + counts).tolist(), strict=True))
+    return np.concatenate(found)
+
+
+def _costly(sizes: Sizes, bounds: BatchConfig) -> list[Load]:
+    states = sizes.states
     order = np.lexsort((-states, -sizes.positions))  # the longest first, of these the most labels first
     negated = -sizes.positions[order]
     _, firsts = np.unique(negated, return_index=True)  # of each length
@@ -91,7 +122,7 @@ def _filled(line: NDArray[np.int64], sizes: Sizes, bounds: BatchConfig) -> Load:
     """As many utterances from the beginning of a line as go into a batch."""
     line = line[: bounds.max_utterances]
     counts = np.arange(1, len(line) + 1)
-    kinds = (sizes.positions, sizes.encoded, sizes.labels + 1)
+    kinds = (sizes.positions, sizes.encoded, sizes.states)
     longest, widest, tallest = (np.maximum.accumulate(kind[line]) for kind in kinds)
     over = (counts * longest > bounds.max_positions) | (counts * widest * tallest > bounds.max_lattice)
     last = (int(np.argmax(over)) if over.any() else len(line)) - 1

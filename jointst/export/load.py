@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from jointst.build import ENCODER, Trained, as_trained, build_model, choose_device, form_of_encoder, read_languages
 from jointst.config import Config
-from jointst.data.dataset import Symbols
+from jointst.data.symbols import Symbols
 from jointst.errors import DataError
 from jointst.export.pack import TRAINING_ONLY
 from jointst.load_config import from_yaml

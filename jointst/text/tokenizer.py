@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import sentencepiece
@@ -70,6 +72,16 @@ class Tokenizer:
         """The labels of ``text``, never the blank; unknown characters become :data:`UNKNOWN`."""
         labels: list[int] = self._processor.encode(text, out_type=int)
         return labels
+
+    def encode_all(self, texts: list[str], threads: int = 1) -> list[list[int]]:
+        """The labels of each of some texts."""
+        labels: list[list[int]] = self._processor.encode(texts, out_type=int, num_threads=threads)
+        return labels
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the model."""
+        return hashlib.sha256(self._processor.serialized_model_proto()).hexdigest()
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of labels; blanks say nothing and an unknown label reads ``⁇``."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jointst.config import Config
-from jointst.data.dataset import Symbols
+from jointst.data.symbols import Symbols
 from jointst.errors import DataError
 from jointst.models.joint import JointModel
 from jointst.stage import Context, write_atomically

@@ -13,9 +13,11 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from jointst.config import Config, DataConfig
 from jointst.data.batch import AnyBatch, JointBatch, PairedBatch
-from jointst.data.dataset import JointSet, PairedSet, Symbols, TextSet, batches_in_order, in_order, read_directories
+from jointst.data.dataset import JointSet, PairedSet, TextSet, batches_in_order, in_order, read_directories
 from jointst.data.directory import DataDirectory
-from jointst.data.sampler import BucketSampler
+from jointst.data.sampler import BucketSampler, Turns
+from jointst.data.stored_texts import StoredTexts, open_texts
+from jointst.data.symbols import Symbols
 from jointst.errors import DataError
 from jointst.threads import available_cpus, set_threads
 from jointst.units import frames_to_seconds
@@ -74,24 +76,46 @@ def with_speech(
     return [item for item in kept if item.text]
 
 
-def read_training_sets(config: Config, root: Path, symbols: Symbols) -> tuple[PairedSet, TextSet | None]:
+def read_unpaired(config: Config, root: Path, symbols: Symbols) -> TextSet | StoredTexts | None:
+    """The unpaired sentences of an experiment, None where it uses none.
+
+    They are read from their stores when they are needed; where these cannot be written, they are in memory.
+
+    Raises:
+        DataError: missing or faulty data.
+        OSError: the disk is full.
+    """
+    if config.loss.text == 0 or not config.data.unpaired:
+        return None
+    found = _stored(config, root, symbols)
+    if found is not None:
+        return found
+    directories = read_directories(root, config.data.unpaired)
+    return TextSet(directories, symbols, durations=config.durations_folder)
+
+
+def _stored(config: Config, root: Path, symbols: Symbols) -> StoredTexts | None:
+    folders = [root / name for name in config.data.unpaired]
+    return open_texts(folders, symbols, durations=config.durations_folder, threads=available_cpus())
+
+
+def read_training_sets(config: Config, root: Path, symbols: Symbols) -> tuple[PairedSet, TextSet | StoredTexts | None]:
     """The paired utterances and the unpaired sentences of an experiment, None where it uses none.
 
     Raises:
         DataError: missing or faulty data.
+        OSError: the disk is full.
     """
     durations = config.durations_folder
     directories = with_speech(config.data, root, config.data.train, config.features.speed_perturbation)
     directories += with_speech(config.data, root, config.data.pseudo)
     paired = PairedSet(directories, symbols, may_lack=config.features.max_failures > 0, durations=durations)
     paired.check_durations(config.model.rows_per_position)
-    if config.loss.text == 0 or not config.data.unpaired:
-        return paired, None
-    return paired, TextSet(read_directories(root, config.data.unpaired), symbols, durations=durations)
+    return paired, read_unpaired(config, root, symbols)
 
 
 def joint_set(
-    config: Config, paired: PairedSet, unpaired: TextSet | None, *, rank: int = 0, world: int = 1
+    config: Config, paired: PairedSet, unpaired: TextSet | StoredTexts | None, *, turns: Turns | None = None
 ) -> JointSet:
     """The batches of an experiment.
 
@@ -107,13 +131,13 @@ def joint_set(
             utterance=paired.utterances[int(np.argmax(paired.frames))],
             fix=f"segment or drop it, or raise training.speech_batch.max_positions to {longest}",
         )
-    sampler = functools.partial(BucketSampler, rank=rank, world=world, temperature=training.sampling_temperature)
+    sampler = functools.partial(BucketSampler, temperature=training.sampling_temperature)
     paired_sampler = sampler(
         paired.utterances,
         paired.paired_sizes(config.model.rows_per_position),
         bounds,
         seed=training.seed,
-        languages=paired.languages,
+        groups=paired.groups,
     )
     unpaired_sampler = None
     if unpaired is not None:
@@ -122,7 +146,7 @@ def joint_set(
             unpaired.sizes(config.model.text_encoder.repeats),
             training.text_batch,
             seed=training.seed + 1,
-            languages=unpaired.languages,
+            groups=unpaired.groups,
         )
     return JointSet(
         paired,
@@ -132,6 +156,7 @@ def joint_set(
         paired_text_share=training.paired_text_share,
         use_text=config.loss.text > 0,
         hidden_languages=HIDDEN_LANGUAGES if config.model.language_embedding else 0.0,
+        turns=turns,
     )
 
 
@@ -175,21 +200,28 @@ class JointData(LightningDataModule):
         self.config = config
         self._root = root
         self._symbols = symbols
-        self._sets: tuple[PairedSet, TextSet | None] | None = None
+        self._sets: tuple[PairedSet, TextSet | StoredTexts | None] | None = None
         self.next_step = 0
+        self._state: dict[str, Any] | None = None
 
     @property
-    def sets(self) -> tuple[PairedSet, TextSet | None]:
+    def sets(self) -> tuple[PairedSet, TextSet | StoredTexts | None]:
         """Paired utterances and unpaired sentences to train on, read once."""
         if self._sets is None:
             self._sets = read_training_sets(self.config, self._root, self._symbols)
         return self._sets
 
+    def prepare_data(self) -> None:
+        """Write the stores of unpaired text that are missing: lightning has one process of each machine do so first."""
+        if self._sets is None and self.config.loss.text > 0:
+            _stored(self.config, self._root, self._symbols)
+
     def setup(self, stage: str) -> None:
         """Read the directories."""
         trainer = self.trainer
         assert trainer is not None
-        self._joint = joint_set(self.config, *self.sets, rank=trainer.global_rank, world=trainer.world_size)
+        turns = Turns(rank=trainer.global_rank, world=trainer.world_size)
+        self._joint = joint_set(self.config, *self.sets, turns=turns)
         may_lack = self.config.features.max_failures > 0
         dev = with_speech(self.config.data, self._root, self.config.data.dev)
         self._dev = PairedSet(dev, self._symbols, may_lack=may_lack)
@@ -212,7 +244,13 @@ class JointData(LightningDataModule):
         return self.trainer.num_devices if self.trainer.strategy.root_device.type == "cuda" else 0
 
     def train_dataloader(self) -> DataLoader[JointBatch]:
-        """The joint batches that are left to train on."""
+        """The joint batches that are left to train on.
+
+        Raises:
+            DataError: the checkpoint to go on from drew its batches in another order.
+        """
+        if self._state is not None:
+            self._joint.go_on(self.next_step, self._state)
         training = self.config.training
         last = training.max_updates * training.accumulate
         processes = loader_processes(training.workers, self._gpus)
@@ -240,10 +278,12 @@ class JointData(LightningDataModule):
         return [self._dev.paired_batch(indices) for indices in chosen], count / len(batches)
 
     def state_dict(self) -> dict[str, Any]:
-        """How many batches are used up: the whole state of the samplers."""
+        """How many batches are used up, by this process and by all: the whole state of the samplers."""
         assert self.trainer is not None
-        return {"next_step": self.trainer.global_step * self.config.training.accumulate}
+        step = self.trainer.global_step * self.config.training.accumulate
+        return {"next_step": step, **self._joint.state(step)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on after the batches that are used up."""
+        """Go on after the batches that are used up, with as many processes as there are now."""
         self.next_step = state_dict["next_step"]
+        self._state = state_dict

@@ -12,7 +12,7 @@ import torch
 
 from jointst.build import build_model
 from jointst.config import Config, TrainingConfig
-from jointst.data.dataset import Symbols
+from jointst.data.symbols import Symbols
 from jointst.errors import ConfigError
 from jointst.models.joint import JointModel
 

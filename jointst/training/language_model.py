@@ -20,9 +20,11 @@ from torch.utils.data import DataLoader, IterableDataset
 from jointst.build import TOKENIZER, choose_device, digest_tokenizer
 from jointst.config import LmConfig
 from jointst.data.batch import LABEL_PADDING, pad_ids
-from jointst.data.dataset import Sequences, read_directories
+from jointst.data.dataset import read_directories
 from jointst.data.directory import DataDirectory
-from jointst.data.sampler import BucketSampler, Sizes
+from jointst.data.sampler import BucketSampler
+from jointst.data.sequences import Sequences
+from jointst.data.sizes import Sizes
 from jointst.errors import CollapseError, DataError
 from jointst.nn.language_model import LstmLanguageModel
 from jointst.stage import Context, Made, write_atomically
@@ -145,7 +147,7 @@ def _read(context: Context, names: Sequence[str], tokenizer: Tokenizer) -> tuple
     """Ids and labels of all sentences of some sets."""
     directories: list[DataDirectory] = read_directories(context.data, names)
     texts = [(utterance, directory.text[utterance]) for directory in directories for utterance in directory.utterances]
-    labels = Sequences(tokenizer.encode(text) for _, text in texts)
+    labels = Sequences.of(tokenizer.encode(text) for _, text in texts)
     return [utterance for utterance, _ in texts], labels
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jointst.config import Config
-from jointst.data.dataset import Symbols
+from jointst.data.symbols import Symbols
 
 Kind = Literal["labels", "phones", "languages"]
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from jointst.build import PHONES, TOKENIZER, as_trained, build_model, digest_tables, form_of_encoder
 from jointst.config import Config
-from jointst.data.dataset import Symbols
+from jointst.data.symbols import Symbols
 from jointst.errors import DataError
 from jointst.export.pack import RECOGNISER, TEXT_BRANCH, TRAINING_ONLY, WEIGHTS
 from jointst.load_config import from_yaml

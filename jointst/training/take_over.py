@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from jointst.config import Config
-from jointst.data.dataset import Symbols
+from jointst.data.symbols import Symbols
 from jointst.errors import ConfigError, DataError
 from jointst.models.joint import JointModel
 from jointst.nn.language_embedding import rows_of_languages

@@ -25,6 +25,7 @@ from jointst.build import (
     load_statistics,
     read_symbols,
 )
+from jointst.data.digests import file_digest, is_large
 from jointst.data.durations import FIX
 from jointst.errors import DataError
 from jointst.load_config import to_yaml
@@ -96,7 +97,7 @@ def fingerprint(context: Context, start: Mapping[str, str] | None = None) -> str
     for path, fix in files.items():
         if not path.is_file():
             raise DataError("is missing", path=path, fix=fix)
-        digest.update(path.read_bytes())
+        digest.update(file_digest(path).encode() if is_large(path) else path.read_bytes())
     return digest.hexdigest()
 
 

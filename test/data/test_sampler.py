@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from jointst.config import BatchConfig
-from jointst.data.sampler import BucketSampler, Sizes
+from jointst.data.sampler import BucketSampler, Turns
+from jointst.data.sizes import Sizes
+from jointst.data.windows import groups_of
 from jointst.errors import DataError
 
 
@@ -63,10 +65,9 @@ def test_epochs_differ_and_buckets_hold_like_lengths() -> None:
 
 def test_processes_share_an_epoch_without_overlap() -> None:
     alone = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=1)
-    pair = [BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=1, rank=rank, world=2) for rank in range(2)]
-    for step in range(40):
-        for rank in range(2):
-            assert pair[rank].batch(step).tolist() == alone.batch(2 * step + rank).tolist()
+    pair = [Turns(rank=rank, world=2) for rank in range(2)]
+    taken = [alone.batch(turns.number(step)).tolist() for step in range(40) for turns in pair]
+    assert taken == [alone.batch(number).tolist() for number in range(80)]
 
 
 def test_the_first_half_of_a_batch_is_not_its_shorter_one() -> None:
@@ -96,19 +97,22 @@ def test_temperature_evens_languages_out() -> None:
     """160 Russian and 40 Hindi utterances: 4 to 1 as they are, 2 to 1 at temperature 2, even where it is high."""
     languages = ["ru"] * 160 + ["hi"] * 40
     for temperature, hindi in ((1.0, 40), (2.0, 67), (1e9, 100)):
-        sampler = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=0, languages=languages, temperature=temperature)
+        sampler = BucketSampler(
+            NAMES, arrays(SIZES), BOUNDS, seed=0, groups=groups_of(languages), temperature=temperature
+        )
         drawn = [item for batch in epoch(sampler) for item in batch]
         assert len(drawn) == 200
         assert sum(item >= 160 for item in drawn) == hindi
         counts = [drawn.count(item) for item in range(160, 200)]
         assert max(counts) - min(counts) <= 1, "utterances of a language are drawn evenly"
         assert epoch(sampler) == epoch(
-            BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=0, languages=languages, temperature=temperature)
+            BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=0, groups=groups_of(languages), temperature=temperature)
         )
 
 
 def test_utterances_left_out_of_one_epoch_come_in_another() -> None:
-    sampler = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=0, languages=["ru"] * 160 + ["hi"] * 40, temperature=1e9)
+    groups = groups_of(["ru"] * 160 + ["hi"] * 40)
+    sampler = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=0, groups=groups, temperature=1e9)
     seen = {item for step in range(400) for item in sampler.batch(step).tolist()}
     assert seen == set(range(200))
 
@@ -116,9 +120,10 @@ def test_utterances_left_out_of_one_epoch_come_in_another() -> None:
 def test_batches_are_those_they_have_always_been() -> None:
     """A training goes on with a newer version of the toolkit; its order must be what it was (of commit 35dca47)."""
     alone = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=7)
-    languages = ["ru"] * 160 + ["hi"] * 40
-    second = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=7, languages=languages, temperature=3.0, rank=1, world=2)
-    order = repr([sampler.batch(step).tolist() for sampler in (alone, second) for step in range(200)])
+    groups = groups_of(["ru"] * 160 + ["hi"] * 40)
+    second = BucketSampler(NAMES, arrays(SIZES), BOUNDS, seed=7, groups=groups, temperature=3.0)
+    pairs = ((alone, Turns()), (second, Turns(rank=1, world=2)))
+    order = repr([sampler.batch(turns.number(step)).tolist() for sampler, turns in pairs for step in range(200)])
     expected = "947a28ba28fbef1f87131abd9f7bd3e67732f43a6717ab58f89aecf92b0e9056"
     assert hashlib.sha256(order.encode()).hexdigest() == expected
 

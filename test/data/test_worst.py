@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from jointst.config import BatchConfig
-from jointst.data.sampler import BucketSampler, Sizes
+from jointst.data.sampler import BucketSampler
+from jointst.data.sizes import Sizes
 from jointst.data.worst import costly, worst, worst_pairs
 
 

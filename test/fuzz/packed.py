@@ -13,7 +13,7 @@ from safetensors.torch import save
 from fuzz.target import HARD, WORDS32, Target
 from jointst.build import build_model
 from jointst.config import Config, CorpusConfig, FeatureConfig, ModelConfig, TokenizerConfig
-from jointst.data.dataset import Symbols
+from jointst.data.symbols import Symbols
 from jointst.export.load import load_packed
 from jointst.load_config import to_yaml
 from jointst.text.lexicon import PhoneTable

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +16,8 @@ import torch
 from torch.utils.data import IterableDataset
 
 from jointst.build import read_symbols
-from jointst.config import Config, SpeechBatchConfig
+from jointst.config import BatchConfig, Config, SpeechBatchConfig
+from jointst.data import dataset, sampler, stored_texts, windows
 from jointst.errors import DataError
 from jointst.stage import Context
 from jointst.training import data
@@ -67,3 +70,98 @@ def test_an_utterance_of_more_seconds_than_a_batch_is_one_of_its_own(toy: Contex
     sizes = [batches.batch(step).paired.feature_lengths for step in range(len(paired.frames))]
     assert {len(own) for own in sizes if own.max() == longest} == {1}
     assert max(len(own) * int(own.max()) for own in sizes) <= longest
+
+
+def process(toy: Context, state: dict[str, Any] | None, *, rank: int = 0, world: int = 1) -> JointData:
+    """The data of one of several processes, whose batches are of two; it begins, or goes on from a state."""
+    training = dataclasses.replace(
+        toy.config.training,
+        speech_batch=SpeechBatchConfig(max_utterances=2),
+        text_batch=BatchConfig(max_utterances=2),
+    )
+    data = dataclasses.replace(toy.config.data, unpaired=("t_dev", "t_train"))
+    config = dataclasses.replace(toy.config, training=training, data=data)
+    joint = JointData(config, toy.data, read_symbols(config, toy.data))
+    device = SimpleNamespace(root_device=torch.device("cpu"))
+    joint.trainer = SimpleNamespace(global_rank=rank, world_size=world, global_step=0, strategy=device)  # type: ignore[assignment]
+    joint.prepare_data()
+    joint.setup("fit")
+    if state is not None:
+        joint.load_state_dict(state)
+    joint.train_dataloader()
+    return joint
+
+
+Names = tuple[tuple[str, ...], tuple[str, ...]]
+"""Of the paired utterances and of the unpaired sentences of a batch."""
+
+
+def names(joint: JointData, step: int) -> Names:
+    batch = joint._joint.batch(step)
+    assert batch.unpaired is not None
+    return tuple(batch.paired.utterances), tuple(batch.unpaired.utterances)
+
+
+def in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All sets are too large for one window."""
+    monkeypatch.setattr(windows, "BLOCK", 2)
+    for module in (windows, sampler, dataset):
+        monkeypatch.setattr(module, "WINDOW", 6)
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("worlds", [(4, 2), (2, 4), (1, 3, 2)])
+def test_every_utterance_once_whatever_the_number_of_processes(
+    worlds: tuple[int, ...], large: bool, toy: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training goes on by other numbers of processes, after every second step."""
+    if large:
+        in_windows(monkeypatch)
+    seen: list[Names] = []
+    state: dict[str, Any] | None = None
+    for turn, world in enumerate([*worlds, 1]):
+        processes = [process(toy, state, rank=rank, world=world) for rank in range(world)]
+        steps = range(2 * turn, 2 * turn + 2 if turn < len(worlds) else 40)
+        seen += [names(own, step) for step in steps for own in processes]
+        processes[0].trainer.global_step = steps.stop  # type: ignore[union-attr, misc]
+        states = [own.state_dict() for own in processes[:1]]
+        state = states[0]
+        assert state["next_step"] == steps.stop
+        assert state["batches"] == len(seen)
+    alone = process(toy, None)
+    assert seen == [names(alone, step) for step in range(len(seen))], "no batch twice, and none left out"
+    for kind, count in enumerate((8, 20)):
+        drawn = [name for batch in seen for name in batch[kind]]
+        assert max(Counter(drawn[:count]).values()) == 1
+        assert len(set(drawn[:count])) == count, "an epoch has every one once"
+
+
+def test_checkpoints_from_before_go_on_or_are_refused(toy: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They know the number of steps alone; large sets were drawn in another order then."""
+    alone = process(toy, None)
+    pair = [process(toy, {"next_step": 3}, rank=rank, world=2) for rank in range(2)]
+    assert [names(own, step) for step in (3, 4) for own in pair] == [names(alone, number) for number in range(6, 10)]
+    in_windows(monkeypatch)
+    with pytest.raises(DataError, match=r"more than 6 sentences or utterances in another order.*--force"):
+        process(toy, {"next_step": 3})
+    with pytest.raises(DataError, match="in another order"):
+        process(toy, {"next_step": 3, "batches": 3, "windows": {}, "order": 0})
+
+
+def test_unpaired_text_is_prepared_once_and_read_from_disk(toy: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    joint = process(toy, None)
+    monkeypatch.setattr(stored_texts, "write_store", None)
+    again = process(toy, None)
+    assert isinstance(again.sets[1], stored_texts.StoredTexts)
+    assert names(again, 5) == names(joint, 5)
+
+
+def test_without_a_text_branch_nothing_is_prepared(toy: Context) -> None:
+    data = dataclasses.replace(toy.config.data, unpaired=("t_dev",))
+    loss = dataclasses.replace(toy.config.loss, text=0.0)
+    joint = JointData(
+        dataclasses.replace(toy.config, data=data, loss=loss), toy.data, read_symbols(toy.config, toy.data)
+    )
+    joint.prepare_data()
+    assert joint.sets[1] is None
+    assert not list(Path(toy.data).glob("*/.symbols"))

@@ -20,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from jointst.build import build_model, read_symbols
 from jointst.config import BatchConfig, Config, ConsistencyConfig, LossConfig, SpeechBatchConfig, TrainingConfig
+from jointst.data import digests
 from jointst.data.directory import DataDirectory
 from jointst.errors import CollapseError, DataError, EnvironmentFault
 from jointst.load_config import to_yaml
@@ -300,6 +301,17 @@ def test_what_starts_a_new_training_and_what_does_not(context: Context) -> None:
     assert marked("model", decoder=dataclasses.replace(decoder, lattice_bytes=1000)) == now
     assert marked("model", decoder=dataclasses.replace(decoder, band=0)) != now
     assert marked("loss", exact_updates=7) != now
+
+
+def test_large_files_are_not_read_for_each_training(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digests, "LARGE", 1)
+    monkeypatch.setattr(digests, "FRESH", -10.0)
+    now = fingerprint(context)
+    text = context.data / "t_unpaired/text"
+    assert set(json.loads((text.parent / digests.MEMORY).read_text())) == {"text", "phones"}
+    assert fingerprint(context) == now
+    text.write_text(text.read_text().replace("open", "shut"))
+    assert fingerprint(context) != now
 
 
 def test_a_training_from_before_there_was_a_band_goes_on_without_one(context: Context) -> None:

@@ -1,4 +1,4 @@
-"""Training in two processes, as on two GPUs but on the CPU: one log, one result, one end for all."""
+"""Training in two processes, as on two GPUs but on the CPU: one log, one result, one end; and on by another number."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import torch
@@ -17,27 +18,33 @@ from jointst.stage import Context
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
-import sys, lightning
+import os, sys, lightning
 from safetensors.torch import save_file
 from jointst.cli import main
 
 class Kept(lightning.Callback):
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        with open("drawn.txt", "a") as stream:
+            stream.write(" ".join(batch.paired.utterances) + "\\n")
+
     def on_train_end(self, trainer, module):
         save_file(module.model.state_dict(), f"process{trainer.global_rank}.safetensors")
 
 trainer = lightning.Trainer
-two = {"devices": 2, "strategy": "ddp_find_unused_parameters_true"}
-lightning.Trainer = lambda **settings: trainer(**{**settings, **two, "callbacks": [*settings["callbacks"], Kept()]})
+processes = int(os.environ["PROCESSES"])
+more = {"devices": processes, "strategy": "ddp_find_unused_parameters_true" if processes > 1 else "auto"}
+lightning.Trainer = lambda **settings: trainer(**{**settings, **more, "callbacks": [*settings["callbacks"], Kept()]})
 status = main(["train", "--conf", "two.yaml", *sys.argv[1:]])
 sys.exit(status)
 """
 
 
-def train(config: Config, *settings: str) -> str:
-    """Train ``exp/two`` in two processes; what they print."""
+def train(config: Config, *settings: str, processes: int = 2) -> str:
+    """Train ``exp/two`` in two processes, or another number; what they print."""
     Path("two.yaml").write_text(to_yaml(config))
     Path("script.py").write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PROCESSES": str(processes)}
+    environment = {**os.environ, **own}
     done = subprocess.run(
         [sys.executable, "script.py", *settings], env=environment, capture_output=True, text=True, timeout=250
     )
@@ -95,3 +102,14 @@ def test_frozen_parts_of_a_start_thaw_in_all_processes(toy: Context) -> None:
     settings = ["--training.max_updates=4", "--training.validate_every=4", "--training.speech_batch.max_utterances=2"]
     shown = train(toy.config, *settings, "--loss.ctc_only_updates=1", "--training.freeze_updates=2", *FROM_TOY)
     check_frozen(shown, start, set())
+
+
+def test_every_utterance_once_where_one_process_goes_on_from_two(toy: Context) -> None:
+    """Three updates of two processes and two of one are eight batches, of two of the eight utterances: two epochs."""
+    small = ["--training.speech_batch.max_utterances=2", "--training.validate_every=1000"]
+    train(toy.config, "--training.max_updates=3", *small)
+    first = Path("drawn.txt").read_text().splitlines()
+    assert "going on from" in train(toy.config, "--training.max_updates=5", *small, processes=1)
+    batches = Path("drawn.txt").read_text().splitlines()
+    assert (len(first), len(batches)) == (6, 8)
+    assert set(Counter(name for batch in batches for name in batch.split()).values()) == {2}
