@@ -33,7 +33,8 @@ SENTENCES = {
 }
 MEL_BINS = 8
 LONG = """
-recipes/test_languages recipes/test_mini comparison/test_command integration/test_interruption tools/test_benchmarks
+recipes/test_languages recipes/test_mini documentation/test_tutorial documentation/test_site comparison/test_command
+integration/test_interruption tools/test_benchmarks documentation/test_commands
 pretrained/test_fine_tuning serving/test_page ops/kernels/test_triton export/test_onnx training/test_two_processes
 training/test_train fuzz/test_fuzz integration/test_two_runs comparison/test_systems integration/test_overfit
 serving/test_server adaptation/test_command ops/kernels/test_cuda_simulator tools/test_gpu_check

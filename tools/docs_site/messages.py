@@ -143,6 +143,8 @@ def _message(
     if told or (name == "warn" and node.args):
         text = words.of(node.args[0], function)
         return None if text.startswith("<") else Message("warning", text, "", module, node.lineno)
+    if name == "__init__" and node.args and _is_text(node.args[0]):  # of a kind of error
+        return Message("JointstError", words.of(node.args[0], function), "", module, node.lineno)
     if name == "Finding":
         return _finding(node, function, words, module)
     return _error(name, node, function, words, module) if name in ERRORS else None
