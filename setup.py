@@ -62,6 +62,7 @@ setup(
             "prometheus-client>=0.22",
             "limits>=5",
         ],
+        "shards": ["fsspec[http]>=2024.6", "s3fs>=2024.6", "gcsfs>=2024.6"],
         "dev": [
             "lhotse>=1.30",
             "urllib3>=2",
@@ -76,6 +77,8 @@ setup(
             "openai>=2",
             "selenium>=4.20",
             "hypothesis>=6.100",
+            "fsspec[http]>=2024.6",
+            "webdataset>=0.2.100",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

@@ -44,7 +44,10 @@ def stamp(tree: Path, *, extras: str = "", version: str | None = None) -> None:
     [
         (["--fast"], "unknown option --fast"),
         (["--extra"], "--extra needs a name"),
-        (["--extra", "gpu"], "unknown extra gpu (dev, cuda, corpora, tts, export, serve, lm, pretrained or bench)"),
+        (
+            ["--extra", "gpu"],
+            "unknown extra gpu (dev, cuda, corpora, tts, export, serve, shards, lm, pretrained or bench)",
+        ),
     ],
 )
 def test_option_errors(tree: Path, options: list[str], message: str) -> None:
