@@ -39,6 +39,7 @@ from jointst.config import (
     TrainingConfig,
 )
 from jointst.data import corpora, features
+from jointst.data.audio import file_behind
 from jointst.data.dataset import PairedSet
 from jointst.data.directory import DataDirectory, read_table, write_table
 from jointst.data.harder import make_harder, some_speech
@@ -124,8 +125,7 @@ def absolute(source: Path, start: Path, folder: Path) -> Path:
 
 def all_there(directory: DataDirectory, folder: Path) -> bool:
     """Whether the first entry of a directory is found from a folder."""
-    entry = next(iter(directory.wav_scp.values()))
-    return (folder / entry.rpartition(":")[0]).exists() or (folder / entry).exists()
+    return (folder / file_behind(next(iter(directory.wav_scp.values())))).exists()
 
 
 def sources(source: Path | None, options: argparse.Namespace) -> None:
@@ -237,7 +237,7 @@ def large(report: Report, options: argparse.Namespace) -> None:
     rows = []
     for storage in ("shards", "arks"):
         hours, utterances, shards = repeated(options.hours, storage)
-        begun = perf_counter()
+        begun, worked = perf_counter(), process_time()
         config = Config(
             data=DataConfig(train=("large",), dev=("dev",), test=("dev",), unpaired=()),
             features=FeatureConfig(storage=storage, cmvn="none"),  # type: ignore[arg-type]
@@ -250,7 +250,7 @@ def large(report: Report, options: argparse.Namespace) -> None:
         work = partial(_hours_of_step, joint, paired)
         loader = iter(DataLoader(Batches(work, options.batches), batch_size=None, num_workers=options.workers))
         next(loader)
-        start = perf_counter() - begun
+        start, worked = perf_counter() - begun, process_time() - worked
         done, seen, begun = 0.0, [], perf_counter()
         for audio, memory in loader:
             done += audio
@@ -265,6 +265,7 @@ def large(report: Report, options: argparse.Namespace) -> None:
                 utterances,
                 shards,
                 f"{start:.1f}",
+                f"{worked:.1f}",
                 f"{early[0]:.0f} to {late[0]:.0f}",
                 f"{early[1]:.0f} to {late[1]:.0f}",
                 f"{done / seconds:.3f}",
@@ -278,6 +279,7 @@ def large(report: Report, options: argparse.Namespace) -> None:
         "utterances",
         "files",
         "start, s",
+        "of these CPU",
         "loader process, MiB",
         "main process, MiB",
         "hours a second",
