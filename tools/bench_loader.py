@@ -88,7 +88,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for bench.md and bench.json")
     parser.add_argument("--source", type=Path, help="a Kaldi data directory; synthetic speech by default")
     parser.add_argument("--utterances", type=int, default=400, help="of it that are used")
-    parser.add_argument("--rounds", type=int, default=3, help="times that each way is measured")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="times that each way is measured; 0 for the large set alone"
+    )
     parser.add_argument("--workers", type=int, default=2, help="loader processes")
     parser.add_argument("--hours", type=float, default=0.0, help="of the large set; 0 for none")
     parser.add_argument("--batches", type=int, default=2000, help="of the large set that are read")
@@ -106,7 +108,8 @@ def main() -> None:
         os.chdir(folder)  # as a recipe's folder: the sets in data, features in dump
         try:
             sources(source, options)
-            ways(report, options)
+            if options.rounds:
+                ways(report, options)
             if options.hours:
                 large(report, options)
         finally:
