@@ -170,7 +170,8 @@ def _seconds_of(source: DataDirectory) -> dict[str, Seconds]:
             seconds[utterance] = float(table[utterance])
         except (KeyError, ValueError):
             problem = f"{table[utterance]!r} is no number of seconds" if utterance in table else "has no length"
-            raise DataError(problem, path=path, utterance=utterance, fix="run jointst shard again") from None
+            fix = "run jointst shard again, or set features.storage: on_the_fly"
+            raise DataError(problem, path=path, utterance=utterance, fix=fix) from None
     return seconds
 
 
