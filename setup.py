@@ -68,6 +68,7 @@ setup(
             "myst-parser>=4",
             "sphinx-copybutton>=0.5.2",
         ],
+        "shards": ["fsspec[http]>=2024.6", "s3fs>=2024.6", "gcsfs>=2024.6"],
         "dev": [
             "lhotse>=1.30",
             "urllib3>=2",
@@ -82,6 +83,8 @@ setup(
             "openai>=2",
             "selenium>=4.20",
             "hypothesis>=6.100",
+            "fsspec[http]>=2024.6",
+            "webdataset>=0.2.100",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

@@ -151,6 +151,11 @@ COMMANDS: tuple[Command, ...] = (
         function="jointst.analysis.side_by_side:run",
     ),
     Command(
+        name="shard",
+        help="pack speech into shards (webdataset's tar files with an index), here or behind a URL",
+        function="jointst.data.shards.command:run",
+    ),
+    Command(
         name="compare",
         help="train, decode and score a grid of systems and seeds in a recipe's folder, and lay them side by side",
         function="jointst.comparison.command:run",
@@ -161,4 +166,5 @@ COMMANDS: tuple[Command, ...] = (
         function="jointst.comparison.results:run",
     ),
 )
-"""Those with arguments of their own; ``transcribe``, ``adapt`` and ``serve`` need no recipe, the others run in one."""
+"""Those with arguments of their own; ``transcribe``, ``adapt``, ``serve`` and ``shard`` need no recipe, the others run
+in one."""

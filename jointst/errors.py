@@ -64,6 +64,7 @@ class DataError(JointstError):
     ) -> None:
         self.problem = problem
         self.path = None if path is None else Path(path)
+        self._stated = path  # which may be a URL: a path has no two slashes
         self.line = line
         self.utterance = utterance
         self.fix = fix
@@ -76,7 +77,7 @@ class DataError(JointstError):
 
     def __reduce__(self) -> tuple[Callable[[str], DataError], tuple[str]]:
         """The way from a worker process, as in :class:`ConfigError`."""
-        place: dict[str, Any] = {"path": self.path, "line": self.line, "utterance": self.utterance, "fix": self.fix}
+        place: dict[str, Any] = {"path": self._stated, "line": self.line, "utterance": self.utterance, "fix": self.fix}
         return functools.partial(type(self), **place), (self.problem,)
 
 

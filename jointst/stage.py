@@ -108,6 +108,8 @@ def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, 
                 del settings["loss"]["consistency"][key]
     if "training" in settings:
         del settings["training"]["graphs"]  # of time and memory alone
+        if not config.training.augmentation.does_something:
+            del settings["training"]["augmentation"]
         for key in ("start_from", "freeze", "freeze_updates"):
             if not getattr(config.training, key):
                 del settings["training"][key]

@@ -8,6 +8,7 @@ from typing import TypeAlias
 Seconds: TypeAlias = float
 Hertz: TypeAlias = float
 Milliseconds: TypeAlias = float
+Decibels: TypeAlias = float
 
 
 def samples_in(duration: Seconds, sampling_rate: Hertz) -> int:

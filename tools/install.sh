@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make, mend or update the environment in .venv: pinned packages and jointst itself. Needs no root.
-# usage: tools/install.sh [--extra NAME]... (dev, docs, cuda, corpora, tts, export, serve, lm, pretrained or bench: see setup.py)
+# usage: tools/install.sh [--extra NAME]... (dev, docs, cuda, corpora, tts, export, serve, shards, lm, pretrained or bench: see setup.py)
 # PYTHON=... chooses the interpreter (3.10 to 3.12). Does nothing, quickly, when all is in place.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -21,8 +21,8 @@ while [ $# -gt 0 ]; do
 done
 for extra in ${extras[@]+"${extras[@]}"}; do
     case $extra in
-        dev|docs|cuda|corpora|tts|export|serve|lm|pretrained|bench) ;;
-        *) fail "unknown extra $extra (dev, docs, cuda, corpora, tts, export, serve, lm, pretrained or bench)" ;;
+        dev|docs|cuda|corpora|tts|export|serve|shards|lm|pretrained|bench) ;;
+        *) fail "unknown extra $extra (dev, docs, cuda, corpora, tts, export, serve, shards, lm, pretrained or bench)" ;;
     esac
 done
 

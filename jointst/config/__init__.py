@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jointst.config.analysis import AlignConfig, DurationsConfig, ProbeConfig, PseudoLabelConfig
+from jointst.config.augmentation import AugmentationConfig
 from jointst.config.check import require
 from jointst.config.corpus import (
     CommonVoiceConfig,
@@ -42,6 +43,7 @@ __all__ = [
     "AlignConfig",
     "AlignmentConfig",
     "AudioEncoderConfig",
+    "AugmentationConfig",
     "BatchConfig",
     "CommonVoiceConfig",
     "Config",
@@ -123,6 +125,7 @@ class Config:
     def __post_init__(self) -> None:
         self._check_durations()
         self._check_audio_encoder()
+        self._check_storage()
         layers = self.model.streaming_layers + self.model.full_context_layers
         compared = self.loss.consistency.layers
         for layer in compared:
@@ -169,6 +172,15 @@ class Config:
             key, chunks = "pseudo_label.decoder", self.training.dynamic_chunks
             require(self.pseudo_label.decoder != "streaming", key, f"is streaming, and {problem}", "full_context")
             require(not chunks, "training.dynamic_chunks", f"is for a streaming first pass, and {problem}", "[]")
+
+    def _check_storage(self) -> None:
+        storage, kind = self.features.storage, self.model.audio_encoder.kind
+        frozen = self.model.audio_encoder.frozen and not self.features.stored
+        problem = f"is {storage}, and the states of a frozen {kind} take too long to be made each time"
+        require(not frozen, "features.storage", problem, "arks, or model.audio_encoder.use: fine_tuned")
+        heard = self.training.augmentation.does_something and self.features.stored
+        problem = "changes audio, and features.storage: arks leaves none to training"
+        require(not heard, "training.augmentation", problem, "features.storage: on_the_fly")
 
     @property
     def row(self) -> Milliseconds:

@@ -94,6 +94,10 @@ class FeatureConfig:
     cmvn: Literal["global", "none"] = "global"
     """Mean and variance normalisation: statistics of the training set, or none; a pretrained encoder that is fine-tuned
     normalises by itself, as it was trained."""
+    storage: Literal["arks", "on_the_fly", "shards"] = "arks"
+    """arks: stage 4 writes features once; on_the_fly: it counts frames and measures statistics, and whoever needs
+    features makes them of the audio each time, which training.augmentation needs; shards: likewise, where the audio of
+    all paired sets is in shards, which ``jointst shard`` has read: stage 4 reads a part of it, for the statistics."""
     compress: bool = True
     """Write compressed arks (8 bits a value; waveforms, which some pretrained encoders read, 16)."""
     max_failures: float = 0.0
@@ -112,6 +116,11 @@ class FeatureConfig:
         require(1.0 in self.speed_perturbation, "speed_perturbation", "lacks 1.0", "the plain audio is needed")
         require(all(0.5 <= s <= 2.0 for s in self.speed_perturbation), "speed_perturbation", "outside 0.5 to 2")
         require(0.0 <= self.max_failures < 1.0, "max_failures", f"is {self.max_failures}", "0 <= share < 1")
+
+    @property
+    def stored(self) -> bool:
+        """Whether features are written once, and not made each time."""
+        return self.storage == "arks"
 
     @property
     def window_samples(self) -> int:
@@ -136,7 +145,8 @@ class FeatureConfig:
     def stated(self) -> dict[str, Any]:
         """All settings to be hashed, without those that came later where they are as things were before they came."""
         values = dataclasses.asdict(self)
-        for name, before in (("edges", "snip"), ("high_frequency", 0.0), ("floor", 1.0)):
+        first = {"edges": "snip", "high_frequency": 0.0, "floor": 1.0, "storage": "arks"}
+        for name, before in first.items():
             if values[name] == before:
                 del values[name]
         return values

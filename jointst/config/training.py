@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from jointst.config.augmentation import AugmentationConfig
 from jointst.config.check import require
 from jointst.units import Milliseconds, Seconds, frames_within
 
@@ -136,6 +137,8 @@ class TrainingConfig:
     """What the alarms do."""
     spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
     """Masks over the features of training speech."""
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    """Noise, rooms, telephone codecs and loudness in the audio of training speech."""
     silence: Seconds = 0.0
     """Digital silence of up to so many seconds behind about half of the training utterances: where those are cut close,
     a model that never heard silence writes words into that of a stream. For log-mel features."""

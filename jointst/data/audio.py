@@ -1,4 +1,4 @@
-"""Audio of one utterance as samples: from a file, an ark, a segment of either, or (opted in) a pipe."""
+"""Audio of one utterance as samples: from a file, an ark, a shard, a segment of these, or (opted in) a pipe."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from jointst.data.shards.places import Place
 from jointst.data.sound import Level, MissingSound, chunks, open_sound
 from jointst.data.sound.parts import take
 from jointst.data.sound.reader import HIGHEST_RATE, LOWEST_RATE
@@ -42,7 +43,7 @@ def load_audio(
     """Samples of an utterance, mono, at ``sampling_rate``.
 
     Args:
-        entry: value in ``wav.scp``: a sound file, ``path.ark:offset``, or ``command |``.
+        entry: value in ``wav.scp``: a sound file, ``path.ark:offset``, ``shard.tar:offset:size``, or ``command |``.
         segment: the part to take; None for all.
         sampling_rate: rate of the result; audio is resampled to it.
         utterance: for the message of an error.
@@ -65,7 +66,8 @@ def load_audio(
             raise DataError("holds no samples", fix="remove the utterance, or mend its audio or segment")
         level.check_whole()
     except DataError as fault:
-        where = fault.path or (path if path and entry.endswith("|") else entry)
+        place = Place.parse(entry)
+        where = place.shard if place else fault.path or (path if path and entry.endswith("|") else entry)
         raise DataError(fault.problem, path=where, utterance=utterance, fix=fault.fix) from None
     return resample(pieces[0] if len(pieces) == 1 else np.concatenate(pieces), rate, sampling_rate)
 
@@ -74,7 +76,7 @@ def read_entry(entry: str, segment: Segment | None = None) -> Blocks:
     """The audio of an entry of ``wav.scp``, or a segment of it.
 
     Args:
-        entry: a sound file, ``path.ark:offset``, or ``command |``.
+        entry: a sound file, ``path.ark:offset``, ``shard.tar:offset:size``, or ``command |``.
         segment: the part to take; None for all.
 
     Yields:
@@ -86,6 +88,10 @@ def read_entry(entry: str, segment: Segment | None = None) -> Blocks:
     """
     if entry.endswith("|"):
         yield from _read_pipe(entry, segment)
+    elif place := Place.parse(entry):
+        rate, samples = place.read()
+        start, stop = _bounds(segment, len(samples), rate)
+        yield rate, samples[start:stop]
     elif is_ark(entry):
         rate, samples = _read_ark(entry)
         start, stop = _bounds(segment, len(samples), rate)
@@ -98,6 +104,14 @@ def is_ark(entry: str) -> bool:
     """Whether a ``wav.scp`` entry is ``path.ark:offset``."""
     name, colon, offset = entry.rpartition(":")
     return bool(colon) and offset.isdigit() and not Path(entry).exists() and bool(name)
+
+
+def file_behind(entry: str) -> str:
+    """The file that a ``wav.scp`` entry is in: itself, its ark or its shard."""
+    place = Place.parse(entry)
+    if place is not None:
+        return place.shard
+    return entry.rpartition(":")[0] if is_ark(entry) else entry
 
 
 def resample(samples: Samples, rate: Hertz, wanted: Hertz) -> Samples:

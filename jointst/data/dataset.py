@@ -1,15 +1,14 @@
-"""Data directories to batches: features from arks, labels from the tokenizer, phones from the lexicon stage."""
+"""Data directories to batches: features of stage 4, labels from the tokenizer, phones from the lexicon stage."""
 
 from __future__ import annotations
 
-import struct
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import kaldiio
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,12 +17,14 @@ from torch import Tensor
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.data.directory import DataDirectory
 from jointst.data.durations import FIX, durations_of
-from jointst.data.features import speed_directory
 from jointst.data.names import Names
 from jointst.data.sampler import BucketSampler, Turns
 from jointst.data.sequences import Sequences
 from jointst.data.sizes import Sizes
+from jointst.data.speed import speed_directory
+from jointst.data.stored import Augment, read_features
 from jointst.data.stored_texts import StoredTexts
+from jointst.data.strings import Strings
 from jointst.data.symbols import Symbols, pad_text
 from jointst.data.windows import WINDOW, groups_of
 from jointst.data.worst import costly, worst, worst_pairs
@@ -104,6 +105,9 @@ class PairedSet(TextSet):
             to fail on some (``features.max_failures``).
         durations: as in :class:`TextSet`.
 
+    Attributes:
+        augment: what changes the audio of training speech whose features are made each time; None for nothing.
+
     Raises:
         DataError: an utterance has no features and may not lack them, or a whole set has none.
     """
@@ -120,8 +124,13 @@ class PairedSet(TextSet):
         directories = [_with_features(directory, may_lack) for directory in directories]
         super().__init__(directories, symbols, durations=durations, names=names)
         keys = [(directory, utterance) for directory in directories for utterance in directory.utterances]
-        self._scp = [directory.feats_scp[utterance] for directory, utterance in keys]
+        self._scp = Strings(directory.feats_scp[utterance] for directory, utterance in keys)
         self.frames = [directory.utt2num_frames[utterance] for directory, utterance in keys]
+        self.augment: Augment | None = None
+
+    def place(self, i: int) -> str:
+        """Where the features of utterance ``i`` are, as ``feats.scp`` says."""
+        return self._scp[i]
 
     def paired_sizes(self, subsampling: int) -> Sizes:
         """What each utterance costs at a subsampling factor."""
@@ -144,26 +153,19 @@ class PairedSet(TextSet):
                 problem = f"has durations that sum to {int(counts.sum())}, its speech has {positions} positions"
                 raise DataError(problem, utterance=utterance, fix=f"its features are others: {FIX}")
 
-    def features(self, i: int) -> Tensor:
-        """Features of utterance ``i``, (T, F) float32.
+    def features(self, i: int, step: int | None = None) -> Tensor:
+        """Features of utterance ``i``, (T, F) float32, as they are, or as a step of the training changes them.
 
         Raises:
-            DataError: the ark cannot be read, by name.
+            DataError: they cannot be read or made, by name.
         """
-        try:
-            matrix = kaldiio.load_mat(self._scp[i])
-        except (OSError, ValueError, AssertionError, EOFError, RuntimeError, struct.error) as error:
-            raise DataError(
-                f"features cannot be read: {error}",
-                path=self._scp[i],
-                utterance=self.utterances[i],
-                fix="run stage 4, features, with --force",
-            ) from None
-        return torch.from_numpy(np.array(matrix, dtype=np.float32))
+        utterance = self.utterances[i]
+        change = None if step is None or self.augment is None else partial(self.augment, utterance=utterance, step=step)
+        return read_features(self._scp[i], utterance, change)
 
-    def paired_batch(self, indices: Sequence[int]) -> PairedBatch:
-        """The utterances at ``indices``."""
-        features = [self.features(i) for i in indices]
+    def paired_batch(self, indices: Sequence[int], step: int | None = None) -> PairedBatch:
+        """The utterances at ``indices``; ``step`` as for :meth:`features`."""
+        features = [self.features(i, step) for i in indices]
         text = self.batch(indices)
         return PairedBatch(
             utterances=text.utterances,
@@ -222,7 +224,7 @@ class JointSet:
         if self._hidden_languages:
             hidden = np.random.default_rng(number).random(len(indices)) < self._hidden_languages
         sampler = self._unpaired_sampler if self._use_text else None
-        return self._joint(indices, None if sampler is None else sampler.batch(number), hidden)
+        return self._joint(indices, None if sampler is None else sampler.batch(number), hidden, number)
 
     def _large(self) -> dict[str, BucketSampler]:
         """The samplers whose place takes time to find."""
@@ -277,11 +279,15 @@ class JointSet:
                 yield self._joint(own.indices, None, np.zeros(own.count, dtype=bool))
 
     def _joint(
-        self, utterances: NDArray[np.int64], sentences: NDArray[np.int64] | None, hidden: NDArray[np.bool_]
+        self,
+        utterances: NDArray[np.int64],
+        sentences: NDArray[np.int64] | None,
+        hidden: NDArray[np.bool_],
+        step: int | None = None,
     ) -> JointBatch:
         """Paired utterances, those ``hidden`` without their language, their transcripts, and unpaired sentences."""
         indices = utterances.tolist()
-        paired = self._paired.paired_batch(indices)
+        paired = self._paired.paired_batch(indices, step)
         shown = ["" if hide else lang for hide, lang in zip(hidden, paired.languages, strict=True)]
         paired = replace(paired, languages=shown)
         if not self._use_text:

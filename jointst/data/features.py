@@ -1,41 +1,38 @@
 """Stage 4: features in compressed arks, copies at other speeds, and normalisation statistics.
 
-Features are log-mel filter banks, or what a pretrained audio encoder reads or, frozen, makes of the speech.
+Features are log-mel filter banks, or what a pretrained audio encoder reads or, frozen, makes of the speech. Where they
+are made each time (``features.storage``), they are made here once as well, to count frames, to find what cannot be
+read, and for the statistics: these are of the plain training sets at all speeds in any case, without augmentation.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jointst.config import AudioEncoderConfig, Config, FeatureConfig
+from jointst.config import Config, FeatureConfig
 from jointst.config.data import LOW_FREQUENCY
-from jointst.data.audio import Samples, is_ark, load_audio, resample
-from jointst.data.directory import DataDirectory, Segment, write_table
+from jointst.data.directory import DataDirectory, count_lines, read_table, write_table
+from jointst.data.feature_jobs import Hearing, Job, do_job
+from jointst.data.shards import LENGTHS
+from jointst.data.shards.places import Place
+from jointst.data.speed import speed_directory, with_speed
 from jointst.errors import ConfigError, DataError
 from jointst.parallel import run_jobs
-from jointst.processes import temporary
 from jointst.stage import Context, Made, write_atomically
+from jointst.units import Seconds
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
 # T samples, N frames, F mel bins, W window, H hop
 
-VERSION = 3
-"""Raised when the same settings give other features, so that arks of before are not taken over."""
-TOGETHER = 64
-"""Utterances whose audio is in memory at a time, for a pretrained encoder to read with others of their length."""
+STATISTICS = 20_000
+"""Training utterances that statistics are of, evenly spread, where audio is in shards; otherwise they are of all."""
 JOB_UTTERANCES = 400
 """Utterances of a job: what is lost at most when a run is killed."""
 SCALE = 32768.0
@@ -119,198 +116,23 @@ def _window_and_filters(sampling_rate: float, window: int, mel_bins: int, end: f
     return taper.float(), filters.float()
 
 
-@dataclass(frozen=True)
-class Hearing:
-    """A pretrained encoder that features are made with or for.
-
-    Attributes:
-        settings: which.
-        folder: where its weights are.
-        sha256: of its files.
-    """
-
-    settings: AudioEncoderConfig
-    folder: Path
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Job:
-    """Some utterances of one set at one speed; what it makes follows from this and from its audio files alone.
-
-    ``utterances`` holds (utterance in the set, its ``wav.scp`` entry, its segment). ``encoder`` is a pretrained one, if
-    there is one. ``anew`` says to do it even when it is finished.
-    """
-
-    folder: Path
-    number: int
-    wav_scp: Path
-    utterances: tuple[tuple[str, str, Segment | None], ...]
-    speed: float
-    config: FeatureConfig
-    encoder: Hearing | None = None
-    anew: bool = False
-
-    @property
-    def ark(self) -> Path:
-        """The ark it writes."""
-        return self.folder / f"feats.{self.number}.ark"
-
-    @property
-    def record(self) -> Path:
-        """The file that says it is finished, written last."""
-        return self.folder / f"feats.{self.number}.json"
-
-    def digest(self) -> str:
-        """A hash of all that its features depend on."""
-        audio = sorted({_audio_file(entry) for _, entry, _ in self.utterances})
-        stats = [os.stat(path) for path in audio if os.path.exists(path)]
-        settings = self.config.stated()
-        for unused in ("speed_perturbation", "cmvn", "max_failures"):
-            del settings[unused]
-        encoder = self.encoder
-        heard = () if encoder is None else ((encoder.settings.kind, encoder.settings.use, encoder.sha256),)
-        parts = (
-            VERSION,
-            settings,
-            self.speed,
-            self.utterances,
-            audio,
-            [(s.st_size, s.st_mtime_ns) for s in stats],
-            *heard,
-        )
-        return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
-
-
-def _audio_file(entry: str) -> str:
-    return entry.rpartition(":")[0] if is_ark(entry) else entry
-
-
-def with_speed(name: str, speed: float) -> str:
-    """Name of a speaker or utterance at this speed: ``sp0.9-name``, or the name itself at 1."""
-    return name if speed == 1.0 else f"sp{speed:g}-{name}"
-
-
-def speed_directory(path: Path, speed: float) -> Path:
-    """Data directory of the copy of a training set at this speed: ``<set>_sp0.9``."""
-    return path if speed == 1.0 else path.with_name(f"{path.name}_sp{speed:g}")
-
-
-def change_speed(samples: Samples, speed: float) -> Samples:
-    """Samples (T,) played ``speed`` times as fast (pitch and tempo), (ceil(T / speed),), as sox ``speed`` does."""
-    ratio = Fraction(speed).limit_denominator(100)
-    return resample(samples, ratio.numerator, ratio.denominator)
-
-
-def do_job(job: Job) -> dict[str, Any]:
-    """Compute a job's features unless they are there already.
-
-    Returns:
-        Its record: offsets and frames by utterance, failures, and the sums that CMVN needs.
-    """
-    digest = job.digest()
-    if job.ark.is_file() and job.record.is_file() and not job.anew:
-        try:
-            record: dict[str, Any] = json.loads(job.record.read_text())
-        except ValueError:
-            record = {}  # half written by a killed run of before: made again
-        if record.get("digest") == digest:
-            return record
-    import torch
-
-    torch.set_num_threads(1)  # one process for each core
-    job.folder.mkdir(parents=True, exist_ok=True)
-    ark, written = temporary(job.ark), temporary(job.record)
-    try:
-        record = {"digest": digest, **_write_ark(job, ark)}
-        write_atomically(written, json.dumps(record))
-        # Both are whole: from here on a full disk stops nothing, and a kill leaves an ark without a record.
-        job.record.unlink(missing_ok=True)
-        os.replace(ark, job.ark)
-        os.replace(written, job.record)
-    except OSError as error:
-        error.filename = str(job.ark)  # a full disk does not say where
-        raise
-    finally:
-        ark.unlink(missing_ok=True)
-        written.unlink(missing_ok=True)
-    return record
-
-
-def _write_ark(job: Job, path: Path) -> dict[str, Any]:
-    import kaldiio
-    import numpy as np
-
-    frames: dict[str, int] = {}
-    offsets: dict[str, int] = {}
-    failures: dict[str, str] = {}
-    sums: NDArray[np.float64] | None = None
-    compression = _compression(job)
-    with open(path, "wb") as ark:
-        for utterance, matrix in _features_of(job):
-            key = with_speed(utterance, job.speed)
-            if isinstance(matrix, DataError):
-                failures[utterance] = str(matrix)
-                continue
-            offsets[key] = ark.tell() + len(f"{key} ".encode())
-            frames[key] = len(matrix)
-            kaldiio.save_ark(ark, {key: matrix}, compression_method=compression)
-            own = np.stack((matrix.sum(axis=0, dtype=np.float64), np.square(matrix, dtype=np.float64).sum(axis=0)))
-            sums = own if sums is None else sums + own
-        ark.flush()
-        os.fsync(ark.fileno())
-    return {"frames": frames, "offsets": offsets, "failures": failures, "sums": [] if sums is None else sums.tolist()}
-
-
-def _compression(job: Job) -> int | None:
-    """Kaldi's number of how an ark is compressed: with 8 bits a value, waveforms with 16; None for not at all."""
-    if not job.config.compress:
-        return None
-    if job.encoder is None or job.encoder.settings.frozen:
-        return 2
-    from jointst.pretrained.registry import encoder_class
-
-    return 3 if encoder_class(job.encoder.settings.kind).features == "waveform" else 2
-
-
-def _features_of(job: Job) -> Iterator[tuple[str, NDArray[np.float32] | DataError]]:
-    """Features (N, F) of each utterance of a job, or what is wrong with its audio."""
-    import torch
-
-    from jointst.pretrained.front_end import front_end
-
-    hear = front_end(job.config, None if job.encoder is None else (job.encoder.settings, job.encoder.folder))
-    together = 1 if job.encoder is None else TOGETHER
-    for first in range(0, len(job.utterances), together):
-        part = job.utterances[first : first + together]
-        heard = [_samples_of(job, *utterance) for utterance in part]
-        waveforms = [torch.from_numpy(samples) for samples in heard if not isinstance(samples, DataError)]
-        made = iter(hear(waveforms))
-        for (utterance, _, _), samples in zip(part, heard, strict=True):
-            yield utterance, samples if isinstance(samples, DataError) else next(made).numpy()
-
-
-def _samples_of(job: Job, utterance: str, entry: str, segment: Segment | None) -> Samples | DataError:
-    try:
-        samples = load_audio(entry, segment, job.config.sampling_rate, utterance=utterance, path=job.wav_scp)
-    except DataError as fault:
-        return fault
-    samples = samples if job.speed == 1.0 else change_speed(samples, job.speed)
-    if len(samples) < job.config.window_samples:
-        problem = f"{len(samples)} samples are less than one window of {job.config.window_samples}"
-        return DataError(problem, path=entry, utterance=utterance, fix="remove the utterance, or mend its segment")
-    return samples
-
-
 def _place(path: Path, root: Path) -> Path:
     """Where the features of a data directory are kept: by its way from the root, so that de/own is not en/own."""
     return Path(*("_" if part == ".." else part for part in Path(os.path.relpath(path, root)).parts))
 
 
 def _jobs_of(
-    source: DataDirectory, speed: float, folder: Path, config: FeatureConfig, encoder: Hearing | None, *, anew: bool
+    source: DataDirectory,
+    speed: float,
+    folder: Path,
+    config: FeatureConfig,
+    encoder: Hearing | None,
+    *,
+    anew: bool,
+    measured: int,
 ) -> list[Job]:
     wav_scp = source.path / "wav.scp"
+    seconds = _seconds_of(source) if config.storage == "shards" else {}
     utterances = []
     for utterance in source.utterances:
         if source.segments and utterance not in source.segments:
@@ -320,10 +142,37 @@ def _jobs_of(
             fix = "add it, or remove the utterance from text"
             raise DataError("has no audio in wav.scp", path=wav_scp, utterance=utterance, fix=fix)
         utterances.append((utterance, entry, source.segments.get(utterance)))
-    return [
-        Job(folder, number, wav_scp, tuple(utterances[start : start + JOB_UTTERANCES]), speed, config, encoder, anew)
-        for number, start in enumerate(range(0, len(utterances), JOB_UTTERANCES), start=1)
-    ]
+    jobs = []
+    for number, start in enumerate(range(0, len(utterances), JOB_UTTERANCES), start=1):
+        part = tuple(utterances[start : start + JOB_UTTERANCES])
+        lengths = tuple(seconds[utterance] for utterance, _, _ in part) if seconds else ()
+        jobs.append(Job(folder, number, wav_scp, part, speed, config, encoder, anew, lengths, measured))
+    return jobs
+
+
+def _seconds_of(source: DataDirectory) -> dict[str, Seconds]:
+    """Lengths of utterances in shards, as ``jointst shard`` measured them.
+
+    Raises:
+        DataError: an utterance is not in a shard, or has no length.
+    """
+    made = "name the directory that jointst shard makes of it, or features.storage: on_the_fly"
+    if source.segments:
+        raise DataError("has segments, and shards hold utterances", path=source.path / "segments", fix=made)
+    for utterance, entry in source.wav_scp.items():
+        if Place.parse(entry) is None:
+            raise DataError(f"{entry} is in no shard", path=source.path / "wav.scp", utterance=utterance, fix=made)
+    path = source.path / LENGTHS
+    seconds = {}
+    table = read_table(path) if path.exists() else {}
+    for utterance in source.utterances:
+        try:
+            seconds[utterance] = float(table[utterance])
+        except (KeyError, ValueError):
+            problem = f"{table[utterance]!r} is no number of seconds" if utterance in table else "has no length"
+            fix = "run jointst shard again, or set features.storage: on_the_fly"
+            raise DataError(problem, path=path, utterance=utterance, fix=fix) from None
+    return seconds
 
 
 def run(context: Context) -> Made:
@@ -346,7 +195,9 @@ def run(context: Context) -> Made:
                 fix = "rename it, or leave that speed out of features.speed_perturbation"
                 raise DataError(problem, path=copy, fix=fix)
             folder = dump / _place(copy, context.data)
-            plan.append((source, speed, _jobs_of(source, speed, folder, config, encoder, anew=context.force)))
+            every = _measured(context) if name in context.config.data.train else 0
+            made = _jobs_of(source, speed, folder, config, encoder, anew=context.force, measured=every)
+            plan.append((source, speed, made))
     jobs = [job for _, _, jobs in plan for job in jobs]
     sizes = [len(job.utterances) for job in jobs]
     done = run_jobs(do_job, jobs, context.nj, desc="features", unit="utterance", sizes=sizes)
@@ -360,7 +211,16 @@ def run(context: Context) -> Made:
     frames = sum(sum(record["frames"].values()) for record in done)
     hours = frames * context.config.row / 1000 / 3600
     what = f"{config.mel_bins} log-mel bins" if encoder is None else f"{encoder.settings.kind} {encoder.settings.use}"
+    what += "" if config.stored else " to be made each time"
     return Made(what=f"{what}, of {sum(sizes)} utterances ({hours:.2f} h)", where=dump)
+
+
+def _measured(context: Context) -> int:
+    """Every how many-th training utterance the statistics are of, where audio is in shards."""
+    config = context.config
+    files = [context.data / name / "text" for name in config.data.train]
+    utterances = sum(count_lines(path) for path in files if path.is_file())
+    return max(1, utterances * len(config.features.speed_perturbation) // STATISTICS)
 
 
 def _hearing(config: Config) -> Hearing | None:
@@ -418,7 +278,7 @@ def _write_cmvn(path: Path, records: list[dict[str, Any]]) -> None:
 
     import numpy as np
 
-    count = sum(sum(record["frames"].values()) for record in records)
+    count = sum(record.get("counted", sum(record["frames"].values())) for record in records)
     if not count:
         raise DataError("no training utterance has usable audio", path=path.parent, fix="see the messages above")
     total, squares = np.sum([record["sums"] for record in records if record["sums"]], axis=0) / count

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jointst.data.audio import is_ark, read_entry
+from jointst.data.audio import file_behind, read_entry
+from jointst.data.shards.places import Place
+from jointst.data.shards.storage import is_url
 from jointst.data.sound import Level, MissingSound
 from jointst.errors import DataError
 from jointst.parallel import run_jobs
@@ -95,11 +97,15 @@ def _read(path: Path) -> dict[str, list[Any]]:
 
 
 def _stamp(entry: str) -> list[int] | None:
-    """Size and time of change of the file behind an entry, or None for pipes and missing files."""
+    """Size and time of change of the file behind an entry, where it lies in a shard behind a URL, or None for pipes and
+    missing files."""
     if entry.endswith("|"):
         return None
+    place = Place.parse(entry)
+    if place is not None and is_url(place.shard):  # whose place and bytes stand in the entry: shards are never mended
+        return [place.first, place.size]
     try:
-        stat = os.stat(entry.rpartition(":")[0] if is_ark(entry) else entry)
+        stat = os.stat(file_behind(entry))
     except (OSError, ValueError):
         return None
     return [stat.st_size, stat.st_mtime_ns]

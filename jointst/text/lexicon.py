@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jointst.config import LexiconConfig
 from jointst.data.directory import DataDirectory, sort_keys, write_sorted
-from jointst.data.features import speed_directory
+from jointst.data.speed import speed_directory
 from jointst.errors import DataError
 from jointst.languages import LANGUAGES
 from jointst.progress import progress

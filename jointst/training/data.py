@@ -15,6 +15,7 @@ from jointst.config import Config, DataConfig
 from jointst.data.batch import AnyBatch, JointBatch, PairedBatch
 from jointst.data.dataset import JointSet, PairedSet, TextSet, batches_in_order, in_order, read_directories
 from jointst.data.directory import DataDirectory
+from jointst.data.harder import make_harder, some_speech
 from jointst.data.sampler import BucketSampler, Turns
 from jointst.data.stored_texts import StoredTexts, open_texts
 from jointst.data.symbols import Symbols
@@ -111,6 +112,9 @@ def read_training_sets(config: Config, root: Path, symbols: Symbols) -> tuple[Pa
     directories += with_speech(config.data, root, config.data.pseudo)
     paired = PairedSet(directories, symbols, may_lack=config.features.max_failures > 0, durations=durations)
     paired.check_durations(config.model.rows_per_position)
+    speech = some_speech(len(paired.utterances), lambda i: (paired.utterances[i], paired.place(i)))
+    training, rate = config.training, config.features.sampling_rate
+    paired.augment = make_harder(training.augmentation, rate, training.seed, speech, root / ".stages")
     return paired, read_unpaired(config, root, symbols)
 
 

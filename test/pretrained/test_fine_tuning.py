@@ -31,6 +31,7 @@ from jointst.config import (
 from jointst.data.batch import JointBatch
 from jointst.data.directory import DataDirectory, write_table
 from jointst.data.features import run as make_features
+from jointst.data.stored import read_features
 from jointst.errors import ConfigError
 from jointst.export.pack import run as export
 from jointst.pretrained.fine_tuning import rate_shares, recompute
@@ -93,6 +94,20 @@ def heard(toy: Context) -> Context:
     context = with_encoder(toy, "hubert", use="fine_tuned")
     make_features(context)
     return context
+
+
+@pytest.mark.parametrize("name", ["hubert", "whisper"])
+def test_what_it_reads_may_be_made_each_time(toy: Context, name: str) -> None:
+    context = with_encoder(toy, name, use="fine_tuned")
+    made = []
+    for settings in ({"compress": False}, {"storage": "on_the_fly"}):
+        features = dataclasses.replace(context.config.features, **settings)
+        make_features(dataclasses.replace(context, config=dataclasses.replace(context.config, features=features)))
+        directory = DataDirectory.read(context.data / "t_train")
+        made.append({key: read_features(place) for key, place in directory.feats_scp.items()})
+    assert made[0].keys() == made[1].keys()
+    for key, matrix in made[1].items():
+        torch.testing.assert_close(matrix, made[0][key], atol=1e-4, rtol=0)
 
 
 def test_from_waveforms_to_a_packed_recogniser(heard: Context) -> None:

@@ -18,6 +18,7 @@ SHARED = {"bench_memory", "bench_options", "bench_report"}
 MUST_SAY = {
     "bench_alignment": "best and the naive form give the same paths: True",
     "bench_corpus": "h of speech",
+    "bench_loader": "files, all, each for half",
     "bench_decode": "40 labels of 500 are forced over 100 positions",
     "bench_serve": "live streams with a factor under 0.5",
     "bench_stream": "one chunk is 320 ms",

@@ -19,7 +19,7 @@ import yaml
 
 from jointst.data.audio import load_audio
 from jointst.data.directory import DataDirectory, read_table, write_table
-from jointst.data.features import change_speed, with_speed
+from jointst.data.speed import change_speed, with_speed
 from jointst.errors import EnvironmentFault
 from jointst.parallel import run_jobs
 from jointst.processes import temporary
@@ -79,7 +79,7 @@ def _convert(job: _Job) -> dict[str, int]:
     for utterance, entry, segment, path, speed in job.items:
         if not os.path.exists(path):
             samples = load_audio(entry, segment, RATE, utterance=utterance)
-            samples = samples if speed == 1.0 else change_speed(samples, speed)
+            samples = change_speed(samples, speed)
             written = temporary(Path(path))
             soundfile.write(str(written), samples, RATE, format="FLAC")
             os.replace(written, path)

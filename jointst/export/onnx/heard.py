@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from jointst.build import Trained
 from jointst.data.audio import Samples, load_audio
 from jointst.data.directory import DataDirectory, read_table
 from jointst.data.features import log_mel
+from jointst.data.stored import read_features
 from jointst.errors import DataError
 from jointst.stage import Context
 
@@ -57,12 +57,10 @@ def compared_features(context: Context, trained: Trained) -> tuple[list[Tensor],
 
 def _kept(context: Context) -> list[Tensor]:
     """Those of stage 4."""
-    import kaldiio
-
     entries: list[str] = []
     for name in context.config.data.dev:
         entries += read_table(context.data / name / "feats.scp").values()
-    return [torch.from_numpy(np.array(kaldiio.load_mat(entry), np.float32))[:LONGEST] for entry in _some(entries)]
+    return [read_features(entry)[:LONGEST] for entry in _some(entries)]
 
 
 def _computed(context: Context, trained: Trained) -> list[Tensor]:
