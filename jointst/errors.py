@@ -6,6 +6,7 @@ import errno
 import functools
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,43 @@ class CollapseError(JointstError):
 
 class EnvironmentFault(JointstError):
     """A tool, package or resource that a stage needs is missing."""
+
+
+class Stopped(Exception):
+    """Training stopped where it can go on, because it was told to.
+
+    Args:
+        why: the name of a signal, or other words.
+        update: the last one, which the checkpoint holds.
+        status: exit status that says so.
+        queue: what came of putting its job into the queue of the cluster again, if it is of a job.
+        waits: seconds until the cluster has ended a job that is in the queue again: ending itself, it would count as done.
+    """
+
+    def __init__(self, why: str, update: int, status: int, queue: str = "", waits: float = 0.0) -> None:
+        self.status, self._waits = status, waits
+        more = f"; {queue}" if queue else ""
+        super().__init__(f"stopped after update {update} by {why}; the same command goes on from there{more}")
+
+    def wait(self) -> None:
+        """Wait to be ended."""
+        time.sleep(self._waits)
+
+
+def last_words(error: BaseException) -> tuple[int, str] | None:
+    """Exit status, and what is said last; None of what can only be a fault of ours."""
+    if isinstance(error, JointstError):
+        return 1, f"error: {error}"
+    if isinstance(error, Stopped):
+        return error.status, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted; run it again to go on from what is finished"
+    if isinstance(error, MemoryError):
+        return 1, "error: out of memory; lower --nj or batches, then run it again"
+    if isinstance(error, OSError):
+        message = explain(error)
+        return (1, f"error: {message}") if message else None
+    return None
 
 
 def explain(error: OSError) -> str:

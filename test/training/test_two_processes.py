@@ -26,10 +26,14 @@ class Kept(lightning.Callback):
         save_file(module.model.state_dict(), f"process{trainer.global_rank}.safetensors")
 
 trainer = lightning.Trainer
-two = {"devices": 2, "strategy": "ddp_find_unused_parameters_true"}
-lightning.Trainer = lambda **settings: trainer(**{**settings, **two, "callbacks": [*settings["callbacks"], Kept()]})
-status = main(["train", "--conf", "two.yaml", *sys.argv[1:]])
-sys.exit(status)
+lightning.Trainer = lambda **settings: trainer(**{**settings, "callbacks": [*settings["callbacks"], Kept()]})
+sys.exit(main(["train", "--conf", "two.yaml", *sys.argv[1:]]))
+"""
+START = """
+import sys
+from jointst.ranks.spawn import run_processes
+
+sys.exit(run_processes([sys.executable, "script.py", *sys.argv[1:]], 2))
 """
 
 
@@ -38,9 +42,8 @@ def train(config: Config, *settings: str) -> str:
     Path("two.yaml").write_text(to_yaml(config))
     Path("script.py").write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "script.py", *settings], env=environment, capture_output=True, text=True, timeout=250
-    )
+    command = [sys.executable, "-c", START, *settings]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout
