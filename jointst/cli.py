@@ -10,11 +10,11 @@ import sys
 import time
 
 from jointst.commands import COMMANDS, RECIPE_COMMANDS, Command
-from jointst.errors import JointstError, Stopped, last_words
+from jointst.errors import AGAIN, JointstError, last_words
 from jointst.load_config import parse
 from jointst.lock import hold
 from jointst.ranks.group import current
-from jointst.ranks.job import in_job, run_as_job
+from jointst.ranks.job import in_job, queue_again, run_as_job
 from jointst.ranks.place import check_asked, find_place
 from jointst.ranks.spawn import run_processes
 from jointst.stage import Context, Stage
@@ -63,8 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
         if words is None:
             raise
         print(f"jointst {command.name}: {words[1]}", file=sys.stderr)
-        if isinstance(error, Stopped):
-            error.wait()
+        if words[0] == AGAIN:
+            queue_again()
         if isinstance(error, BrokenPipeError):  # what is still buffered would fail once more at exit, with a traceback
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return words[0]

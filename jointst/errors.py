@@ -6,7 +6,6 @@ import errno
 import functools
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +107,10 @@ class EnvironmentFault(JointstError):
     """A tool, package or resource that a stage needs is missing."""
 
 
+AGAIN = 75
+"""Exit status of what is to be started again: EX_TEMPFAIL of sysexits.h."""
+
+
 class Stopped(Exception):
     """Training stopped where it can go on, because it was told to.
 
@@ -115,18 +118,11 @@ class Stopped(Exception):
         why: the name of a signal, or other words.
         update: the last one, which the checkpoint holds.
         status: exit status that says so.
-        queue: what came of putting its job into the queue of the cluster again, if it is of a job.
-        waits: seconds until the cluster has ended a job that is in the queue again: ending itself, it would count as done.
     """
 
-    def __init__(self, why: str, update: int, status: int, queue: str = "", waits: float = 0.0) -> None:
-        self.status, self._waits = status, waits
-        more = f"; {queue}" if queue else ""
-        super().__init__(f"stopped after update {update} by {why}; the same command goes on from there{more}")
-
-    def wait(self) -> None:
-        """Wait to be ended."""
-        time.sleep(self._waits)
+    def __init__(self, why: str, update: int, status: int) -> None:
+        self.status = status
+        super().__init__(f"stopped after update {update} by {why}; the same command goes on from there")
 
 
 def last_words(error: BaseException) -> tuple[int, str] | None:

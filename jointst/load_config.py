@@ -152,7 +152,8 @@ def parse(command: str, description: str, arguments: list[str], *, spreads: bool
         values = _values(command, description, arguments, spreads)
     except argparse.ArgumentError as error:
         raise JointstError(f"settings: {error} (jointst {command} --print_config shows all settings)") from None
-    spread = {key: values.get(key) for key in ("nproc", "nodes", "launcher", "slurm") if values.get(key) is not None}
+    stated = {key: values.get(key) for key in ("nproc", "nodes", "launcher", "slurm")}
+    spread: dict[str, Any] = {key: value for key, value in stated.items() if value is not None}
     for key, lowest in (("nj", 1), ("ngpu", 0), ("nproc", 1), ("nodes", 1)):
         if values.get(key) is not None and values[key] < lowest:
             raise ConfigError(f"--{key}", f"is {values[key]}", f"at least {lowest}")
@@ -183,11 +184,12 @@ def _check_processes(spread: Mapping[str, Any], ngpu: int) -> None:
     """
     nproc, local = spread.get("nproc", 1), spread.get("launcher", "local") == "local"
     if ngpu > 0 and nproc not in (1, ngpu):
-        raise ConfigError("--nproc", f"is {nproc} beside --ngpu {ngpu}", "leave it out: there is a process for each GPU")
+        raise ConfigError("--nproc", f"is {nproc} beside --ngpu {ngpu}", "leave it out: each GPU has one")
     if local and spread.get("slurm"):
         raise ConfigError("--slurm", "is for a job", "--launcher slurm")
     if local and spread.get("nodes", 1) > 1 and find_place() is None:
-        raise ConfigError("--nodes", f"is {spread['nodes']}, and no other node was started", "torchrun, srun, or --launcher slurm")
+        problem = f"is {spread['nodes']}, and no other node was started"
+        raise ConfigError("--nodes", problem, "use torchrun, srun, or --launcher slurm")
 
 
 def to_yaml(config: Config) -> str:

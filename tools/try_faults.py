@@ -1,9 +1,9 @@
 """Trainings in several processes, tried again and again with a fault in one of them; a table of what came of it.
 
 Each try copies a toy recipe and starts the processes of one training. At a random update something happens to one of
-them: see :data:`FAULTS`. All must end soon, with the exit status and the last line that belong to the fault and without
-a traceback. Then what was broken is mended, and the same command must end with the model of an unbroken training, to the
-bit. Processes are forked from one that has imported everything, so that a try takes seconds.
+them: see :data:`FAULTS`. All must end soon, with the exit status and the last line that belong to the fault and
+without a traceback. Then what was broken is mended, and the same command must end with the model of an unbroken
+training, to the bit. Processes are forked from one that has imported everything, so that a try takes seconds.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Fault:
         inject: does it, in the process and before the update; it gets the batch.
         prepare: breaks the recipe beforehand.
         first: whether it happens to the first process always.
-        all: a signal for all processes at that moment.
+        all: a signal for all processes at that moment, loader processes too, as Slurm sends it.
         settings: more arguments.
     """
 
@@ -107,13 +107,14 @@ def cut_ark(folder: Path) -> None:
 
 
 FAULTS: dict[str, Fault] = {
-    "kill -9": Fault(says=r"rank {rank} of .*: error: .*its process was killed.* at update \d+, on .*a-a\d", inject=kill),
+    "kill -9": Fault(says=r"rank {rank} of .*: error: its process was killed.* at update \d+, on .*a-a\d", inject=kill),
     "not finite": Fault(
         says=r"rank {rank} of .*: error: update \d+: the loss is not finite .*a-a\d", inject=not_a_number
     ),
     "cut ark": Fault(says=r"rank \d of .*: error: .*a-a3", prepare=cut_ark),
     "out of memory": Fault(
-        says=r"rank {rank} of .*: error: update \d+: out of memory on .*a-a\d.*the last checkpoint stays", inject=no_memory
+        says=r"rank {rank} of .*: error: update \d+: out of memory on .*a-a\d.*the last checkpoint stays",
+        inject=no_memory,
     ),
     "full disk": Fault(
         says=r"rank 0 of .*: error: exp/toy/checkpoints/.*what was finished is kept", inject=fill_disk, first=True
@@ -127,6 +128,7 @@ FAULTS: dict[str, Fault] = {
         says=r"jointst train: stopped after update \d+ by SIGTERM; the same command goes on from there$",
         status=128 + signal.SIGTERM,
         all=signal.SIGTERM,
+        settings=("--training.workers", "1"),
     ),
 }
 """What is tried; a new kind is a row here."""
@@ -189,8 +191,11 @@ def start(folder: Path, log: Path, rank: int, world: int, port: int, arguments: 
         os.environ.update({key: str(value) for key, value in own.items()}, MASTER_ADDR="127.0.0.1", GROUP_RANK="0")
         if injector is not None:
             plain = lightning.Trainer
-            # after the log's own callbacks, which say what is worked on
-            lightning.Trainer = lambda **settings: plain(**{**settings, "callbacks": [*settings["callbacks"], injector]})
+
+            def faulty(*, callbacks: list[Any], **settings: Any) -> lightning.Trainer:
+                return plain(callbacks=[*callbacks, injector], **settings)  # after those that say what is worked on
+
+            lightning.Trainer = faulty
         status = main(arguments)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -213,7 +218,7 @@ def train(folder: Path, log: str, world: int, more: tuple[str, ...], faulty: Try
             time.sleep(0.01)
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(process, FAULTS[faulty.kind].all or 0)
+                os.killpg(process, FAULTS[faulty.kind].all or 0)
     return [ended(process) for process in processes]
 
 
@@ -271,7 +276,8 @@ def shown(tries: list[Try]) -> str:
     lines += ["|---|---|---|---|---|---|---|"]
     for item in tries:
         line = item.line if len(item.line) < 150 else f"{item.line[:147]}..."
-        row = [item.kind, item.rank, item.update, f"{item.seconds:.1f}", item.status, line, "no" if item.wrong else "yes"]
+        row = [item.kind, item.rank, item.update, f"{item.seconds:.1f}", item.status, line]
+        row.append("no" if item.wrong else "yes")
         lines.append(f"| {' | '.join(str(cell).replace('|', '/') for cell in row)} |")
     return "\n".join(lines)
 

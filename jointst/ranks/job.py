@@ -16,6 +16,8 @@ from jointst.units import Seconds
 
 ASK_EVERY: Seconds = 2.0
 """Between questions to Slurm's queue."""
+REQUEUED: Seconds = 60.0
+"""In which Slurm ends a job that is in the queue again."""
 _LEFT = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
 """How squeue writes a time: [days-][hours:]minutes:seconds."""
 
@@ -26,7 +28,7 @@ def in_job() -> bool:
 
 
 def run_as_job(context: Context, arguments: list[str], *, cluster: str = "slurm") -> int:
-    """Run a command as a job of a process for each task, and wait for it; interrupted, it goes on without being watched.
+    """Run a command as a job, a process for each task, and wait; interrupted, the job goes on without being watched.
 
     Args:
         context: says on how many nodes and processes, and with which parameters of submitit.
@@ -122,6 +124,15 @@ def _seconds(text: str) -> Seconds | None:
         return None
     days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+
+def queue_again() -> None:
+    """Put this process's job, if it is of one, into the queue again, and wait for Slurm to end it."""
+    queued, words = requeue()
+    if words:
+        print(words, file=sys.stderr, flush=True)
+    if queued:
+        time.sleep(REQUEUED)  # a job that ends itself would count as done
 
 
 def requeue() -> tuple[bool, str]:

@@ -52,7 +52,7 @@ def _number(environment: Mapping[str, str], key: str) -> int:
     except (KeyError, ValueError):
         value = environment.get(key)
         raise EnvironmentFault(
-            f"{key} is {value!r} in the environment of a process that torchrun or srun started: a number is needed there"
+            f"{key} is {value!r} in the environment: a number is needed there, as torchrun and srun set it"
         ) from None
 
 
@@ -83,9 +83,7 @@ def find_place(environment: Mapping[str, str] | None = None) -> Place | None:
             f"rank {rank} of {world} is number {local_rank} on node {node}: every node needs as many processes as the "
             "others, numbered node by node (srun --ntasks-per-node N, without -m cyclic; torchrun --nproc-per-node N)"
         )
-    return Place(
-        rank=rank, world=world, local_rank=local_rank, local_world=local_world, node=node, node_name=name
-    )
+    return Place(rank=rank, world=world, local_rank=local_rank, local_world=local_world, node=node, node_name=name)
 
 
 def check_asked(place: Place, *, nodes: int | None, nproc: int, ngpu: int) -> None:
@@ -134,7 +132,7 @@ def tell_torch(place: Place) -> None:
 
 def _address() -> str:
     """Where the first node of a Slurm step is reached."""
-    from lightning.fabric.plugins.environments import SLURMEnvironment
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
     name = SLURMEnvironment.resolve_root_node_address(os.environ.get("SLURM_STEP_NODELIST", ""))
     launched = os.environ.get("SLURM_LAUNCH_NODE_IPADDR", "")

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-from jointst.errors import Stopped, last_words
+from jointst.errors import AGAIN, Stopped, last_words
 from jointst.ranks.group import enter
+from jointst.ranks.job import queue_again
 from jointst.ranks.place import Place, tell_torch
 from jointst.stage import Context, Stage
 from jointst.threads import set_threads
@@ -49,7 +50,8 @@ def run_together(place: Place, stage: Stage, context: Context, work: Callable[[]
         group.finished()
         if group.first:
             print(f"jointst {stage.name}: {stopped}", file=sys.stderr, flush=True)
-            stopped.wait()
+            if stopped.status == AGAIN:
+                queue_again()
         _leave(stopped.status)
     except BaseException as error:
         if isinstance(error, SystemExit) and not error.code:
@@ -71,7 +73,7 @@ def _leave(status: int) -> NoReturn:
 def _follow(wanted: bool, stage: Stage, context: Context) -> int:
     """The share of a process that is not the first, which prints nothing."""
     if wanted:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 as long as the process lives
         stage.run_beside(context)
     return 0
 

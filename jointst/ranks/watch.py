@@ -1,8 +1,8 @@
 """Processes that watch each other over torch's store: when one fails all end, and one of them says why.
 
 Every process has a thread that gives signs of life and looks for those of others. A process that fails leaves its
-message in the store; one that is killed leaves none, and the others say for it what they know. A thread can end a process
-that waits for others in gloo or NCCL, where an exception of its own cannot reach it.
+message in the store; one that is killed leaves none, and the others say for it what they know. A thread can end a
+process that waits for others in gloo or NCCL, where an exception of its own cannot reach it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from jointst.errors import EnvironmentFault
 from jointst.processes import HOST, is_alive
@@ -27,7 +29,7 @@ from jointst.units import Seconds
 MOMENT: Seconds = 0.05
 FAILED = 1
 """Exit status of all where one has failed."""
-_OF_OTHERS = ("gloo", "nccl", "connection", "broken pipe", "socket", "process group", "processgroup", "store", "timed out")
+_OF_OTHERS = ("gloo", "nccl", "connection", "broken pipe", "socket", "process group", "processgroup", "tcpstore")
 """Words of errors that are the echo of another's end, in small letters."""
 
 
@@ -38,17 +40,17 @@ def is_echo(error: BaseException) -> bool:
     return type(error) is RuntimeError and any(word in str(error).lower() for word in _OF_OTHERS)
 
 
-def _connect(place: Place) -> dist.Store:
+def _connect(place: Place) -> Store:
     """A connection to the store; the first process holds it, or torchrun of the first node."""
     try:
-        store, _, _ = next(dist.rendezvous("env://", timeout=timedelta(seconds=to_start())))
+        store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=to_start())))
     except (RuntimeError, ValueError) as error:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise EnvironmentFault(
             f"{place}: not all {place.world} processes met at {where} within {to_start():.0f} s: "
             f"{str(error).splitlines()[0]} (is it the address of the first node, and the port free and open to all?)"
         ) from None
-    return dist.PrefixStore(f"jointst{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    return PrefixStore(f"jointst{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
 class Watch(Group):
@@ -98,7 +100,7 @@ class Watch(Group):
     def _get(self, key: str) -> str:
         while not self._store.check([key]):
             time.sleep(MOMENT)
-        return self._store.get(key).decode()
+        return str(self._store.get(key), "utf-8")
 
     def tell(self, key: str, value: Any) -> None:
         """See :class:`Group`."""
@@ -176,12 +178,12 @@ class Watch(Group):
         """See :class:`Group`; an end that takes too long is made by the thread."""
         self._failing = (time.monotonic(), message)
 
-    def _claim(self, rank: int, message: str, status: int, store: dist.Store) -> NoReturn:
+    def _claim(self, rank: int, message: str, status: int, store: Store) -> NoReturn:
         """Say who failed, unless another was before, and end."""
         with self._ending:
             shown = self._known[rank]["shown"]
             text = f"{self._title}: {shown}: {message}"
-            fault = {"rank": rank, "node": self._place.node, "status": status, "text": text}
+            fault: dict[str, Any] = {"rank": rank, "node": self._place.node, "status": status, "text": text}
             try:
                 held = json.loads(store.compare_set("fault", "", json.dumps(fault)))
             except RuntimeError:
@@ -193,7 +195,7 @@ class Watch(Group):
                 self._wait_until_seen(rank, store)
             os._exit(status)
 
-    def _wait_until_seen(self, failed: int, store: dist.Store) -> None:
+    def _wait_until_seen(self, failed: int, store: Store) -> None:
         """The store may go with this process, so let the others read it."""
         waiting = {rank for rank in self._others if rank != failed}
         until = time.monotonic() + 8 * beat()
@@ -204,7 +206,7 @@ class Watch(Group):
         except RuntimeError:
             return
 
-    def _end_by(self, fault: dict[str, Any], store: dist.Store | None) -> NoReturn:
+    def _end_by(self, fault: dict[str, Any], store: Store | None) -> NoReturn:
         """End because of another's fault; on each node but that of who tells it, one tells it too."""
         says = fault["node"] != self._place.node and self._is_lowest(fault["rank"])
         self._show(fault["text"], loud=says)
@@ -263,7 +265,7 @@ class Watch(Group):
             with self._ending:
                 self._end_by(fault, store)
         if os.getppid() != self._parent:
-            self._claim(self._place.rank, "the process that started it has ended", FAILED, store)
+            self._claim(self._place.rank, "error: the process that started it has ended", FAILED, store)
         if self._failing is not None and now - self._failing[0] > patience():
             self._claim(self._place.rank, self._failing[1], FAILED, store)
         for rank in self._others:
@@ -291,7 +293,7 @@ class Watch(Group):
             return
         longest = min(patience(), 8 * beat()) if self._broken else patience()
         if now - since > longest and not self._own.check([f"finished/{rank}"]):
-            self._claim(rank, f"gave no sign of life for {now - since:.0f} s; {self._last_of(rank)}", FAILED, self._own)
+            self._claim(rank, f"{self._last_of(rank)} (no sign of life for {now - since:.0f} s)", FAILED, self._own)
 
     def _lives(self, rank: int) -> bool:
         """Whether a process of this host lives; those of others are believed to."""
@@ -307,7 +309,7 @@ class Watch(Group):
             words = self._seen.get(rank, ("", 0.0))[0]
         at = words.partition(" ")[2] or "at the start"
         return (
-            f"its process was killed, most often for want of memory, or its node is gone; it was {at}; "
+            f"error: its process was killed, most often for want of memory, or its node is gone; it was {at}; "
             "what to do: look at the memory (lower training.workers, training.speech_batch), then run it again, which "
             "goes on from the last checkpoint"
         )
@@ -315,7 +317,7 @@ class Watch(Group):
     def _store_is_gone(self) -> NoReturn:
         agents = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
         if agents:
-            text = f"{self._title}: {self._place}: torchrun of the first node has ended, and its node with it"
+            text = f"{self._title}: {self._place}: error: torchrun of the first node has ended"
         else:
             text = f"{self._title}: {self._known[0]['shown']}: {self._last_of(0)}"
         # Nobody can agree with the others now, so one of each node says it.

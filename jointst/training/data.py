@@ -17,6 +17,7 @@ from jointst.data.dataset import JointSet, PairedSet, Symbols, TextSet, batches_
 from jointst.data.directory import DataDirectory
 from jointst.data.sampler import BucketSampler
 from jointst.errors import DataError
+from jointst.ranks.signals import bear_signals
 from jointst.threads import available_cpus, set_threads
 from jointst.units import frames_to_seconds
 
@@ -157,8 +158,10 @@ def loader_processes(stated: int | None, gpus: int) -> int:
     return max(1, min(MOST_WORKERS, available_cpus() // gpus - 1))
 
 
-def _one_thread(worker: int) -> None:
+def _prepare(worker: int) -> None:
+    """One thread for each loader process, which leaves it to its parent to end."""
     set_threads(1)
+    bear_signals()
 
 
 class JointData(LightningDataModule):
@@ -202,7 +205,7 @@ class JointData(LightningDataModule):
             batch_size=None,
             num_workers=processes,
             persistent_workers=processes > 0,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_prepare,
             pin_memory=self._gpus > 0,
         )
 

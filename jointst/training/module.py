@@ -56,7 +56,7 @@ class JointModule(Logged):
         """The loss of one batch.
 
         Random numbers are a function of the seed and of the batch's number among those of all processes: a run that
-        was killed and continued is the run that was not, and processes draw what one that accumulates their batches does.
+        was killed and continued is the run that was not, and several draw what one that accumulates their batches does.
 
         Raises:
             CollapseError: the loss is not finite, or the states have collapsed; on a GPU an update or two later.

@@ -16,9 +16,9 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from jointst.data.batch import JointBatch
-from jointst.errors import Stopped, last_words
+from jointst.errors import AGAIN, Stopped, last_words
 from jointst.ranks.group import current, name_of
-from jointst.ranks.job import requeue, seconds_left
+from jointst.ranks.job import seconds_left
 from jointst.training.checkpoints import Checkpoints
 from jointst.training.memory import shown
 from jointst.units import Milliseconds, Seconds
@@ -30,10 +30,6 @@ BEFORE_LIMIT: Seconds = 120.0
 SHARE_OF_LIMIT = 0.05
 """And at most this share of the time that the job had at the start; beside the longest time between two updates."""
 TIME_LIMIT = "the time limit of the job"
-AGAIN = 75
-"""Exit status of a training that is to be started again: EX_TEMPFAIL of sysexits.h."""
-REQUEUED: Seconds = 60.0
-"""In which Slurm ends a job that is in the queue again."""
 
 
 class Stopping(Callback):
@@ -121,5 +117,4 @@ class Stopping(Callback):
         why = self._group.wanted
         if why == "SIGTERM":  # whoever ends a job so does not want it to go on, or sees to that itself
             raise Stopped(why, update, 128 + signal.SIGTERM)
-        queued, words = requeue() if self._group.first else (False, "")
-        raise Stopped(why, update, AGAIN, words, REQUEUED if queued else 0.0)
+        raise Stopped(why, update, AGAIN)
