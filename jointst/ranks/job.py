@@ -41,7 +41,7 @@ def run_as_job(context: Context, arguments: list[str], *, cluster: str = "slurm"
     Raises:
         JointstError: there is no such cluster here, or it refuses the parameters.
     """
-    folder = context.exp / "jobs"
+    folder = context.exp.parent / ".jobs" / context.exp.name  # which is not set aside with the experiment
     own: dict[str, Any] = {"nodes": context.nodes or 1, "tasks_per_node": context.processes}
     if context.ngpu:
         own["gpus_per_node"] = context.ngpu
