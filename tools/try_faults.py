@@ -107,7 +107,9 @@ def cut_ark(folder: Path) -> None:
 
 
 FAULTS: dict[str, Fault] = {
-    "kill -9": Fault(says=r"rank {rank} of .*: error: its process was killed.* at update \d+, on .*a-a\d", inject=kill),
+    "kill -9": Fault(
+        says=r"rank {rank} of .*: error: its process was killed.* last seen .*update \d+, on .*([ab])-\1\d", inject=kill
+    ),
     "not finite": Fault(
         says=r"rank {rank} of .*: error: update \d+: the loss is not finite .*a-a\d", inject=not_a_number
     ),
@@ -160,7 +162,7 @@ class Try:
         kind: of fault.
         rank: of the process.
         update: before which it happened.
-        seconds: until all had ended.
+        seconds: from then until all had ended, or from the start where it was broken before.
         status: of the process that had to speak.
         line: that came last.
         wrong: what was not as it should be.
@@ -244,10 +246,11 @@ def attempt(made: Path, folder: Path, world: int, draw: random.Random, kind: str
     found = Try(kind=kind, rank=rank, update=update)
     shutil.copytree(made, folder)
     fault.prepare(folder)
+    started = time.time()
     statuses = train(folder, "log", world, fault.settings, found)
     said = (folder / "log").read_text(errors="replace")
     happened = folder / HAPPENED
-    found.seconds = time.time() - float(happened.read_text()) if happened.exists() else 0.0
+    found.seconds = time.time() - (float(happened.read_text()) if happened.exists() else started)
     found.line = said.strip().splitlines()[-1] if said.strip() else ""
     found.status = next((status for status in statuses if status == fault.status), 0)
     if found.seconds > LONGEST or 0 in statuses:

@@ -27,6 +27,7 @@ from jointst.ranks.times import beat, patience, to_start
 from jointst.units import Seconds
 
 MOMENT: Seconds = 0.05
+START = "at the start"
 FAILED = 1
 """Exit status of all where one has failed."""
 _OF_OTHERS = ("gloo", "nccl", "connection", "broken pipe", "socket", "process group", "processgroup", "tcpstore")
@@ -70,8 +71,7 @@ class Watch(Group):
         self._title = title
         self._store = _connect(place)
         self._own = _connect(place)  # of the thread: a store is for one at a time
-        self._at = "at the start"
-        self._wake, self._over = threading.Event(), threading.Event()
+        self._over = threading.Event()
         self._ending = threading.Lock()
         self._broken = False
         self._failing: tuple[Seconds, str] | None = None
@@ -81,6 +81,7 @@ class Watch(Group):
         self._others = [rank for rank in range(place.world) if rank != place.rank]
         self._known: list[dict[str, Any]] = self._meet()
         self._seen: dict[int, tuple[str, Seconds]] = {}
+        self._first_at = START
         self._dead: set[int] = set()
         threading.Thread(target=self._watch, daemon=True, name="ranks").start()
 
@@ -119,8 +120,7 @@ class Watch(Group):
 
     def at(self, words: str) -> None:
         """See :class:`Group`."""
-        self._at = words
-        self._wake.set()
+        self._store.set(f"at/{self._place.rank}", words)
 
     def before_update(self, update: int, validates: bool) -> None:
         """See :class:`Group`. No process ends an update before the first has begun it, which waits until all know."""
@@ -242,21 +242,15 @@ class Watch(Group):
     # --- the thread -----------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        looked = 0.0
-        while not self._over.is_set():
-            self._wake.wait(beat())
-            self._wake.clear()
+        while not self._over.wait(beat()):
             try:
                 now = time.monotonic()
-                self._own.set(f"beat/{self._place.rank}", f"{now:.3f} {self._at}")
-                if now - looked >= beat():
-                    looked = now
-                    self._look(now)
+                self._own.set(f"beat/{self._place.rank}", f"{now:.3f}")
+                self._look(now)
             except RuntimeError:  # of the store: whoever holds it is gone
                 if self._over.wait(2 * beat()):
                     return
                 self._store_is_gone()
-            time.sleep(MOMENT)
 
     def _look(self, now: Seconds) -> None:
         store = self._own
@@ -285,8 +279,9 @@ class Watch(Group):
 
     def _listen(self, rank: int, now: Seconds) -> None:
         """Look for a sign of life; the clock is that of this process alone."""
-        key = f"beat/{rank}"
-        words = self._own.get(key).decode() if self._own.check([key]) else ""
+        words = self._read(f"beat/{rank}")
+        if rank == 0:
+            self._first_at = self._read("at/0") or START
         before, since = self._seen.get(rank, ("", now))
         if words != before or rank not in self._seen:
             self._seen[rank] = (words, now)
@@ -294,6 +289,10 @@ class Watch(Group):
         longest = min(patience(), 8 * beat()) if self._broken else patience()
         if now - since > longest and not self._own.check([f"finished/{rank}"]):
             self._claim(rank, f"{self._last_of(rank)} (no sign of life for {now - since:.0f} s)", FAILED, self._own)
+
+    def _read(self, key: str) -> str:
+        """What the store has, at once; empty where it has nothing."""
+        return str(self._own.get(key), "utf-8") if self._own.check([key]) else ""
 
     def _lives(self, rank: int) -> bool:
         """Whether a process of this host lives; those of others are believed to."""
@@ -303,14 +302,12 @@ class Watch(Group):
     def _last_of(self, rank: int) -> str:
         """What to say for a process that left no word."""
         try:
-            key = f"beat/{rank}"
-            words = self._own.get(key).decode() if self._own.check([key]) else ""
-        except RuntimeError:
-            words = self._seen.get(rank, ("", 0.0))[0]
-        at = words.partition(" ")[2] or "at the start"
+            at = self._read(f"at/{rank}") or START
+        except RuntimeError:  # the first held the store
+            at = self._first_at
         return (
-            f"error: its process was killed, most often for want of memory, or its node is gone; it was {at}; "
-            "what to do: look at the memory (lower training.workers, training.speech_batch), then run it again, which "
+            "error: its process was killed, most often for want of memory, or its node is gone; it was last seen "
+            f"{at}; what to do: look at the memory (lower training.workers, training.speech_batch), then run it again, which "
             "goes on from the last checkpoint"
         )
 

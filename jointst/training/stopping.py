@@ -15,7 +15,7 @@ from typing import Any
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
-from jointst.data.batch import JointBatch
+from jointst.data.batch import JointBatch, PairedBatch
 from jointst.errors import AGAIN, Stopped, last_words
 from jointst.ranks.group import current, name_of
 from jointst.ranks.job import seconds_left
@@ -78,9 +78,12 @@ class Stopping(Callback):
             self._group.want_stop(TIME_LIMIT)
         self._group.before_update(update, update % self._validate_every == 0)
 
-    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Say what is going on."""
-        self._group.at(f"in the validation after update {trainer.global_step}")
+    def on_validation_batch_start(
+        self, trainer: Trainer, module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Say what is worked on."""
+        if isinstance(batch, PairedBatch):
+            self._group.at(f"in the validation after update {trainer.global_step}, on {shown(batch, self._hop)}")
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
