@@ -35,7 +35,7 @@ MEL_BINS = 8
 LONG = """
 recipes/test_languages recipes/test_mini comparison/test_command integration/test_interruption tools/test_benchmarks
 pretrained/test_fine_tuning serving/test_page ops/kernels/test_triton export/test_onnx training/test_two_processes
-training/test_train fuzz/test_fuzz integration/test_two_runs comparison/test_systems integration/test_overfit
+training/test_train ranks/test_launch ranks/test_faults fuzz/test_fuzz integration/test_two_runs comparison/test_systems integration/test_overfit
 serving/test_server adaptation/test_command ops/kernels/test_cuda_simulator tools/test_gpu_check
 tools/test_bench_transducer integration/test_bad_input test_threads
 """.split()

@@ -307,8 +307,8 @@ class Watch(Group):
             at = self._first_at
         return (
             "error: its process was killed, most often for want of memory, or its node is gone; it was last seen "
-            f"{at}; what to do: look at the memory (lower training.workers, training.speech_batch), then run it again, which "
-            "goes on from the last checkpoint"
+            f"{at}; what to do: look at the memory (lower training.workers, training.speech_batch), then run it again, "
+            "which goes on from the last checkpoint"
         )
 
     def _store_is_gone(self) -> NoReturn:
