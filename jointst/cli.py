@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import io
 import os
@@ -11,10 +10,14 @@ import sys
 import time
 
 from jointst.commands import COMMANDS, RECIPE_COMMANDS, Command
-from jointst.errors import JointstError, explain
+from jointst.errors import AGAIN, JointstError, last_words
 from jointst.load_config import parse
 from jointst.lock import hold
-from jointst.stage import Stage
+from jointst.ranks.group import current
+from jointst.ranks.job import in_job, queue_again, run_as_job
+from jointst.ranks.place import check_asked, find_place
+from jointst.ranks.spawn import run_processes
+from jointst.stage import Context, Stage
 from jointst.stages import STAGES
 from jointst.threads import set_threads, sleep_while_waiting
 
@@ -55,25 +58,16 @@ def main(arguments: list[str] | None = None) -> int:
     sleep_while_waiting()  # some commands import torch before they set threads
     try:
         return command.run(arguments[1:]) if isinstance(command, Command) else _run(command, arguments[1:])
-    except JointstError as error:
-        print(f"jointst {command.name}: error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"jointst {command.name}: interrupted; run it again to go on from what is finished", file=sys.stderr)
-        return 130
-    except MemoryError:
-        print(
-            f"jointst {command.name}: error: out of memory; lower --nj or batches, then run it again", file=sys.stderr
-        )
-        return 1
-    except OSError as error:
-        message = explain(error)
-        if not message:
+    except (Exception, KeyboardInterrupt) as error:
+        words = last_words(error)
+        if words is None:
             raise
-        print(f"jointst {command.name}: error: {message}", file=sys.stderr)
-        if error.errno == errno.EPIPE:  # what is still buffered would fail once more at exit, with a traceback
+        print(f"jointst {command.name}: {words[1]}", file=sys.stderr)
+        if words[0] == AGAIN:
+            queue_again()
+        if isinstance(error, BrokenPipeError):  # what is still buffered would fail once more at exit, with a traceback
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return words[0]
 
 
 def _run(stage: Stage, arguments: list[str]) -> int:
@@ -83,22 +77,47 @@ def _run(stage: Stage, arguments: list[str]) -> int:
     for option, function in stage.instead.items():
         if any(word.partition("=")[0] == option for word in arguments):
             return _call(function, arguments)
-    context = parse(stage.name, stage.help, arguments)
+    context = parse(stage.name, stage.help, arguments, spreads=bool(stage.follow))
+    place = find_place()
+    if place is not None:
+        if not stage.follow:
+            raise JointstError(f"runs in one process, and {place.world} were started: leave torchrun or srun out")
+        check_asked(place, nodes=context.nodes, nproc=context.nproc, ngpu=context.ngpu)
+        from jointst.ranks.together import run_together
+
+        return run_together(place, stage, context, lambda: _work(stage, context, arguments))
+    submits = context.launcher == "slurm" and not in_job()
+    if stage.follow and (submits or context.processes > 1):
+        if not stage.reason_to_run(context):
+            return _up_to_date(stage)
+        if submits:
+            return run_as_job(context, [stage.name, *arguments])
+        return run_processes([sys.executable, "-m", "jointst", stage.name, *arguments], context.processes)
+    return _work(stage, context, arguments)
+
+
+def _work(stage: Stage, context: Context, arguments: list[str]) -> int:
+    """Run a stage as the process that has its locks and prints."""
     set_threads(None)
-    reason = stage.reason_to_run(context)
-    if not reason:
-        print(f"{stage.title}: up to date")
-        return 0
+    group = current()
+    if not stage.reason_to_run(context):
+        group.tell("work", False)
+        return _up_to_date(stage)
     with hold(stage.locks(context), stage.title, shlex.join(["jointst", stage.name, *arguments])):
         reason = stage.reason_to_run(context)
+        group.tell("work", bool(reason))
         if not reason:
-            print(f"{stage.title}: up to date")  # another process has just finished it
-            return 0
+            return _up_to_date(stage)  # another process has just finished it
         print(f"{stage.title}: {reason}", flush=True)
         started = time.monotonic()
         made = stage.run(context)
         seconds = time.monotonic() - started
         print(f"{stage.title}: {made.what} -> {made.where} ({seconds:.1f} s)", flush=True)
+    return 0
+
+
+def _up_to_date(stage: Stage) -> int:
+    print(f"{stage.title}: up to date")
     return 0
 
 

@@ -108,6 +108,40 @@ class EnvironmentFault(JointstError):
     """A tool, package or resource that a stage needs is missing."""
 
 
+AGAIN = 75
+"""Exit status of what is to be started again: EX_TEMPFAIL of sysexits.h."""
+
+
+class Stopped(Exception):
+    """Training stopped where it can go on, because it was told to.
+
+    Args:
+        why: the name of a signal, or other words.
+        update: the last one, which the checkpoint holds.
+        status: exit status that says so.
+    """
+
+    def __init__(self, why: str, update: int, status: int) -> None:
+        self.status = status
+        super().__init__(f"stopped after update {update} by {why}; the same command goes on from there")
+
+
+def last_words(error: BaseException) -> tuple[int, str] | None:
+    """Exit status, and what is said last; None of what can only be a fault of ours."""
+    if isinstance(error, JointstError):
+        return 1, f"error: {error}"
+    if isinstance(error, Stopped):
+        return error.status, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted; run it again to go on from what is finished"
+    if isinstance(error, MemoryError):
+        return 1, "error: out of memory; lower --nj or batches, then run it again"
+    if isinstance(error, OSError):
+        message = explain(error)
+        return (1, f"error: {message}") if message else None
+    return None
+
+
 def explain(error: OSError) -> str:
     """What to do about an error of the system, with the file; nothing where it can only be a fault of ours."""
     file = error.filename2 or error.filename

@@ -17,6 +17,7 @@ from jsonargparse import ArgumentParser, set_parsing_settings
 from jointst.conf_file import check_conf
 from jointst.config import PRESETS, Config, ModelConfig
 from jointst.errors import ConfigError, JointstError
+from jointst.ranks.place import find_place
 from jointst.stage import Context
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -24,13 +25,14 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 @functools.cache
-def _parser(command: str, description: str, explained: bool) -> ArgumentParser:
+def _parser(command: str, description: str, explained: bool, spreads: bool) -> ArgumentParser:
     """The parser of a command: making it takes longer than parsing does.
 
     Args:
         command: its name.
         description: what it does.
         explained: whether to read in the source what each setting means, which takes a third of the time.
+        spreads: whether the command may run in several processes.
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=explained)
     parser = ArgumentParser(prog=f"jointst {command}", description=description, exit_on_error=False)
@@ -43,6 +45,11 @@ def _parser(command: str, description: str, explained: bool) -> ArgumentParser:
     parser.add_argument("--nj", type=int, default=2, help="processes for long work")
     parser.add_argument("--ngpu", type=int, default=0, help="GPUs to train and decode on")
     parser.add_argument("--force", action="store_true", help="run even when everything is up to date")
+    if spreads:
+        parser.add_argument("--nproc", type=int, default=1, help="processes of each node that train on the CPU")
+        parser.add_argument("--nodes", type=int, help="nodes that train (as many as torchrun or srun has)")
+        parser.add_argument("--launcher", choices=("local", "slurm"), default="local", help="here, or a job of Slurm")
+        parser.add_argument("--slurm", nargs="+", metavar="KEY=VALUE", help="submitit's: timeout_min=600 ...")
     parser.add_class_arguments(Config, None)
     return parser
 
@@ -80,13 +87,13 @@ def _lay_under(parser: ArgumentParser, size: str) -> None:
     parser.set_defaults({key: plain[key] for key in stated} | _flatten(PRESETS[size], "model"))
 
 
-def _values(command: str, description: str, arguments: list[str]) -> dict[str, Any]:
+def _values(command: str, description: str, arguments: list[str], spreads: bool) -> dict[str, Any]:
     """What is stated, and below it the preset of the ``model.size`` that is stated."""
     usual = ModelConfig.size
     shown = [word for word in arguments if not word.startswith("--print_config")]
     with _ONE_AT_A_TIME:
         explained = any(word.startswith(("-h", "--help", "--print_config")) for word in arguments)
-        parser = _parser(command, description, explained)
+        parser = _parser(command, description, explained, spreads)
         _lay_under(parser, usual)
         namespace = parser.parse_args(shown)
         if namespace.model.size != usual or shown != arguments:
@@ -126,8 +133,14 @@ def _experiment(stated: str | None, files: list[Path]) -> str:
     return stated
 
 
-def parse(command: str, description: str, arguments: list[str]) -> Context:
+def parse(command: str, description: str, arguments: list[str], *, spreads: bool = False) -> Context:
     """The context of a stage from its command line.
+
+    Args:
+        command: its name.
+        description: what it does.
+        arguments: of the command line.
+        spreads: whether it may run in several processes, with the options for that.
 
     Raises:
         ConfigError: an unknown key or a value that cannot work, with the key's path.
@@ -136,15 +149,47 @@ def parse(command: str, description: str, arguments: list[str]) -> Context:
     arguments = ["--print_config=comments" if word == "--print_config" else word for word in arguments]
     files, arguments = _conf_files(arguments)
     try:
-        values = _values(command, description, arguments)
+        values = _values(command, description, arguments, spreads)
     except argparse.ArgumentError as error:
         raise JointstError(f"settings: {error} (jointst {command} --print_config shows all settings)") from None
-    for key, lowest in (("nj", 1), ("ngpu", 0)):
-        if values[key] < lowest:
+    stated = {key: values.get(key) for key in ("nproc", "nodes", "launcher", "slurm")}
+    spread: dict[str, Any] = {key: value for key, value in stated.items() if value is not None}
+    for key, lowest in (("nj", 1), ("ngpu", 0), ("nproc", 1), ("nodes", 1)):
+        if values.get(key) is not None and values[key] < lowest:
             raise ConfigError(f"--{key}", f"is {values[key]}", f"at least {lowest}")
     name = _experiment(values["name"], files)
     config: Config = _build(Config, values, "")
-    return Context(config=config, name=name, nj=values["nj"], ngpu=values["ngpu"], force=values["force"])
+    _check_processes(spread, values["ngpu"])
+    spread["slurm"] = dict(map(setting, spread.get("slurm", ())))
+    return Context(config=config, name=name, nj=values["nj"], ngpu=values["ngpu"], force=values["force"], **spread)
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """A parameter of a Slurm job, its value read as YAML.
+
+    Raises:
+        JointstError: it is not KEY=VALUE.
+    """
+    key, mark, value = text.partition("=")
+    if not mark or not key:
+        raise JointstError(f"--slurm: {text!r} is not KEY=VALUE")
+    return key, yaml.safe_load(value)
+
+
+def _check_processes(spread: Mapping[str, Any], ngpu: int) -> None:
+    """Numbers of processes and nodes go together.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    nproc, local = spread.get("nproc", 1), spread.get("launcher", "local") == "local"
+    if ngpu > 0 and nproc not in (1, ngpu):
+        raise ConfigError("--nproc", f"is {nproc} beside --ngpu {ngpu}", "leave it out: each GPU has one")
+    if local and spread.get("slurm"):
+        raise ConfigError("--slurm", "is for a job", "--launcher slurm")
+    if local and spread.get("nodes", 1) > 1 and find_place() is None:
+        problem = f"is {spread['nodes']}, and no other node was started"
+        raise ConfigError("--nodes", problem, "use torchrun, srun, or --launcher slurm")
 
 
 def to_yaml(config: Config) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from jointst.config import Config, TrainingConfig
 from jointst.lock import Claim
@@ -30,6 +30,10 @@ class Context:
         nj: processes for long work.
         ngpu: GPUs to train and decode on; 0 for the CPU.
         force: run even when everything is up to date, and from the start.
+        nproc: processes of each node that train on the CPU.
+        nodes: that train; None for as many as the launcher has.
+        launcher: where training runs: here, or as a job of Slurm.
+        slurm: submitit's parameters of that job.
     """
 
     config: Config
@@ -37,6 +41,15 @@ class Context:
     nj: int = 2
     ngpu: int = 0
     force: bool = False
+    nproc: int = 1
+    nodes: int | None = None
+    launcher: Literal["local", "slurm"] = "local"
+    slurm: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def processes(self) -> int:
+        """Processes of each node that train together: one for each GPU."""
+        return max(self.ngpu, self.nproc)
 
     @property
     def data(self) -> Path:
@@ -160,6 +173,7 @@ class Stage:
         alone: ``module:function`` taking arguments that name folders instead of settings, where there is such a way.
         instead: options by which ``module:function`` runs in its place, with all arguments.
         claims: the folders that must be locked while it runs; by default those of its kind.
+        follow: ``module:function`` that its other processes run, where it may run in several, beside the first.
     """
 
     number: int
@@ -174,6 +188,7 @@ class Stage:
     alone: str = ""
     instead: Mapping[str, str] = field(default_factory=dict)
     claims: Callable[[Context], list[Claim]] | None = None
+    follow: str = ""
 
     def locks(self, context: Context) -> list[Claim]:
         """The folders that it works in or reads."""
@@ -224,6 +239,11 @@ class Stage:
             if path.stat().st_mtime_ns > stamp.stat().st_mtime_ns:
                 return f"{path} is newer"
         return ""
+
+    def run_beside(self, context: Context) -> None:
+        """Do the part of a process that is not the first."""
+        module, function = self.follow.split(":")
+        getattr(importlib.import_module(module), function)(context)
 
     def run(self, context: Context) -> Made:
         """Do the work and write the stamp."""

@@ -162,6 +162,7 @@ STAGES: tuple[Stage, ...] = (
         name="train",
         help="train the joint model; continues from the last checkpoint",
         function="jointst.training.train:run",
+        follow="jointst.training.train:follow",
         sections=("data", "lexicon", "features", "tokenizer", "model", "loss", "training"),
         inputs=lambda context: _feats(context) + _phones(context) + _tokenizer(context) + _durations(context),
         outputs=_model,

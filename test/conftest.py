@@ -34,11 +34,11 @@ SENTENCES = {
 MEL_BINS = 8
 LONG = """
 recipes/test_languages recipes/test_mini documentation/test_tutorial documentation/test_site comparison/test_command
-integration/test_interruption tools/test_benchmarks documentation/test_commands
-pretrained/test_fine_tuning serving/test_page ops/kernels/test_triton export/test_onnx training/test_two_processes
-training/test_train fuzz/test_fuzz integration/test_two_runs comparison/test_systems integration/test_overfit
-serving/test_server adaptation/test_command ops/kernels/test_cuda_simulator tools/test_gpu_check
-tools/test_bench_transducer integration/test_bad_input test_threads
+integration/test_interruption tools/test_benchmarks documentation/test_commands pretrained/test_fine_tuning
+serving/test_page ops/kernels/test_triton export/test_onnx training/test_two_processes training/test_train
+ranks/test_launch ranks/test_faults fuzz/test_fuzz integration/test_two_runs comparison/test_systems
+integration/test_overfit serving/test_server adaptation/test_command ops/kernels/test_cuda_simulator
+tools/test_gpu_check tools/test_bench_transducer integration/test_bad_input test_threads
 """.split()
 """Files whose tests take the longest, in this order: processes that share the tests begin with them, and none is left
 alone with one at the end."""

@@ -14,6 +14,10 @@ usage: run.sh [options] [-- --section.key value ...]
                    a later one wins, as in: --conf conf/train.yaml --conf ../systems/joist.yaml
   --nj N           processes for long work
   --ngpu N         GPUs to train and decode on
+  --nproc N        processes that train on the CPU, on each node
+  --nodes N        nodes that train, with --launcher slurm
+  --launcher slurm run stage 6 as a job of Slurm; the other stages run here
+  --slurm "K=V .." its parameters, submitit's: "timeout_min=600 slurm_partition=gpu"
   --force          run stages even when all they make is up to date
   --dry-run        only print the commands
   -h, --help       this text
@@ -40,7 +44,13 @@ conf_options=("${common[@]}")
 [ -z "$nj" ] || common+=(--nj "$nj")
 [ -z "$ngpu" ] || common+=(--ngpu "$ngpu")
 [ "$force" = false ] || common+=(--force)
-common+=(${overrides[@]+"${overrides[@]}"})
+
+# The arguments of stage $number.
+stage_arguments() {
+    arguments=("${common[@]}")
+    [ "${stages[number]}" != train ] || arguments+=(${training[@]+"${training[@]}"})
+    arguments+=(${overrides[@]+"${overrides[@]}"})
+}
 
 show() { printf '%s' "$1"; shift; printf ' %q' "$@"; echo; }
 
@@ -51,6 +61,7 @@ go_on() {
     [ "${conf_options[*]}" = "--conf conf/train.yaml" ] || options+=("${conf_options[@]}")
     [ -z "$nj" ] || options+=(--nj "$nj")
     [ -z "$ngpu" ] || options+=(--ngpu "$ngpu")
+    options+=(${typed[@]+"${typed[@]}"})
     [ ${#overrides[@]} -eq 0 ] || options+=(-- "${overrides[@]}")
     show ./run.sh "${options[@]}"
 }
@@ -58,7 +69,8 @@ go_on() {
 if [ "$dry_run" = true ]; then
     echo "cd $(printf %q "$PWD")"
     for ((number = stage; number <= stop_stage; number++)); do
-        show ../../.venv/bin/python -m jointst "${stages[number]}" "${common[@]}"
+        stage_arguments
+        show ../../.venv/bin/python -m jointst "${stages[number]}" "${arguments[@]}"
     done
     exit 0
 fi
@@ -88,9 +100,10 @@ trap 'end_stage TERM 143' TERM
 trap 'end_stage HUP 129' HUP
 
 for ((number = stage; number <= stop_stage; number++)); do
-    show ../../.venv/bin/python -m jointst "${stages[number]}" "${common[@]}"
+    stage_arguments
+    show ../../.venv/bin/python -m jointst "${stages[number]}" "${arguments[@]}"
     set -m
-    "$python" -m jointst "${stages[number]}" "${common[@]}" < /dev/null &
+    "$python" -m jointst "${stages[number]}" "${arguments[@]}" < /dev/null &
     child=$!
     set +m
     wait "$child"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from tqdm import tqdm
 
 from jointst.comparison.cell import Outcome, note_of, run_cell
 from jointst.comparison.grid import Cell
-from jointst.errors import JointstError
+from jointst.jobs import executor_in
 from jointst.progress import LOG_INTERVAL, TERMINAL_INTERVAL, progress
 from jointst.stage import Context
 from jointst.training.pace import Paces, measure
@@ -97,7 +96,7 @@ def run_array(
         JointstError: there is no such cluster here, or it refuses the parameters.
     """
     todo = [cell for cell in cells if cell.left()]
-    with _executor(cells[0].log.parent / "jobs", cluster, parameters) as executor:
+    with executor_in(cells[0].log.parent / "jobs", cluster, parameters) as executor:
         jobs = executor.map_array(_job, todo, [options] * len(todo)) if todo else []
     bar: tqdm[None] = progress(total=len(jobs), desc="compare", unit="cell")
     with bar:
@@ -109,19 +108,6 @@ def run_array(
             if waiting:
                 time.sleep(ASK_EVERY)
     return [_outcome(cell, dict(zip((c.key for c in todo), jobs))) for cell in cells]
-
-
-@contextlib.contextmanager
-def _executor(folder: Path, cluster: str, parameters: Mapping[str, Any]) -> Iterator[Any]:
-    """Submits jobs; raises JointstError where there is no such cluster, or it refuses the parameters."""
-    import submitit
-
-    try:
-        executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
-        executor.update_parameters(name="jointst", **parameters)
-        yield executor
-    except (RuntimeError, NameError, AssertionError, submitit.core.utils.FailedJobError) as error:
-        raise JointstError(f"{cluster}: {error}") from None
 
 
 def time_here(contexts: Mapping[str, Context]) -> Paces:
@@ -144,7 +130,7 @@ def time_array(
     Raises:
         JointstError: there is no such cluster here, it refuses the parameters, or the job failed.
     """
-    with _executor(folder / "logs" / "jobs", cluster, parameters) as executor:
+    with executor_in(folder / "logs" / "jobs", cluster, parameters) as executor:
         job = executor.submit(measure, contexts)
         paces: Paces = job.result()
     return paces

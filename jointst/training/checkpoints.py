@@ -136,13 +136,20 @@ class Checkpoints(Callback):
 
     def save(self, trainer: Trainer, module: LightningModule) -> None:
         """Write the full state, and the weights if they are among the best."""
+        self._write(trainer, module)
+
+    def save_last(self, trainer: Trainer) -> None:
+        """Write the full state alone, to go on from."""
+        self._write(trainer, None)
+
+    def _write(self, trainer: Trainer, judged: LightningModule | None) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         last, temporary = self._folder / "last.ckpt", self._folder / "writing.ckpt"
         trainer.save_checkpoint(temporary)
         if trainer.is_global_zero:
             # Weights first: a run killed between the two validates again, and writes the same weights once more.
-            if self.dev_loss is not None:
-                self._keep_weights(trainer.global_step, self.dev_loss, module)
+            if self.dev_loss is not None and judged is not None:
+                self._keep_weights(trainer.global_step, self.dev_loss, judged)
             if last.exists():
                 os.replace(last, self._folder / "previous.ckpt")
             os.replace(temporary, last)

@@ -20,6 +20,7 @@ from jointst.data.sampler import BucketSampler, Turns
 from jointst.data.stored_texts import StoredTexts, open_texts
 from jointst.data.symbols import Symbols
 from jointst.errors import DataError
+from jointst.ranks.signals import bear_signals
 from jointst.threads import available_cpus, set_threads
 from jointst.units import frames_to_seconds
 
@@ -186,8 +187,10 @@ def loader_processes(stated: int | None, gpus: int) -> int:
     return max(1, min(MOST_WORKERS, available_cpus() // gpus - 1))
 
 
-def _one_thread(worker: int) -> None:
+def _prepare(worker: int) -> None:
+    """One thread for each loader process, which leaves it to its parent to end."""
     set_threads(1)
+    bear_signals()
 
 
 class JointData(LightningDataModule):
@@ -238,7 +241,7 @@ class JointData(LightningDataModule):
             batch_size=None,
             num_workers=processes,
             persistent_workers=processes > 0,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_prepare,
             pin_memory=self._gpus > 0,
         )
 

@@ -55,8 +55,8 @@ class JointModule(Logged):
     def training_step(self, batch: JointBatch, batch_idx: int) -> Tensor:
         """The loss of one batch.
 
-        Random numbers are a function of (seed, step, process): a run that was killed and continued is the run that
-        was not.
+        Random numbers are a function of the seed and of the batch's number among those of all processes: a run that
+        was killed and continued is the run that was not, and several draw what one that accumulates their batches does.
 
         Raises:
             CollapseError: the loss is not finite, or the states have collapsed; on a GPU an update or two later.
@@ -64,7 +64,8 @@ class JointModule(Logged):
         """
         training = self.config.training
         step = self.global_step * training.accumulate + batch_idx % training.accumulate
-        torch.manual_seed((training.seed * 1_000_003 + step) * 4096 + self.global_rank)
+        number = step * self.trainer.world_size + self.global_rank if self._trainer is not None else step
+        torch.manual_seed((training.seed * 1_000_003 + number) * 4096)
         hold(self.model, training, self.global_step)
         begin_update(self.model)
         with self._drawn_chunk():

@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -29,6 +30,9 @@ from jointst.data.digests import file_digest, is_large
 from jointst.data.durations import FIX
 from jointst.errors import DataError
 from jointst.load_config import to_yaml
+from jointst.models.joint import JointModel
+from jointst.ranks.group import current
+from jointst.ranks.same import check_same, mark_of_file, mark_of_weights, marks
 from jointst.stage import Context, Made, settings_of, write_atomically
 from jointst.threads import set_threads
 from jointst.training.begin import begin, changed_since, find_start, recorded
@@ -44,9 +48,11 @@ from jointst.training.log import Log
 from jointst.training.memory import hardest
 from jointst.training.module import JointModule
 from jointst.training.pace import phases
+from jointst.training.stopping import Stopping
 from jointst.training.take_over import TakeOver
 from jointst.training.time_to_go import TimeToGo
 from jointst.training.trainer import fit, make_trainer, take_up
+from jointst.units import Seconds
 from jointst.versions import hardware, versions
 
 MAY_CHANGE = ("max_updates", "max_time", "validate_every", "keep_best", "keep_all", "workers", "on_collapse", "compile")
@@ -85,6 +91,16 @@ def fingerprint(context: Context, start: Mapping[str, str] | None = None) -> str
         del sections["loss"]["additive"], sections["loss"]["exact_updates"]
     sections["text_input"] = {"kind": config.tokenizer.text_input}
     digest = hashlib.sha256(json.dumps(sections, sort_keys=True).encode())
+    for path, fix in _files(context).items():
+        if not path.is_file():
+            raise DataError("is missing", path=path, fix=fix)
+        digest.update(file_digest(path).encode() if is_large(path) else path.read_bytes())
+    return digest.hexdigest()
+
+
+def _files(context: Context) -> dict[Path, str]:
+    """The files that training depends on beside features, and what to do where one is missing."""
+    config = context.config
     sets = [context.data / name for name in (*config.data.train, *config.data.pseudo, *config.data.unpaired)]
     files = {path / "text": "run stage 1, corpus" for path in sets}
     files |= {path / "phones": "run stage 3, lexicon" for path in sets}
@@ -94,11 +110,7 @@ def fingerprint(context: Context, start: Mapping[str, str] | None = None) -> str
     if config.features.cmvn == "global":
         files[context.data / "cmvn.npz"] = "run stage 4, features"
     files[context.data / TOKENIZER] = "run stage 5, tokenizer"
-    for path, fix in files.items():
-        if not path.is_file():
-            raise DataError("is missing", path=path, fix=fix)
-        digest.update(file_digest(path).encode() if is_large(path) else path.read_bytes())
-    return digest.hexdigest()
+    return files
 
 
 def _look(context: Context) -> tuple[str, TakeOver | None]:
@@ -126,33 +138,107 @@ def _look(context: Context) -> tuple[str, TakeOver | None]:
     return fingerprint(context, found.start.sha256), found
 
 
+@dataclass(frozen=True)
+class _Trained:
+    """What a training has come to.
+
+    Attributes:
+        checkpoints: with the best weights.
+        mark: fingerprint of the settings and data.
+        updates: that the model has had.
+        seconds: of this run.
+    """
+
+    checkpoints: Checkpoints
+    mark: str
+    updates: int
+    seconds: Seconds
+
+
 def run(context: Context) -> Made:
     """Train until ``training.max_updates`` or ``training.max_time``, then average the best weights.
+
+    Of several processes, this is the first, which alone writes; the others :func:`follow`.
 
     Raises:
         CollapseError: the loss is not finite or states have collapsed.
         ConfigError: settings that do not go with the model to start from, or with what is to be frozen.
-        DataError: missing inputs, an utterance larger than a batch, or no model to start from.
+        DataError: missing inputs, an utterance larger than a batch, or no model to start from; or another process sees
+            other data.
         EnvironmentFault: the GPU cannot hold a batch that may be drawn.
+        Stopped: told to stop, with a checkpoint to go on from.
     """
-    config = context.config
-    set_threads(None)
-    choose_device(context.ngpu)
-    mark, taken = _look(context)
     folder = context.exp
+    trained = _train(context)
+    current().finished()
+    best = trained.checkpoints.best()
+    averaged = average([folder / "checkpoints" / entry["file"] for entry in best], trained.mark)
+    metadata = {**about_tables(context.config, context.data), MARK: trained.mark}
+    write_atomically(folder / "model.safetensors", save(averaged, metadata))
+    minutes = trained.seconds / 60
+    what = f"model after {trained.updates} updates ({minutes:.1f} min), the mean of {len(best)} checkpoints"
+    return Made(what=what, where=folder / "model.safetensors")
+
+
+def follow(context: Context) -> None:
+    """The part of a process beside the first; raises what :func:`run` does."""
+    _train(context)
+
+
+def _begin_or_go_on(context: Context) -> tuple[str, TakeOver | None, Path | None]:
+    """The fingerprint, what a training that begins takes over, and the checkpoint of one that goes on.
+
+    The first process prepares the folder, as the others learn when it has.
+    """
+    group, folder = current(), context.exp
+    if not group.first:
+        resumed = group.told("resumed")
+        mark, taken = _look(context)
+        return mark, taken, None if resumed is None else Path(resumed)
+    mark, taken = _look(context)
     resumed = take_up(folder, mark, context.force)
-    write_atomically(folder / "config.yaml", to_yaml(config))
+    write_atomically(folder / "config.yaml", to_yaml(context.config))
     made = versions() | {"hardware": hardware(context.ngpu)}
     write_atomically(folder / "versions.json", json.dumps(made, indent=1) + "\n")
     keep_symbols(folder, context.data)
+    group.tell("resumed", None if resumed is None else str(resumed))
+    return mark, taken, resumed
 
+
+def _check_same(context: Context, mark: str, model: JointModel, resumed: Path | None) -> None:
+    """All processes have the same data, settings and weights.
+
+    Raises:
+        DataError: one has not, with its rank and what differs.
+    """
+    group = current()
+    if group.place is None:
+        return
+    files = [path for path in _files(context) if path.name != "text"]
+    data = context.config.data
+    for name in (*data.train, *data.pseudo, *data.dev, *data.unpaired):
+        files += [context.data / name / file for file in ("text", "utt2lang")]
+    files += [context.data / name / "feats.scp" for name in (*data.train, *data.pseudo, *data.dev)]
+    weights = {"checkpoint": mark_of_file(resumed)} if resumed else {"weights": mark_of_weights(model.state_dict())}
+    settings = hashlib.sha256(to_yaml(context.config).encode()).hexdigest()
+    found = {"settings": settings, "settings and data (fingerprint)": mark, **weights}
+    check_same(group, marks([path for path in files if path.name != "utt2lang" or path.is_file()], found))
+
+
+def _train(context: Context) -> _Trained:
+    """Train, as any of several processes, or alone."""
+    config, folder, group = context.config, context.exp, current()
+    set_threads(None)
+    choose_device(context.ngpu)
+    mark, taken, resumed = _begin_or_go_on(context)
     for sentence in config.idle():
         print(f"warning: {sentence}", flush=True)
     symbols = read_symbols(config, context.data)
     torch.manual_seed(config.training.seed)
     model = build_model(config, symbols)
     load_statistics(model, config, context.data)
-    keep_form(folder, model)
+    if group.first:
+        keep_form(folder, model)
     print(f"parameters: {describe(model)}", flush=True)
     training = config.training
     checkpoints = Checkpoints(folder / "checkpoints", training.keep_best, mark=mark, keep_all=training.keep_all)
@@ -161,6 +247,7 @@ def run(context: Context) -> Made:
     log = Log(folder, checkpoints, training.max_time, to_go=to_go, feed=feed, forecast=Forecast(config))
     trainer = make_trainer(
         log,
+        Stopping(checkpoints, training.validate_every, config.row),
         ngpu=context.ngpu,
         precision=training.precision,
         max_updates=training.max_updates,
@@ -169,28 +256,25 @@ def run(context: Context) -> Made:
         accumulate=training.accumulate,
     )
     if resumed is None:
-        checkpoints.forget()
-        if trainer.is_global_zero:  # which has not begun to train, so that the others are not there yet
+        if group.first:
+            checkpoints.forget()
             (folder / KEPT).unlink(missing_ok=True)
         if taken is None:
             load_pretrained(model, config)
-        begin(folder, model, taken, config, says=trainer.is_global_zero)
+        begin(folder, model, taken, config, says=group.first)
+    _check_same(context, mark, model, resumed)
     started = time.monotonic()
     if training.compile:
         compile_layers(model)
     data = JointData(config, context.data, symbols)
     settle(trainer, model, data, folder, hardest(phases(config.loss), training.max_updates))
-    if training.captures(context.ngpu):
+    if group.first:
+        group.tell("settled", True)
+    else:
+        group.told("settled")
+    if training.captures(max(context.ngpu, group.world) if context.ngpu else 0):
         graph_stacks(model)
     data.config = settled(config, folder)
     feed.bound(data.config.training.speech_batch)
     fit(trainer, log, JointModule(model, config), data, resumed)
-    if not trainer.is_global_zero:
-        raise SystemExit(0)  # one process of several writes the result
-    best = checkpoints.best()
-    averaged = average([folder / "checkpoints" / entry["file"] for entry in best], mark)
-    metadata = {**about_tables(config, context.data), MARK: mark}
-    write_atomically(folder / "model.safetensors", save(averaged, metadata))
-    minutes = (time.monotonic() - started) / 60
-    what = f"model after {trainer.global_step} updates ({minutes:.1f} min), the mean of {len(best)} checkpoints"
-    return Made(what=what, where=folder / "model.safetensors")
+    return _Trained(checkpoints, mark, trainer.global_step, time.monotonic() - started)

@@ -9,10 +9,15 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.strategies import DDPStrategy
 
 from jointst.data.batch import JointBatch, PairedBatch
 from jointst.errors import DataError, EnvironmentFault
+from jointst.ranks.group import current
 from jointst.stage import write_atomically
 from jointst.training.checkpoints import WholeFiles, belongs, last_checkpoint
 from jointst.training.log import Log
@@ -79,7 +84,7 @@ class _Current(Callback):
 
 def make_trainer(
     log: Callback,
-    *,
+    *callbacks: Callback,
     ngpu: int,
     precision: str,
     max_updates: int,
@@ -91,20 +96,28 @@ def make_trainer(
 
     Args:
         log: is told of every update; a :class:`Log` writes losses and checkpoints.
-        ngpu: GPUs; 0 for the CPU.
+        callbacks: told likewise, after it.
+        ngpu: GPUs of this node; 0 for the CPU.
         precision: lightning's name, or auto.
         max_updates: updates to train for.
         validate_every: updates between validations.
         gradient_clip: largest norm of the gradient.
         accumulate: batches for each update.
     """
+    place = current().place
+    environment: ClusterEnvironment = LightningEnvironment() if place is None else TorchElasticEnvironment()
+    strategy: str | DDPStrategy = "auto"
+    if place is not None:
+        # CTC alone is trained first: the rest of the model has no gradient then.
+        strategy = DDPStrategy(find_unused_parameters=True)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning", message=".*(num_workers|IterableDataset|isinstance|srun).*")
     return lightning.Trainer(
         accelerator="gpu" if ngpu > 0 else "cpu",
-        devices=max(1, ngpu),
-        # CTC alone is trained first: the rest of the model has no gradient then.
-        strategy="ddp_find_unused_parameters_true" if ngpu > 1 else "auto",
+        devices=1 if place is None else place.local_world,
+        num_nodes=1 if place is None else place.nodes,
+        strategy=strategy,
         precision=_precision(precision, ngpu),  # type: ignore[arg-type]
         max_steps=max_updates,
         max_epochs=-1,
@@ -114,8 +127,8 @@ def make_trainer(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        callbacks=[log, _Current()],
-        plugins=[WholeFiles()],
+        callbacks=[log, _Current(), *callbacks],
+        plugins=[WholeFiles(), environment],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -131,12 +144,29 @@ def _plain(error: DataError) -> DataError:
 
 def _out_of_memory(trainer: lightning.Trainer, module: lightning.LightningModule, error: Exception) -> str:
     """Which update ran out of memory, on what, and what to do."""
-    current = next(item for item in trainer.callbacks if isinstance(item, _Current))  # type: ignore[attr-defined]
-    said, what = f"update {trainer.global_step}: out of GPU memory", "lower lm.batch.max_positions"
-    if isinstance(module, JointModule) and isinstance(current.batch, (JointBatch, PairedBatch)):
-        said += f" on {shown(current.batch, module.config.row)}"
-        what = lower(current.batch)
-    return f"{said}; what to do: {what}; the last checkpoint stays ({str(error).splitlines()[0]})"
+    kind = "GPU " if isinstance(error, torch.cuda.OutOfMemoryError) else ""
+    said, what = f"update {trainer.global_step}: out of {kind}memory", "lower lm.batch.max_positions"
+    batch = _batch(trainer)
+    if isinstance(module, JointModule) and batch is not None:
+        said += f" on {shown(batch, module.config.row)}"
+        what = lower(batch)
+    return f"{said}; what to do: {what}; the last checkpoint stays ({str(error).partition(chr(10))[0]})"
+
+
+def _batch(trainer: lightning.Trainer) -> JointBatch | PairedBatch | None:
+    """The batch of speech that is or was last worked on."""
+    known = next(item for item in trainer.callbacks if isinstance(item, _Current))  # type: ignore[attr-defined]
+    return known.batch if isinstance(known.batch, (JointBatch, PairedBatch)) else None
+
+
+def _loader_died(trainer: lightning.Trainer, module: lightning.LightningModule, error: Exception) -> str:
+    """What to do where a loader process has ended."""
+    first, batch = str(error).strip().splitlines()[0], _batch(trainer)
+    said = f"update {trainer.global_step}: a process that reads batches ahead has ended: {first}"
+    if isinstance(module, JointModule) and batch is not None:
+        said += f"; the last batch had {shown(batch, module.config.row)}"
+    fix = "it is killed for want of memory most often: lower training.workers, or set it to 0; then run it again"
+    return f"{said}; what to do: {fix}, which goes on from the last checkpoint"
 
 
 def fit(
@@ -156,17 +186,22 @@ def fit(
         resumed: full checkpoint to go on from.
 
     Raises:
-        EnvironmentFault: out of GPU memory, with the update and its utterances.
+        EnvironmentFault: out of memory, or a loader process has ended, with the update and its utterances.
         KeyboardInterrupt: interrupted.
+        Stopped: told to stop where it can go on.
     """
     kwargs: dict[str, Any] = {"ckpt_path": resumed}
     try:
         trainer.fit(module, data, **kwargs)
-    except torch.cuda.OutOfMemoryError as error:
+    except (torch.cuda.OutOfMemoryError, MemoryError) as error:
         raise EnvironmentFault(_out_of_memory(trainer, module, error)) from None
     except DataError as error:
         raise _plain(error) from None
     except RuntimeError as error:
+        if "can't allocate memory" in str(error):  # torch's word for the main memory
+            raise EnvironmentFault(_out_of_memory(trainer, module, error)) from None
+        if str(error).startswith("DataLoader worker"):
+            raise EnvironmentFault(_loader_died(trainer, module, error)) from None
         if not any(mark in str(error) for mark in ("workers are out of shared memory", "</torch_")):
             raise
         fix = "give it more, as docker run --shm-size=8g does, or set training.workers: 0"

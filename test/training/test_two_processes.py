@@ -31,11 +31,14 @@ class Kept(lightning.Callback):
         save_file(module.model.state_dict(), f"process{trainer.global_rank}.safetensors")
 
 trainer = lightning.Trainer
-processes = int(os.environ["PROCESSES"])
-more = {"devices": processes, "strategy": "ddp_find_unused_parameters_true" if processes > 1 else "auto"}
-lightning.Trainer = lambda **settings: trainer(**{**settings, **more, "callbacks": [*settings["callbacks"], Kept()]})
-status = main(["train", "--conf", "two.yaml", *sys.argv[1:]])
-sys.exit(status)
+lightning.Trainer = lambda **settings: trainer(**{**settings, "callbacks": [*settings["callbacks"], Kept()]})
+sys.exit(main(["train", "--conf", "two.yaml", *sys.argv[1:]]))
+"""
+START = """
+import sys
+from jointst.ranks.spawn import run_processes
+
+sys.exit(run_processes([sys.executable, "script.py", *sys.argv[2:]], int(sys.argv[1])))
 """
 
 
@@ -43,11 +46,9 @@ def train(config: Config, *settings: str, processes: int = 2) -> str:
     """Train ``exp/two`` in two processes, or another number; what they print."""
     Path("two.yaml").write_text(to_yaml(config))
     Path("script.py").write_text(SCRIPT)
-    own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PROCESSES": str(processes)}
-    environment = {**os.environ, **own}
-    done = subprocess.run(
-        [sys.executable, "script.py", *settings], env=environment, capture_output=True, text=True, timeout=250
-    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *(["script.py"] if processes == 1 else ["-c", START, str(processes)]), *settings]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout

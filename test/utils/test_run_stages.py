@@ -63,6 +63,21 @@ def test_options_reach_the_commands(recipe: Path) -> None:
     assert done.stdout.splitlines()[1:] == [f"{python} train {tail}", f"{python} decode {tail}"]
 
 
+def test_how_training_is_launched_is_for_stage_6_alone(recipe: Path) -> None:
+    options = ["--stage", "5", "--stop-stage", "7", "--nproc=2", "--nodes", "3", "--launcher", "slurm"]
+    options += ["--slurm", "timeout_min=60 slurm_partition=gpu"]
+    done = run(recipe, *options, "--dry-run", "--", "--model.dropout", "0.2")
+    python, conf, tail = "../../.venv/bin/python -m jointst", "--conf conf/train.yaml", "--model.dropout 0.2"
+    launch = "--nproc 2 --nodes 3 --launcher slurm --slurm timeout_min=60 slurm_partition=gpu"
+    assert done.stdout.splitlines()[1:] == [
+        f"{python} tokenizer {conf} {tail}",
+        f"{python} train {conf} {launch} {tail}",
+        f"{python} decode {conf} {tail}",
+    ]
+    failed = run(recipe, "--stage", "2", "--stop-stage", "2", *options[4:])
+    assert "--nproc 2 --nodes 3 --launcher slurm --slurm timeout_min=60\\ slurm_partition=gpu" in failed.stderr
+
+
 def test_conf_files_are_layered_and_the_last_names_the_report(recipe: Path) -> None:
     options = ("--conf", "conf/train.yaml", "--conf=conf/other.yaml")
     done = run(recipe, *options, "--stage", "9", "--stop-stage", "9", "--dry-run")
@@ -90,6 +105,8 @@ def test_conf_beside_the_caller_is_found(recipe: Path, tmp_path: Path) -> None:
         (["--nj", "0"], "--nj 0 is out of range"),
         (["--nj", "1.5"], "--nj needs a whole number, not '1.5'"),
         (["--ngpu"], "--ngpu needs a value"),
+        (["--nodes", "0"], "--nodes 0 is out of range: 1 to 4096"),
+        (["--launcher", "pbs"], "--launcher is local or slurm, not 'pbs'"),
         (["--stages", "1"], "unknown option '--stages'"),
         (["--stages=1"], "unknown option '--stages'"),
         (["3"], "unknown option '3'"),
