@@ -108,13 +108,14 @@ def write_recipe(folder: Path, languages: list[str], sentences: int) -> None:
 def read_for_training() -> None:
     """What stage 6 does with unpaired text before its first update."""
     from jointst.build import read_symbols
-    from jointst.data.dataset import TextSet, read_directories
     from jointst.data.sampler import BucketSampler
     from jointst.load_config import from_yaml
+    from jointst.training.data import read_unpaired
 
     config = from_yaml(Path("conf.yaml"))
     data = Path("data")
-    unpaired = TextSet(read_directories(data, config.data.unpaired), read_symbols(config, data))
+    unpaired = read_unpaired(config, data, read_symbols(config, data))
+    assert unpaired is not None, "the recipe has text"
     sizes = unpaired.sizes(config.model.text_encoder.repeats)
     sampler = BucketSampler(unpaired.utterances, sizes, config.training.text_batch, seed=0)
     unpaired.batch(sampler.batch(0).tolist())

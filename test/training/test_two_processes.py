@@ -25,7 +25,8 @@ from jointst.cli import main
 class Kept(lightning.Callback):
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
         with open("drawn.txt", "a") as stream:
-            stream.write(" ".join(batch.paired.utterances) + "\\n")
+            texts = [] if batch.unpaired is None else batch.unpaired.utterances
+            stream.write(" ".join([*batch.paired.utterances, *(f"text/{name}" for name in texts)]) + "\\n")
 
     def on_train_end(self, trainer, module):
         save_file(module.model.state_dict(), f"process{trainer.global_rank}.safetensors")
@@ -106,11 +107,15 @@ def test_frozen_parts_of_a_start_thaw_in_all_processes(toy: Context) -> None:
 
 
 def test_every_utterance_once_where_one_process_goes_on_from_two(toy: Context) -> None:
-    """Three updates of two processes and two of one are eight batches, of two of the eight utterances: two epochs."""
-    small = ["--training.speech_batch.max_utterances=2", "--training.validate_every=1000"]
+    """Three updates of two processes and two of one are eight batches, of two of the eight utterances and of three of
+    the twelve sentences, which the first process has written to their store: two epochs of both."""
+    small = ["--training.speech_batch.max_utterances=2", "--training.text_batch.max_utterances=3"]
+    small += ["--training.validate_every=1000", "--data.unpaired=[t_dev]"]
     train(toy.config, "--training.max_updates=3", *small)
     first = Path("drawn.txt").read_text().splitlines()
     assert "going on from" in train(toy.config, "--training.max_updates=5", *small, processes=1)
     batches = Path("drawn.txt").read_text().splitlines()
     assert (len(first), len(batches)) == (6, 8)
-    assert set(Counter(name for batch in batches for name in batch.split()).values()) == {2}
+    counts = Counter(name for batch in batches for name in batch.split())
+    assert len(counts) == 8 + 12
+    assert set(counts.values()) == {2}
