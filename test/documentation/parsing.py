@@ -59,10 +59,11 @@ def read_options(run: Callable[[], Any]) -> argparse.Namespace:
 
 
 @functools.cache
-def read_settings(words: tuple[str, ...], folder: Path) -> None:
-    """Settings as a stage reads them in a recipe's folder, which must be the working directory."""
+def read_settings(words: tuple[str, ...], folder: Path, *, spreads: bool = False) -> None:
+    """Settings as a stage reads them in a recipe's folder, which must be the working directory; one that ``spreads``
+    runs in several processes."""
     assert Path.cwd() == folder
-    parse("train", "", list(words))
+    parse("train", "", list(words), spreads=spreads)
 
 
 def jointst(words: Sequence[str]) -> None:
@@ -71,13 +72,15 @@ def jointst(words: Sequence[str]) -> None:
     name, *rest = words
     stage = next((stage for stage in (*STAGES, *RECIPE_COMMANDS) if stage.name == name), None)
     if stage is not None:
-        if stage.check and check.OPTION in rest:
+        if check.OPTION in stage.instead and check.OPTION in rest:
             _, rest = check._names(rest)
+        rest = [word for word in rest if word not in stage.instead]
         if stage.alone and names_directories(rest):
             module, function = stage.alone.split(":")
             read_options(lambda: getattr(importlib.import_module(module), function)(rest))
             return
-        read_settings(tuple(word for word in rest if word != "--print_config"), Path.cwd())
+        stated = tuple(word for word in rest if word != "--print_config")
+        read_settings(stated, Path.cwd(), spreads=bool(stage.follow))
         return
     command = next((command for command in COMMANDS if command.name == name), None)
     assert command is not None, f"there is no command {name!r}"

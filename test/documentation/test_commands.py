@@ -41,9 +41,12 @@ OTHERS = {
     "mkdir": "makes folders, which test_tutorial does",
     "openssl": "makes a token",
     "pip": "installs: its extras are looked at",
+    "sbatch": "hands a script to Slurm",
     "sed": "writes the tutorial's list, which test_tutorial does",
 }
 """Programs that are not ours, and what they do in a document."""
+STARTERS = ("torchrun", "srun")
+"""Programs that start ``python -m jointst`` several times."""
 ANY = ("SETTINGS", "...")
 """Words that stand for any number of options."""
 TAGS = (*SHELL, *NO_COMMANDS, "yaml", "python")
@@ -120,6 +123,9 @@ def check(command: Command, root: Path) -> None:
         if first.endswith(".py") and rest:
             parsing.script([first, *rest])
     else:
+        if first in STARTERS and "-m" in rest:
+            parsing.jointst(rest[rest.index("-m") + 2 :])
+            return
         assert first in OTHERS, f"say in OTHERS what {first} is, or write what can be read"
         check_other(first, rest)
 
