@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.timeout(600)
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "try_faults.py"
 
@@ -34,7 +35,7 @@ def tries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("faults") / "tries.json"
     command = [sys.executable, str(TOOL), "--tries", str(len(kinds())), "--out", str(out)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=290)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=590)
     assert out.is_file(), done.stdout + done.stderr
     return {found["kind"]: found for found in json.loads(out.read_text())}
 
