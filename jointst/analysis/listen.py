@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jointst.data.audio import load_audio
 from jointst.data.directory import DataDirectory
-from jointst.errors import DataError
+from jointst.errors import JointstError
 from jointst.units import Hertz, Seconds
 
 RATE: Hertz = 16000
@@ -36,15 +36,15 @@ class Recordings:
 
         The sound is 16 kHz Opus, about 3 kB a second.
         """
-        directory = self._directory(name)
-        if directory is None or utterance not in directory.text or not directory.has_audio:
-            return ""
         import soundfile
 
         try:
+            directory = self._directory(name)
+            if directory is None or utterance not in directory.text or not directory.has_audio:
+                return ""
             segment = directory.segments.get(utterance)
             samples = load_audio(directory.wav_scp[directory.recording(utterance)], segment, RATE, utterance=utterance)
-        except DataError as error:
+        except JointstError as error:  # a report does without: data may be damaged, elsewhere, or behind a network
             self.silent[utterance] = str(error)
             return ""
         sound = io.BytesIO()

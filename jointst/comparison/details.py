@@ -58,7 +58,7 @@ def details(summary: Mapping[str, Any], findings: Sequence[tuple[Claim, Finding]
     made = [f"made {summary['created'][:10]}", f"commit {', '.join(c[:10] for c in summary['commits'])}"]
     made += ["with changes not committed"] * bool(summary.get("changed_since_commit"))
     made += [f"torch {summary['torch']}", "; ".join(summary["hardware"])]
-    parts.append(f"{', '.join(made)}.\n\n")
+    parts.append(f"{', '.join(made)}. The settings in conf were those of that commit.\n\n")
     if summary.get("dev_sets"):
         parts.append(f"To choose settings by, with {', '.join(summary['dev_sets'])}: it judges no claim.\n\n")
     parts.append(f"{legend(baseline)}\n\n")

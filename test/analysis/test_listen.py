@@ -57,6 +57,13 @@ def test_what_cannot_be_heard(data: Path) -> None:
     assert "there is no such file" in recordings.silent["a-low"]
 
 
+def test_a_damaged_set_costs_the_players_and_no_more(data: Path) -> None:
+    (data / "t" / "segments").write_text("a-high rec 2.0\n")
+    recordings = Recordings(data)
+    assert recordings.player("t", "a-low") == ""
+    assert "segments" in recordings.silent["a-low"]
+
+
 def test_long_ones_are_cut(data: Path) -> None:
     soundfile.write(data / "a.wav", np.full(16000 * 40, 0.1), 16000)
     (data / "t" / "segments").unlink()
