@@ -95,5 +95,5 @@ setup(
             "types-tqdm",
         ],
     },
-    entry_points={"console_scripts": ["jointst = jointst.cli:main"]},
+    entry_points={"console_scripts": ["jointst = jointst.recipe.cli:main"]},
 )

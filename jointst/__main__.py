@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from jointst.cli import main
+    from jointst.recipe.cli import main
 except KeyboardInterrupt:
     sys.exit(130)
 sys.exit(main())

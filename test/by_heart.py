@@ -11,18 +11,19 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from jointst.build import build_model, digest_symbols, read_symbols
-from jointst.data.audio import resample
+from jointst.common.files import write_atomically
+from jointst.common.languages import LANGUAGES
+from jointst.common.threads import set_threads
+from jointst.config.context import Context
+from jointst.config.load import to_yaml
 from jointst.data.corpora.espeak import SAMPLING_RATE, Synthesiser
-from jointst.data.features import log_mel
 from jointst.export.pack import run as export
-from jointst.languages import LANGUAGES
-from jointst.load_config import to_yaml
+from jointst.kaldi.audio import resample
+from jointst.kaldi.log_mel import log_mel
 from jointst.losses.transducer import transducer_loss
+from jointst.models.build import build_model, digest_symbols, read_symbols
 from jointst.ops.ctc import ctc_losses
-from jointst.stage import Context, write_atomically
 from jointst.text.front_ends import SPOKEN
-from jointst.threads import set_threads
 
 RATE = 16_000
 UPDATES = 800

@@ -12,12 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from jointst.build import build_model, digest_symbols, read_symbols
+from jointst.common.files import write_atomically
 from jointst.config import AlignConfig, Config, DataConfig, ExportConfig, FeatureConfig, ModelConfig, ScoringConfig
-from jointst.data.directory import DataDirectory, write_table
+from jointst.config.context import Context
+from jointst.config.load import to_yaml
 from jointst.export.pack import run as export
-from jointst.load_config import to_yaml
-from jointst.stage import Context, write_atomically
+from jointst.kaldi.directory import DataDirectory, write_table
+from jointst.models.build import build_model, digest_symbols, read_symbols
 from jointst.text.lexicon import PhoneTable
 from jointst.text.tokenizer import run as train_tokenizer
 

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 import jointst.config
-from jointst import load_config
-from jointst.config import PRESETS, Config, LossConfig, ModelConfig
-from jointst.errors import ConfigError, JointstError
-from jointst.load_config import from_yaml, parse, to_yaml
+from jointst.common.errors import ConfigError, JointstError
+from jointst.config import PRESETS, Config, LossConfig, ModelConfig, load_config
+from jointst.config.load import from_yaml, parse, to_yaml
 
 
 def read(tmp_path: Path, text: str) -> Config:

@@ -89,7 +89,7 @@ def test_the_wheel_transcribes_outside_the_checkout(wheel: Path, packed_once: Pa
     assert (site / "jointst" / "py.typed").is_file()
     scripts = [entry for entry in metadata.distributions(path=[str(site)]) if entry.name == "jointst"]
     [installed] = scripts
-    assert [entry.value for entry in installed.entry_points if entry.name == "jointst"] == ["jointst.cli:main"]
+    assert [entry.value for entry in installed.entry_points if entry.name == "jointst"] == ["jointst.recipe.cli:main"]
     for line in installed.requires or []:
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):

@@ -43,7 +43,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Run the chosen parts, one section of the report each."""
     arguments = parse()
-    from jointst.threads import set_threads
+    from jointst.common.threads import set_threads
 
     set_threads(arguments.threads)  # before torch and numba are loaded
 

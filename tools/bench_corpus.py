@@ -18,13 +18,13 @@ from typing import Any
 
 from bench_options import add_toy, parse
 
+from jointst.common.languages import LANGUAGES
+from jointst.common.threads import set_threads
 from jointst.config import Config, CorpusConfig, DataConfig, SyntheticConfig
+from jointst.config.context import Context, Made
 from jointst.data import corpora
-from jointst.data.directory import DataDirectory
-from jointst.languages import LANGUAGES
-from jointst.stage import Context, Made
+from jointst.kaldi.directory import DataDirectory
 from jointst.text import lexicon
-from jointst.threads import set_threads
 
 
 def main() -> None:

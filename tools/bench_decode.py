@@ -118,7 +118,7 @@ def main() -> None:
         if not (arguments.espnet / "espnet2").is_dir():
             sys.exit(f"no espnet2 in {arguments.espnet}; see --help for how to install it")
         sys.path.append(str(arguments.espnet.resolve()))
-    from jointst.threads import set_threads
+    from jointst.common.threads import set_threads
 
     set_threads(arguments.threads)  # before torch is loaded
     Comparison(arguments).run()

@@ -40,11 +40,11 @@ def parse() -> argparse.Namespace:
 def measure(arguments: argparse.Namespace, report: Any) -> None:
     """All lines of the table."""
     from jointst.config import ExportConfig
-    from jointst.data.directory import DataDirectory
-    from jointst.export.load import load_packed
+    from jointst.config.context import Context
     from jointst.export.onnx.check import by_torch, rates, texts_by_sherpa
     from jointst.export.onnx.write import write_folder
-    from jointst.stage import Context
+    from jointst.kaldi.directory import DataDirectory
+    from jointst.models.packed import load_packed
 
     trained, directory = load_packed(arguments.model), DataDirectory.read(arguments.data)
     own, kinds = trained.config.decoding.max_labels_per_position, trained.config.model.decoders
@@ -84,7 +84,7 @@ def measure(arguments: argparse.Namespace, report: Any) -> None:
 def main() -> None:
     """The table, and the report."""
     arguments = parse()
-    from jointst.threads import set_threads
+    from jointst.common.threads import set_threads
 
     set_threads(1)  # a process for each core
     from bench_report import Report, machine

@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     add_toy(parser, threads=1, rounds=1)
     arguments = parse(parser)
-    from jointst.threads import set_threads
+    from jointst.common.threads import set_threads
 
     set_threads(arguments.threads)  # before torch is loaded
     from bench_report import Report, machine, milliseconds, time_rounds

@@ -26,7 +26,8 @@ from bench_options import add_toy, parse
 from bench_report import Report, machine
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from jointst.build import read_symbols
+from jointst.common.files import write_atomically
+from jointst.common.threads import set_threads
 from jointst.config import (
     AugmentationConfig,
     Config,
@@ -38,17 +39,17 @@ from jointst.config import (
     TokenizerConfig,
     TrainingConfig,
 )
+from jointst.config.context import Context
 from jointst.data import corpora, features
-from jointst.data.audio import file_behind
 from jointst.data.dataset import PairedSet
-from jointst.data.directory import DataDirectory, read_table, write_table
 from jointst.data.harder import make_harder, some_speech
 from jointst.data.shards import command as shard
 from jointst.data.stored import Augment
-from jointst.stage import Context, write_atomically
+from jointst.kaldi.audio import file_behind
+from jointst.kaldi.directory import DataDirectory, read_table, write_table
+from jointst.models.build import read_symbols
 from jointst.text import tokenizer
 from jointst.text.lexicon import PhoneTable
-from jointst.threads import set_threads
 from jointst.training.data import joint_set, read_training_sets
 
 AUGMENTATIONS = {

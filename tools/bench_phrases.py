@@ -134,7 +134,7 @@ def measure(arguments: argparse.Namespace, report: Any) -> None:
 def main() -> None:
     """Set up and compare."""
     arguments = parse()
-    from jointst.threads import set_threads
+    from jointst.common.threads import set_threads
 
     set_threads(arguments.threads)  # before torch is loaded
     from bench_report import Report, machine

@@ -141,7 +141,7 @@ def cool(folder: Path) -> None:
 
 def train(folder: Path, options: argparse.Namespace, rank: int) -> dict[str, Any]:
     """Updates of one process on batches of both stores."""
-    from jointst.threads import set_threads
+    from jointst.common.threads import set_threads
 
     set_threads(1)
     import dataclasses

@@ -119,8 +119,8 @@ def serving(model: Path, threads: int) -> Iterator[Server]:
 
 def read_sounds(data: Path, rate: float) -> list[Any]:
     """The audio of a data directory, languages mixed."""
-    from jointst.data.audio import load_audio
-    from jointst.data.directory import DataDirectory
+    from jointst.kaldi.audio import load_audio
+    from jointst.kaldi.directory import DataDirectory
 
     directory = DataDirectory.read(data)
     keys = sorted(directory.wav_scp, key=lambda key: key[::-1])
@@ -279,7 +279,7 @@ async def measure(arguments: argparse.Namespace, report: Any) -> None:
 def main() -> None:
     """The measurements, and the report."""
     arguments = parse()
-    from jointst.threads import set_threads
+    from jointst.common.threads import set_threads
 
     set_threads(1)  # of the clients
     from bench_report import Report, machine

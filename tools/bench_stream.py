@@ -72,9 +72,9 @@ def measure_latency(arguments: argparse.Namespace, report: Any) -> None:
     import numpy as np
 
     from jointst import Recogniser
+    from jointst.common.languages import language
     from jointst.data.corpora.espeak import SAMPLING_RATE, Synthesiser
-    from jointst.data.directory import DataDirectory
-    from jointst.languages import language
+    from jointst.kaldi.directory import DataDirectory
 
     recogniser = Recogniser.load(arguments.model)
     config = recogniser.trained.config
@@ -129,9 +129,9 @@ def measure_hour(arguments: argparse.Namespace, report: Any) -> None:
     import numpy as np
 
     from jointst import Recogniser
-    from jointst.data.audio import load_audio
-    from jointst.data.directory import DataDirectory
-    from jointst.progress import progress
+    from jointst.common.progress import progress
+    from jointst.kaldi.audio import load_audio
+    from jointst.kaldi.directory import DataDirectory
 
     recogniser = Recogniser.load(arguments.model)
     rate = recogniser.sampling_rate
@@ -169,8 +169,8 @@ def measure_hour(arguments: argparse.Namespace, report: Any) -> None:
 
 def measure_runtimes(arguments: argparse.Namespace, report: Any) -> None:
     """Time and memory of torch and of onnxruntime, from nothing to the last text."""
-    from jointst.data.audio import load_audio
-    from jointst.data.directory import DataDirectory
+    from jointst.kaldi.audio import load_audio
+    from jointst.kaldi.directory import DataDirectory
 
     directory = DataDirectory.read(arguments.data)
     parts: list[Any] = []
@@ -197,7 +197,7 @@ def measure_runtimes(arguments: argparse.Namespace, report: Any) -> None:
 def run_by(runtime: str, model: Path, parts: list[Any], threads: int) -> dict[str, Any]:
     """What a fresh process needs by one runtime: seconds of its parts, most memory, and the texts of files."""
     start = perf_counter()
-    from jointst.threads import set_threads
+    from jointst.common.threads import set_threads
 
     set_threads(threads)
     if runtime == "torch":
@@ -205,7 +205,7 @@ def run_by(runtime: str, model: Path, parts: list[Any], threads: int) -> dict[st
 
         recogniser = Recogniser.load(model, batch=1)
     else:
-        from jointst.export.onnx.recogniser import GraphRecogniser
+        from jointst.transcription.graphs import GraphRecogniser
 
         precision: Any = "int8" if runtime.endswith("int8") else "float32"
         recogniser = GraphRecogniser.load(model, batch=1, precision=precision)
@@ -234,9 +234,9 @@ def untrained(arguments: argparse.Namespace) -> Any:
     """A preset, fresh, with the symbols of the trained model."""
     import torch
 
-    from jointst.build import build_model
-    from jointst.export.load import load_packed
-    from jointst.load_config import from_yaml
+    from jointst.config.load import from_yaml
+    from jointst.models.build import build_model
+    from jointst.models.packed import load_packed
 
     torch.manual_seed(0)
     packed = load_packed(arguments.model)
@@ -252,9 +252,9 @@ def measure_factor(arguments: argparse.Namespace, report: Any) -> None:
     """Real-time factor of an untrained model, fed as a live stream."""
     import numpy as np
 
-    from jointst.data.audio import load_audio
-    from jointst.data.directory import DataDirectory
     from jointst.decoding.streaming import StreamingRecogniser
+    from jointst.kaldi.audio import load_audio
+    from jointst.kaldi.directory import DataDirectory
 
     trained = untrained(arguments)
     rate = trained.config.features.sampling_rate
@@ -291,8 +291,8 @@ def bias_blank(trained: Any, samples: Any, rate: float) -> float:
     """Set the blank's bias of both decoders so that each emits about ``rate`` labels a second; what they then emit."""
     import torch
 
-    from jointst.data.features import log_mel
     from jointst.decoding.greedy import greedy_search
+    from jointst.kaldi.log_mel import log_mel
 
     model, config = trained.model, trained.config
     seconds = len(samples) / config.features.sampling_rate
@@ -315,7 +315,7 @@ def bias_blank(trained: Any, samples: Any, rate: float) -> float:
 def main() -> None:
     """All four, and the report."""
     arguments = parse()
-    from jointst.threads import set_threads
+    from jointst.common.threads import set_threads
 
     set_threads(arguments.threads)  # before torch is loaded
     from bench_report import Report, machine

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bench_options import add_toy, parse
 
-from jointst.languages import LANGUAGES
+from jointst.common.languages import LANGUAGES
 
 LETTERS = {
     "ar": ("بتجدرسشعفقكلمنهي", "اوي"), "de": ("bdfghklmnprstwz", "aeiouäöü"), "en": ("bdfghklmnprstvw", "aeiou"),
@@ -107,9 +107,9 @@ def write_recipe(folder: Path, languages: list[str], sentences: int) -> None:
 
 def read_for_training() -> None:
     """What stage 6 does with unpaired text before its first update."""
-    from jointst.build import read_symbols
+    from jointst.config.load import from_yaml
     from jointst.data.sampler import BucketSampler
-    from jointst.load_config import from_yaml
+    from jointst.models.build import read_symbols
     from jointst.training.data import read_unpaired
 
     config = from_yaml(Path("conf.yaml"))

@@ -109,7 +109,7 @@ def alignment(toy: bool) -> Callable[[], object]:
 def work(arguments: argparse.Namespace) -> None:
     """One setting's process: for each part that stdin names, time it for so many seconds and print wall and CPU
     seconds of each call."""
-    from jointst.threads import set_threads
+    from jointst.common.threads import set_threads
 
     set_threads(SETTINGS[arguments.worker][0])  # before torch and numba are loaded
     makers = {"update": update, "alignment": alignment}

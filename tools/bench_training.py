@@ -105,7 +105,7 @@ def measure(report, options, size: str, seconds: float, band: int | None) -> Non
 def main() -> None:
     """Measure every model on every length, and report."""
     options = arguments()
-    from jointst.threads import set_threads
+    from jointst.common.threads import set_threads
 
     set_threads(options.threads)  # before torch is loaded
     from bench_report import Report, machine

@@ -192,7 +192,7 @@ def compare(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """The comparison, or one method for it."""
     arguments = parse()
-    from jointst.threads import set_threads
+    from jointst.common.threads import set_threads
 
     set_threads(arguments.threads)  # before torch is loaded
     if arguments.only is None:

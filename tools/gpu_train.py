@@ -46,7 +46,7 @@ def settings(arguments: argparse.Namespace) -> list[str]:
 
 def make_data(arguments: argparse.Namespace) -> None:
     """Stages 1 to 5 of a small mini, where they have not run."""
-    from jointst.cli import main
+    from jointst.recipe.cli import main
 
     if (Path(arguments.data) / "tokenizer" / "tokenizer.model").is_file():
         return
@@ -74,12 +74,12 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     os.chdir(ROOT / "egs" / "mini")
 
-    from jointst.threads import sleep_while_waiting
+    from jointst.common.threads import sleep_while_waiting
 
     sleep_while_waiting()
     import torch
 
-    from jointst.cli import main as jointst
+    from jointst.recipe.cli import main as jointst
     from jointst.training import module as training
 
     make_data(arguments)

@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from jointst.build import build_model, digest_symbols, read_symbols
+from jointst.common.files import write_atomically
 from jointst.config import Config, CorpusConfig, DataConfig, FeatureConfig, ModelConfig, SyntheticConfig
+from jointst.config.context import Context
+from jointst.config.load import to_yaml
 from jointst.data import corpora
 from jointst.export import pack
-from jointst.load_config import to_yaml
-from jointst.stage import Context, write_atomically
+from jointst.models.build import build_model, digest_symbols, read_symbols
 from jointst.text import lexicon, tokenizer
 
 

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 if TYPE_CHECKING:
-    from jointst.build import Trained
     from jointst.decoding.search import Search
+    from jointst.models.build import Trained
 
 SETS = ("mini_dev", "mini_dev_unheard", "mini_test", "mini_test_unheard")
 DEV = SETS[:2]
@@ -64,7 +64,7 @@ def jointst(*words: str) -> float:
 def words_of_sets() -> tuple[dict[str, set[str]], dict[str, set[str]]]:
     """By language the words of the paired training text, and those of the unpaired text that are not among them."""
     from jointst.config import LexiconConfig
-    from jointst.data.directory import DataDirectory
+    from jointst.kaldi.directory import DataDirectory
     from jointst.text.pronounce import words_of
 
     found: list[dict[str, set[str]]] = []
@@ -81,7 +81,7 @@ def words_of_sets() -> tuple[dict[str, set[str]], dict[str, set[str]]]:
 def make_text(heard: dict[str, set[str]], folder: Path) -> None:
     """The set of sentences without unheard words, and one file of all sentences for each language."""
     from jointst.config import LexiconConfig
-    from jointst.data.directory import DataDirectory
+    from jointst.kaldi.directory import DataDirectory
     from jointst.text.pronounce import words_of
 
     directory = DataDirectory.read(Path("data/mini_unpaired"))
@@ -109,8 +109,8 @@ class Measured:
         import torch
 
         from jointst.data.dataset import PairedSet, in_order
-        from jointst.data.directory import DataDirectory
-        from jointst.export.load import load_packed
+        from jointst.kaldi.directory import DataDirectory
+        from jointst.models.packed import load_packed
 
         self.folder, self.heard = folder, heard
         self.trained: Trained = load_packed(folder)
@@ -224,7 +224,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Train, adapt, measure."""
     options = parse()
-    from jointst.threads import set_threads
+    from jointst.common.threads import set_threads
 
     set_threads(None)
     rows = measure(options)

@@ -34,9 +34,9 @@ from try_locks import inside, make_in_child, same, status_of
 
 import jointst.ranks.watch
 import jointst.training.train
-from jointst.cli import main
 from jointst.ranks.spawn import free_port
 from jointst.ranks.times import PATIENCE
+from jointst.recipe.cli import main
 
 UPDATES, VALIDATE_EVERY = 12, 4
 TRAIN = ["train", "--conf", "conf.yaml", "--name", "toy", "--training.max_updates", str(UPDATES)]

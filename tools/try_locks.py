@@ -32,8 +32,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import jointst.training.train
-from jointst.cli import main
-from jointst.data.directory import DataDirectory
+from jointst.kaldi.directory import DataDirectory
+from jointst.recipe.cli import main
 
 CONF = """
 data: {train: [a], dev: [b], test: [b], unpaired: []}

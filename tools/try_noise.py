@@ -45,7 +45,7 @@ def arguments() -> argparse.Namespace:
 
 def prepare(options: argparse.Namespace) -> list[str]:
     """The settings of both, with copies of the recipe's sets as their data."""
-    from jointst.load_config import parse
+    from jointst.config.load import parse
 
     given = options.settings[1:]
     context = parse("train", "", given)
@@ -83,7 +83,7 @@ def main() -> None:
 
     from bench_report import Report, machine
 
-    from jointst.threads import set_threads
+    from jointst.common.threads import set_threads
 
     set_threads(None)
     import torch
@@ -106,11 +106,11 @@ def decoded(options: argparse.Namespace, settings: list[str]):  # type: ignore[n
     """(set, noise, SNR) and the error rate of a model, in turn."""
     import torch
 
-    from jointst.build import load_trained
+    from jointst.config.load import parse
     from jointst.data.dataset import PairedSet, batches_in_order, read_directories
     from jointst.data.harder import make_harder, some_speech
     from jointst.decoding.search import build_search
-    from jointst.load_config import parse
+    from jointst.models.build import load_trained
     from jointst.scoring.counts import score_utterances
     from jointst.scoring.score import segment
     from jointst.text.normalise import for_scoring

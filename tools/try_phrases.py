@@ -21,8 +21,8 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from jointst.data.directory import DataDirectory
-from jointst.languages import language
+from jointst.common.languages import language
+from jointst.kaldi.directory import DataDirectory
 
 
 def arguments() -> argparse.Namespace:
@@ -58,17 +58,17 @@ def drawn(words: Iterable[str], count: int) -> list[str]:
 def main() -> None:
     """Search every set without phrases, with its own, and with distractors, in turns."""
     options = arguments()
-    from jointst.load_config import parse
-    from jointst.threads import set_threads
+    from jointst.common.threads import set_threads
+    from jointst.config.load import parse
 
     context = parse("decode", "", options.settings[1:])
     set_threads(None)
     import torch
     from bench_report import Report, machine
 
-    from jointst.build import load_trained
     from jointst.data.dataset import PairedSet, in_order, read_directories
     from jointst.decoding.search import build_search
+    from jointst.models.build import load_trained
     from jointst.scoring.counts import score_utterances
     from jointst.scoring.phrases import recall_of_phrases
     from jointst.scoring.score import segment

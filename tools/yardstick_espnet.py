@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from yardstick.espnet import PACKAGES, SIZES, ESPnet, install, settings, write_data, write_tokens
 from yardstick.results import add_options, context_of, score, test_sets, write_hypotheses
 
-from jointst.data.directory import DataDirectory
-from jointst.errors import JointstError
+from jointst.common.errors import JointstError
+from jointst.kaldi.directory import DataDirectory
 
 
 def main() -> int:

@@ -26,10 +26,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from yardstick.results import add_options, context_of, score, test_sets, write_hypotheses
 
-from jointst.data.audio import load_audio
-from jointst.data.directory import DataDirectory
-from jointst.errors import JointstError
-from jointst.progress import progress
+from jointst.common.errors import JointstError
+from jointst.common.progress import progress
+from jointst.kaldi.audio import load_audio
+from jointst.kaldi.directory import DataDirectory
 
 
 def main() -> int:

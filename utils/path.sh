@@ -1,5 +1,5 @@
 # Sourced by every script that runs jointst: the environment, once, and what must be set before Python starts.
-# In: root, the repository's folder. Out: python, its interpreter. Thread counts are set by jointst/threads.py.
+# In: root, the repository's folder. Out: python, its interpreter. Thread counts are set by jointst/common/threads.py.
 
 python=$root/.venv/bin/python
 export PYTHONUTF8=1        # transcripts are UTF-8 whatever the locale says

@@ -15,12 +15,12 @@ from jointst.adaptation.page import report
 from jointst.adaptation.source import REPORT, Source, check_out, read_source, write_adapted
 from jointst.adaptation.speech import Speech
 from jointst.adaptation.text import NewText, files_by_language, hold_out, read_text
-from jointst.build import build_model
+from jointst.common.errors import ConfigError, JointstError
+from jointst.common.lock import Claim, hold
+from jointst.common.threads import set_threads
 from jointst.data.dataset import TextSet
-from jointst.errors import ConfigError, JointstError
-from jointst.lock import Claim, hold
+from jointst.models.build import build_model
 from jointst.models.joint import JointModel
-from jointst.threads import set_threads
 
 HELD_OUT, MOST_HELD_OUT = 0.05, 500
 """Share of the sentences that training is stopped by, and how many at most."""

@@ -18,14 +18,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from jointst.adaptation.speech import BATCH, Judgement, Speech, summed_loss
+from jointst.common.errors import CollapseError, JointstError
+from jointst.common.progress import progress
 from jointst.config import BatchConfig, Config, ConsistencyConfig, LossConfig, TrainingConfig
 from jointst.data.batch import TextBatch
 from jointst.data.dataset import TextSet
 from jointst.data.sampler import BucketSampler
-from jointst.errors import CollapseError, JointstError
 from jointst.models.joint import JointModel
 from jointst.models.objective import Branch, branch_loss, consistency_parts, ctc_loss, text_branch
-from jointst.progress import progress
 from jointst.training.schedule import optimisation
 from jointst.training.time_to_go import TimeToGo, in_words
 

@@ -12,13 +12,14 @@ from typing import Any
 
 from torch import Tensor
 
-from jointst.build import ENCODER, MARK, PHONES, TOKENIZER, digest_tables, read_languages
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
 from jointst.config import Config, LossConfig
-from jointst.data.directory import sort_keys
-from jointst.errors import DataError
-from jointst.export.pack import PARAMETERS, words_file, write_weights
-from jointst.load_config import to_yaml
-from jointst.stage import write_atomically
+from jointst.config.load import to_yaml
+from jointst.export.pack import words_file, write_weights
+from jointst.kaldi.directory import sort_keys
+from jointst.models.build import ENCODER, MARK, PHONES, TOKENIZER, digest_tables, read_languages
+from jointst.models.packed import PARAMETERS
 from jointst.text.pronounce import Lexicon, lexicon_text, parse_lexicon
 from jointst.training.start_model import StartModel, read_start
 

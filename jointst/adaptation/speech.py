@@ -14,18 +14,18 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from jointst.common.errors import DataError
+from jointst.common.languages import language
+from jointst.common.progress import progress
 from jointst.config import Config
 from jointst.data.dataset import PairedSet, batches_in_order
-from jointst.data.directory import DataDirectory
 from jointst.data.sizes import Sizes
 from jointst.data.symbols import Symbols
 from jointst.decoding.greedy import greedy_search
-from jointst.errors import DataError
-from jointst.languages import language
+from jointst.kaldi.directory import DataDirectory
 from jointst.losses.transducer import transducer_losses
 from jointst.models.joint import JointModel
 from jointst.models.objective import Branch
-from jointst.progress import progress
 from jointst.scoring.counts import Counts, characters_of, count, total
 from jointst.text.normalise import for_scoring
 

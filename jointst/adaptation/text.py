@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jointst.adaptation.source import Source
+from jointst.common.errors import DataError
+from jointst.common.languages import LANGUAGES
+from jointst.common.threads import available_cpus
 from jointst.config import LexiconConfig
 from jointst.data.corpora.sentences import Selection
 from jointst.data.corpora.text_files import sentences_of
-from jointst.data.directory import DataDirectory, sort_keys
-from jointst.errors import DataError
-from jointst.languages import LANGUAGES
+from jointst.kaldi.directory import DataDirectory, sort_keys
 from jointst.text.lexicon import BOUNDARY, UNKNOWN, PhoneTable
 from jointst.text.pronounce import Lexicon, lexicon_text, make_lexicons, words_of
 from jointst.text.tokenizer import UNKNOWN as UNKNOWN_LABEL
-from jointst.threads import available_cpus
 
 LONGEST = 300
 """Characters of a sentence at most, as in stage 1."""

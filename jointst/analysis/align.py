@@ -16,21 +16,22 @@ from jointst.analysis.layers import PAIRINGS, LayerTotals, alarms, choose_partne
 from jointst.analysis.plots import HeatPanel, heat_map, save
 from jointst.analysis.report import build_report
 from jointst.analysis.times import BatchTimes
-from jointst.build import Trained, load_trained
+from jointst.common.files import write_atomically
+from jointst.common.progress import progress
+from jointst.common.threads import set_threads
+from jointst.common.units import Seconds, frames_to_seconds
+from jointst.config.context import Context, Made
 from jointst.data.batch import PairedBatch
 from jointst.data.dataset import PairedSet, in_order, read_directories
-from jointst.data.directory import DataDirectory
-from jointst.data.names import Names
-from jointst.data.phone_times import PhoneTime, read_phone_times
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.names import Names
+from jointst.kaldi.phone_times import PhoneTime, read_phone_times
+from jointst.models.build import Trained, load_trained
 from jointst.models.joint import Encoded
 from jointst.nn.text_encoder import repeats_of
 from jointst.ops.alignment import best_alignment
 from jointst.ops.distance import normalise, pairwise_l2
-from jointst.progress import progress
 from jointst.scoring.table import Cell, percent, table
-from jointst.stage import Context, Made, write_atomically
-from jointst.threads import set_threads
-from jointst.units import Seconds, frames_to_seconds
 
 LONGEST_NAME = 150
 """Bytes of an id in the name of a file; file systems take 255, with all that is put around it."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from jointst.build import Trained, build_model, load_pretrained, load_statistics
-from jointst.errors import DataError
-from jointst.stage import Context
+from jointst.common.errors import DataError
+from jointst.config.context import Context
+from jointst.models.build import Trained, build_model, load_pretrained, load_statistics
 
 BEFORE = "before training"
 

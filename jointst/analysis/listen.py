@@ -6,10 +6,10 @@ import base64
 import io
 from pathlib import Path
 
-from jointst.data.audio import load_audio
-from jointst.data.directory import DataDirectory
-from jointst.errors import JointstError
-from jointst.units import Hertz, Seconds
+from jointst.common.errors import JointstError
+from jointst.common.units import Hertz, Seconds
+from jointst.kaldi.audio import load_audio
+from jointst.kaldi.directory import DataDirectory
 
 RATE: Hertz = 16000
 LONGEST: Seconds = 30.0

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from jointst.analysis.layers import PAIRINGS
-from jointst.stage import write_atomically
+from jointst.common.files import write_atomically
 
 INK, MUTED, GRID = "#22262f", "#6b7280", "#dfe3e8"
 SERIES = ("#2563c9", "#d1650a", "#0d8a75", "#a83a8c", "#75808f", "#8a6d0b")

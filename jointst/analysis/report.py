@@ -20,9 +20,10 @@ from jointst.analysis.sections import (
     training_section,
 )
 from jointst.analysis.words import word_section
-from jointst.errors import DataError
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
+from jointst.config.context import Context
 from jointst.scoring.table import percent
-from jointst.stage import Context, write_atomically
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from jointst.analysis.layers import PAIRINGS
 from jointst.analysis.listen import Recordings
 from jointst.analysis.page import Section, figure, html_table, paragraph
 from jointst.analysis.plots import error_bars, inline, layer_curves, svg_of, time_curves, training_curves
-from jointst.languages import LANGUAGES, language
+from jointst.common.languages import LANGUAGES, language
 from jointst.scoring.counts import align
 from jointst.scoring.table import percent
 

@@ -16,10 +16,10 @@ from jointst.analysis.page import Section, figure, html_table, page, paragraph
 from jointst.analysis.plots import SERIES, inline, styled, svg_of
 from jointst.analysis.report import Experiment, report_html
 from jointst.analysis.sections import hypothesis_line
-from jointst.errors import DataError
-from jointst.languages import LANGUAGES
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
+from jointst.common.languages import LANGUAGES
 from jointst.scoring.table import percent
-from jointst.stage import write_atomically
 
 SAMPLES = 12
 """Utterances shown, those on which experiments differ the most."""

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from jointst.data.phone_times import SILENCE, PhoneTime
-from jointst.units import Seconds
+from jointst.common.units import Seconds
+from jointst.kaldi.phone_times import SILENCE, PhoneTime
 
 TIMED = ("best", "best_raw", "framewise", "random", "grid")
 """Whose times are measured: the best alignment of layer-normalised and of plain states, the two that look at no state,

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from jointst.analysis.page import Section, paragraph
-from jointst.languages import language
+from jointst.common.languages import language
 from jointst.scoring.counts import AlignedPair, align
 
 MOST = 25

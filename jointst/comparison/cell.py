@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from jointst.common.files import write_atomically
+from jointst.common.lock import Busy, Claim, hold, passing
+from jointst.common.units import Seconds
+from jointst.common.versions import hardware
 from jointst.comparison.grid import Cell
 from jointst.comparison.worker import MARK
-from jointst.lock import Busy, Claim, hold, passing
-from jointst.stage import write_atomically
-from jointst.units import Seconds
-from jointst.versions import hardware
 
 Status = Literal["finished", "failed", "interrupted", "elsewhere", "waiting"]
 POLL: Seconds = 0.1

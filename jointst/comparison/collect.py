@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from jointst.common.errors import DataError
+from jointst.common.languages import language
+from jointst.common.units import Seconds
 from jointst.comparison.grid import Cell
-from jointst.errors import DataError
-from jointst.languages import language
 from jointst.scoring.significance import Array, Errors
 from jointst.training.log import read_log
-from jointst.units import Seconds
 
 ALL = ""
 """The part of a test set that is all of it; the others are voices ``seen`` and ``unseen`` in training, and the next."""

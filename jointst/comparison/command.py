@@ -15,6 +15,10 @@ from typing import Any, NoReturn
 
 import yaml
 
+from jointst.common.errors import JointstError
+from jointst.common.files import write_atomically
+from jointst.common.lock import Busy, Claim, hold
+from jointst.common.units import Seconds
 from jointst.comparison.cell import Outcome
 from jointst.comparison.grid import CONTROLS, Cell, Control, Grid, check_data
 from jointst.comparison.launch import ASK_EVERY, run_array, run_here, time_array, time_here
@@ -22,11 +26,7 @@ from jointst.comparison.pace import TOLERANCE, EqualTime, equal_time
 from jointst.comparison.stored import stored_text
 from jointst.comparison.summary import summarise
 from jointst.comparison.tables import failures, text_of
-from jointst.errors import JointstError
-from jointst.lock import Busy, Claim, hold
-from jointst.stage import write_atomically
 from jointst.training.pace import Paces
-from jointst.units import Seconds
 
 DEFAULT_SYSTEMS = ("paired", "joist", "best")
 FAILED, UNFINISHED = 1, 3

@@ -10,11 +10,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from jointst.commands import RECIPE_COMMANDS
-from jointst.errors import DataError, JointstError
-from jointst.load_config import parse
-from jointst.stage import Context, Stage, write_atomically
-from jointst.stages import STAGES
+from jointst.common.errors import DataError, JointstError
+from jointst.common.files import write_atomically
+from jointst.config.context import Context
+from jointst.config.load import parse
+from jointst.recipe.commands import RECIPE_COMMANDS
+from jointst.recipe.stage import Stage
+from jointst.recipe.stages import STAGES
 
 Control = Literal["updates", "time"]
 """What is equal between systems: the number of updates, or the training time."""

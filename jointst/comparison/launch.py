@@ -12,13 +12,13 @@ from typing import Any
 
 from tqdm import tqdm
 
+from jointst.common.jobs import executor_in
+from jointst.common.progress import LOG_INTERVAL, TERMINAL_INTERVAL, progress
+from jointst.common.units import Seconds
 from jointst.comparison.cell import Outcome, note_of, run_cell
 from jointst.comparison.grid import Cell
-from jointst.jobs import executor_in
-from jointst.progress import LOG_INTERVAL, TERMINAL_INTERVAL, progress
-from jointst.stage import Context
+from jointst.config.context import Context
 from jointst.training.pace import Paces, measure
-from jointst.units import Seconds
 
 ASK_EVERY: Seconds = 2.0
 """Between questions to Slurm's queue, and looks at a training's log."""

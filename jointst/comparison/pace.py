@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
+from jointst.common.units import Seconds
 from jointst.config import Config
-from jointst.errors import DataError
-from jointst.stage import settings_of, write_atomically
+from jointst.config.stated import settings_of
 from jointst.training.pace import Paces, Phase, phases
-from jointst.units import Seconds
 
 TOLERANCE = 0.05
 """A training that takes this share more or less time takes equal time: paces are hardly known better."""

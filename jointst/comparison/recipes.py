@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
+from jointst.common.errors import DataError
 from jointst.comparison.tables import percent
-from jointst.errors import DataError
 
 KIND = "recipe"
 COLUMNS = ["recipe", "made by", "set", "streaming", "full-context", "words never heard", "updates", "hours", "on"]

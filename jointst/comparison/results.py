@@ -10,6 +10,8 @@ from typing import Any
 
 from jointst.analysis.page import Section, figure, folded, html_table, page, paragraph
 from jointst.analysis.plots import inline, svg_of
+from jointst.common.files import write_atomically
+from jointst.common.versions import ROOT
 from jointst.comparison.claims import CLAIMS, Claim
 from jointst.comparison.details import details, markdown_table
 from jointst.comparison.evidence import FLOOR, LEVEL, MARGIN, SEEDS, Finding
@@ -20,8 +22,6 @@ from jointst.comparison.recipes import LEGEND as RECIPE_LEGEND
 from jointst.comparison.recipes import kept, recipe_rows
 from jointst.comparison.stored import read_stored
 from jointst.comparison.tables import command_of, percent
-from jointst.stage import write_atomically
-from jointst.versions import ROOT
 
 PAGE, FIGURES = Path("docs/results.html"), Path("docs/results")
 """Beside RESULTS.md."""

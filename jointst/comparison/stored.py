@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jointst.common.errors import DataError
 from jointst.comparison.summary import KIND
-from jointst.errors import DataError
 
 
 def stored_text(summary: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 
-from jointst.cli import main, print_anything
+from jointst.recipe.cli import main, print_anything
 
 MARK = "$ jointst "
 """What the line of a command begins with in a cell's log."""

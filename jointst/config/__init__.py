@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jointst.common.units import Milliseconds
 from jointst.config.analysis import AlignConfig, DurationsConfig, ProbeConfig, PseudoLabelConfig
 from jointst.config.augmentation import AugmentationConfig
 from jointst.config.check import require
@@ -36,7 +37,6 @@ from jointst.config.export import ExportConfig
 from jointst.config.loss import ALIGNMENT_OPTIONS, AlignmentConfig, ConsistencyConfig, LossConfig, TrainingAlignment
 from jointst.config.model import PRESETS, Decoder, DecoderConfig, ModelConfig, TextEncoderConfig
 from jointst.config.training import BatchConfig, LmConfig, SpecAugmentConfig, SpeechBatchConfig, TrainingConfig
-from jointst.units import Milliseconds
 
 __all__ = [
     "ALIGNMENT_OPTIONS",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jointst.common.units import Decibels, Seconds
 from jointst.config.check import require
-from jointst.units import Decibels, Seconds
 
 MADE_NOISES = ("white", "pink", "brown", "babble")
 """Noises that are made and not read: of even power, of power in proportion to 1/f and 1/f^2, and of several voices of

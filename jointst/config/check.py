@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jointst.errors import ConfigError
+from jointst.common.errors import ConfigError
 
 
 def require(holds: bool, key: str, problem: str, fix: str = "") -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from jointst.common.languages import LANGUAGES
 from jointst.config.check import require
-from jointst.languages import LANGUAGES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jointst.common.languages import LANGUAGES
+from jointst.common.units import Hertz, Milliseconds, frames_in, samples_in
 from jointst.config.check import require
-from jointst.languages import LANGUAGES
-from jointst.units import Hertz, Milliseconds, frames_in, samples_in
 
 LOW_FREQUENCY: Hertz = 20.0
 """Where the first filter begins, as in Kaldi."""

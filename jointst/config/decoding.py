@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from jointst.common.languages import LANGUAGES
 from jointst.config.check import require
-from jointst.languages import LANGUAGES
 
 
 @dataclass(frozen=True, kw_only=True)

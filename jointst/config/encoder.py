@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from jointst.common.units import Hertz, Milliseconds
 from jointst.config.check import require
-from jointst.units import Hertz, Milliseconds
 
 SAMPLING_RATE: Hertz = 16000
 """At which every pretrained encoder hears."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from jointst.common.units import Milliseconds
 from jointst.config.check import require
 from jointst.config.encoder import FRAME, AudioEncoderConfig
-from jointst.units import Milliseconds
 
 Decoder: TypeAlias = Literal["streaming", "full_context"]
 """The decoder after the streaming encoder (first pass), or after the full-context encoder (second pass)."""

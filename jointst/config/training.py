@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from jointst.common.units import Milliseconds, Seconds, frames_within
 from jointst.config.augmentation import AugmentationConfig
 from jointst.config.check import require
-from jointst.units import Milliseconds, Seconds, frames_within
 
 
 @dataclass(frozen=True, kw_only=True)

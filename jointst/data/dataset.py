@@ -14,23 +14,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from jointst.common.errors import DataError
+from jointst.common.progress import progress
+from jointst.common.units import positions_in
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
-from jointst.data.directory import DataDirectory
-from jointst.data.durations import FIX, durations_of
-from jointst.data.names import Names
 from jointst.data.sampler import BucketSampler, Turns
 from jointst.data.sequences import Sequences
 from jointst.data.sizes import Sizes
-from jointst.data.speed import speed_directory
 from jointst.data.stored import Augment, read_features
 from jointst.data.stored_texts import StoredTexts
 from jointst.data.strings import Strings
 from jointst.data.symbols import Symbols, pad_text
 from jointst.data.windows import WINDOW, groups_of
 from jointst.data.worst import costly, worst, worst_pairs
-from jointst.errors import DataError
-from jointst.progress import progress
-from jointst.units import positions_in
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.durations import FIX, durations_of
+from jointst.kaldi.names import Names
+from jointst.kaldi.speed import speed_directory
 
 SHOWN = 20
 """Utterances named in a message at most."""

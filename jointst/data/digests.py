@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jointst.stage import write_atomically
-from jointst.units import Seconds
+from jointst.common.files import write_atomically
+from jointst.common.units import Seconds
 
 LARGE = 64 * 2**20
 """Bytes from which on a file's hash is remembered."""

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
+from jointst.common.processes import temporary
+from jointst.common.units import Seconds
 from jointst.config import AudioEncoderConfig, FeatureConfig
-from jointst.data.audio import Samples, file_behind, load_audio
-from jointst.data.directory import Segment
 from jointst.data.on_the_fly import SUFFIX, Recipe, Spoken
 from jointst.data.shards import LENGTHS
-from jointst.data.speed import change_speed, speed_ratio, with_speed
-from jointst.errors import DataError
-from jointst.processes import temporary
-from jointst.stage import write_atomically
-from jointst.units import Seconds
+from jointst.kaldi.audio import Samples, file_behind, load_audio
+from jointst.kaldi.directory import Segment
+from jointst.kaldi.speed import change_speed, speed_ratio, with_speed
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,15 +11,16 @@ from array import array
 from collections import Counter
 from pathlib import Path
 
-from jointst.data.directory import Table
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.files import write_atomically
+from jointst.common.lock import Claim, hold
+from jointst.common.progress import progress
+from jointst.config.context import Context
+from jointst.config.load import parse
 from jointst.data.repairs import AT_LAST, IN_SET, Draft, mend_leaks
 from jointst.data.rules import RULES, Everything, Set
 from jointst.data.validate import check, judge, read_all
-from jointst.errors import ConfigError, DataError
-from jointst.load_config import parse
-from jointst.lock import Claim, hold
-from jointst.progress import progress
-from jointst.stage import Context, write_atomically
+from jointst.kaldi.directory import Table
 
 HELP = "mend data directories (order, line ends, keys, empty and leaked sentences) and keep a backup"
 MAX_DROPPED = 0.2

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.units import Hertz, Seconds
 from jointst.config import AugmentationConfig
 from jointst.config.augmentation import MADE_NOISES, MADE_ROOMS
-from jointst.data.audio import Samples
 from jointst.data.noise import (
     SLOPES,
     add_noise,
@@ -28,8 +29,7 @@ from jointst.data.noise import (
 )
 from jointst.data.on_the_fly import find_spoken
 from jointst.data.sound_folders import Piece, check_short, find_pieces
-from jointst.errors import ConfigError, DataError
-from jointst.units import Hertz, Seconds
+from jointst.kaldi.audio import Samples
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jointst.common.units import Decibels, Hertz, Seconds
 from jointst.config.data import LOW_FREQUENCY
-from jointst.data.audio import Samples, resample
-from jointst.units import Decibels, Hertz, Seconds
+from jointst.kaldi.audio import Samples, resample
 
 if TYPE_CHECKING:
     from numpy.random import Generator

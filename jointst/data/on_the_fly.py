@@ -16,11 +16,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jointst.common.errors import DataError
 from jointst.config import AudioEncoderConfig, FeatureConfig
-from jointst.data.audio import Samples, load_audio
-from jointst.data.directory import Segment
-from jointst.data.speed import change_speed
-from jointst.errors import DataError
+from jointst.kaldi.audio import Samples, load_audio
+from jointst.kaldi.directory import Segment
+from jointst.kaldi.speed import change_speed
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,15 +13,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from jointst.data.audio import OVERSHOOT
-from jointst.data.directory import BOM, Segment, invert, sort_keys
+from jointst.common.errors import DataError
+from jointst.common.languages import LANGUAGES
 from jointst.data.rules import Everything, Set
 from jointst.data.rules.keys import breaks, plain_code
 from jointst.data.rules.leaks import Leak, repeated_sentences, shared_audio, shared_sentences
 from jointst.data.rules.segments import TOLERANCE, empty_segments, past_end
 from jointst.data.rules.transcripts import CONTROL, LETTER, SPACES, normalised
-from jointst.errors import DataError
-from jointst.languages import LANGUAGES
+from jointst.kaldi.audio import OVERSHOOT
+from jointst.kaldi.directory import BOM, Segment, invert, sort_keys
 from jointst.text.marks import strip_marks
 
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from jointst.common.errors import DataError
 from jointst.config import BatchConfig
 from jointst.data.sizes import SizeTable
 from jointst.data.windows import WINDOW, Group, Windows
-from jointst.errors import DataError
 from jointst.ops.kernels.cut import cut
 
 JITTER = 0.15

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jointst.data.audio import Samples
+from jointst.common.errors import DataError
 from jointst.data.on_the_fly import FIX, find_spoken, is_on_the_fly
-from jointst.errors import DataError
+from jointst.kaldi.audio import Samples
 
 # T samples, N frames, F values of a frame
 

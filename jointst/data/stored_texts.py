@@ -24,17 +24,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from jointst.common.errors import DataError
+from jointst.common.progress import progress
 from jointst.data.batch import TextBatch
 from jointst.data.digests import file_digest
-from jointst.data.directory import OutOfOrder, require_file, require_folder
-from jointst.data.durations import check_durations, durations_file, parse_durations
 from jointst.data.sizes import Sizes
 from jointst.data.symbols import Symbols, pad_text
 from jointst.data.text_records import Record, in_blocks, in_order, read_whole, streamed
 from jointst.data.text_store import FORMAT, Block, Ragged, Store, damaged, open_store, write_store
 from jointst.data.windows import Group
-from jointst.errors import DataError
-from jointst.progress import progress
+from jointst.kaldi.directory import OutOfOrder, require_file, require_folder
+from jointst.kaldi.durations import check_durations, durations_file, parse_durations
 
 FOLDER = ".symbols"
 _TOGETHER = 2**16
@@ -182,7 +182,7 @@ class StoredTexts:
         return all(before[1] < after[0] for before, after in zip(spans, spans[1:], strict=False))
 
     def name(self, i: int) -> str:
-        """Name of a sentence; see :class:`jointst.data.names.Names`."""
+        """Name of a sentence; see :class:`jointst.kaldi.names.Names`."""
         at, own = self.find(i)
         name = self._stores[at].name(own)
         if self._apart or not any(store.holds(name) for place, store in enumerate(self._stores) if place != at):

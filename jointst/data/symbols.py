@@ -13,9 +13,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from jointst.common.errors import DataError
 from jointst.data.batch import LABEL_PADDING, TextBatch, pad_ids
-from jointst.data.directory import DataDirectory
-from jointst.errors import DataError
+from jointst.kaldi.directory import DataDirectory
 from jointst.text.lexicon import PhoneTable
 from jointst.text.tokenizer import Tokenizer
 

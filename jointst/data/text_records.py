@@ -10,9 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from jointst.data.directory import DataDirectory, OutOfOrder, empty_set, read_table, require_folder, stream_table
-from jointst.data.durations import durations_file
-from jointst.errors import DataError
+from jointst.common.errors import DataError
+from jointst.kaldi.directory import DataDirectory, OutOfOrder, empty_set, read_table, require_folder, stream_table
+from jointst.kaldi.durations import durations_file
 
 BLOCK = 10_000
 """Sentences of a block."""

@@ -27,9 +27,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from jointst.common.errors import DataError
+from jointst.common.processes import remove_remains, temporary
 from jointst.data.sequences import Sequences
-from jointst.errors import DataError
-from jointst.processes import remove_remains, temporary
 
 FORMAT = 1
 """Of stores; one of another format is not read."""

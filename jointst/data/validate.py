@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from jointst.data.directory import FILES, MAY_BE_EMPTY, Table, scan_table
-from jointst.data.recordings import examine
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
+from jointst.common.progress import progress
+from jointst.config.context import Context, Made
 from jointst.data.rules import RULES, Everything, Finding, Part, Rule, Set
 from jointst.data.rules.segments import used_recordings
-from jointst.errors import DataError
-from jointst.progress import progress
-from jointst.stage import Context, Made, write_atomically
+from jointst.kaldi.directory import FILES, MAY_BE_EMPTY, Table, scan_table
+from jointst.kaldi.recordings import examine
 
 FIXED = " [fix]"
 """Mark of what ``jointst fix`` mends."""

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from jointst.common.errors import ConfigError, JointstError
+from jointst.common.languages import LANGUAGES
 from jointst.config import Config
-from jointst.data.directory import Table
 from jointst.data.rules import Everything, Finding, Part, Rule, Set
 from jointst.data.validate import check, judge, read_set, remark_on_paths
-from jointst.errors import ConfigError, JointstError
-from jointst.languages import LANGUAGES
+from jointst.kaldi.directory import Table
 
 ROLES: tuple[Part, ...] = ("train", "dev", "test", "unpaired")
 Role = tuple[Path, tuple[Part, ...]]

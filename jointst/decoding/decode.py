@@ -9,18 +9,19 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from jointst.build import Trained, load_trained
+from jointst.common.files import write_atomically
+from jointst.common.progress import progress
+from jointst.common.threads import set_threads
+from jointst.common.units import frames_to_seconds
 from jointst.config import Decoder
+from jointst.config.context import Context, Made
 from jointst.data.dataset import PairedSet, in_order, read_directories
-from jointst.data.directory import write_table
 from jointst.decoding.hypothesis import Hypothesis, words_of_pieces
 from jointst.decoding.phrases import read_phrases, readings
 from jointst.decoding.search import Search, build_search
-from jointst.progress import progress
+from jointst.kaldi.directory import write_table
+from jointst.models.build import Trained, load_trained
 from jointst.scoring.phrases import FILE
-from jointst.stage import Context, Made, write_atomically
-from jointst.threads import set_threads
-from jointst.units import frames_to_seconds
 
 
 class _Clock:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jointst.units import Seconds
+from jointst.common.units import Seconds
 
 SPACE = "\u2581"
 """How sentencepiece writes a space inside pieces."""

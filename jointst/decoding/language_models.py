@@ -15,13 +15,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from jointst.build import TOKENIZER, Trained, digest_tokenizer
+from jointst.common.errors import DataError, EnvironmentFault
 from jointst.config import DecodingConfig
+from jointst.config.context import Context
 from jointst.decoding.fusion import LanguageModel
-from jointst.errors import DataError, EnvironmentFault
+from jointst.models.build import TOKENIZER, Trained, digest_tokenizer
 from jointst.nn.language_model import LstmLanguageModel
 from jointst.nn.predictor import BLANK
-from jointst.stage import Context
 from jointst.text.tokenizer import UNKNOWN, Tokenizer
 
 CACHED_VALUES = 2**26

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from jointst.build import Trained
+from jointst.common.errors import DataError, JointstError
+from jointst.common.languages import language
 from jointst.decoding.phrase_tree import Phrase, PhraseTree
-from jointst.errors import DataError, JointstError
-from jointst.languages import language
+from jointst.models.build import Trained
 from jointst.text.normalise import normalise
 from jointst.text.scripts import is_written_in
 from jointst.text.tokenizer import SPACE, UNKNOWN, Tokenizer

@@ -14,18 +14,19 @@ from pathlib import Path
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from jointst.build import Trained, load_trained
-from jointst.data.audio import load_audio
-from jointst.data.directory import DataDirectory, Segment, read_table, sort_keys, write_table
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.files import write_atomically
+from jointst.common.languages import language
+from jointst.common.progress import progress
+from jointst.common.threads import set_threads
+from jointst.config.context import Context, Made
 from jointst.decoding.hypothesis import Hypothesis
 from jointst.decoding.search import Search, build_search
-from jointst.errors import ConfigError, DataError
-from jointst.languages import language
-from jointst.progress import progress
+from jointst.kaldi.audio import load_audio
+from jointst.kaldi.directory import DataDirectory, Segment, read_table, sort_keys, write_table
+from jointst.models.build import Trained, load_trained
 from jointst.scoring.counts import count
-from jointst.stage import Context, Made, write_atomically
 from jointst.text.normalise import normalise
-from jointst.threads import set_threads
 
 CONFIDENCE = "confidence"
 """Table of the written set: the confidence of each utterance that was kept."""

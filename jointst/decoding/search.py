@@ -12,8 +12,9 @@ from typing import Any
 
 from torch import Tensor
 
-from jointst.build import Trained
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import Decoder, DecodingConfig
+from jointst.config.context import Context
 from jointst.decoding.beam import beam_search
 from jointst.decoding.fusion import Fusion, LanguageModel, Weights
 from jointst.decoding.greedy import greedy_search
@@ -21,9 +22,8 @@ from jointst.decoding.hypothesis import Hypothesis
 from jointst.decoding.language_models import language_model_at, read_language_model
 from jointst.decoding.phrase_tree import PhraseTree
 from jointst.decoding.phrases import Written, build_tree, read_phrases, wanted_phrases
-from jointst.errors import ConfigError, DataError
+from jointst.models.build import Trained
 from jointst.nn.decoder import TransducerDecoder
-from jointst.stage import Context
 
 _STAGE_ALONE = {"batch_utterances", "nbest", "lm", "arpa", "weights", "phrases"}
 """Settings of stage 7 that the search of a packed model has no use for, or is given otherwise."""

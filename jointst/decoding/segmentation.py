@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from jointst.data.audio import Samples
-from jointst.errors import ConfigError
-from jointst.units import Hertz, Seconds, samples_in, seconds_of
+from jointst.common.errors import ConfigError
+from jointst.common.units import Hertz, Seconds, samples_in, seconds_of
+from jointst.kaldi.audio import Samples
 
 BLOCK: Seconds = 0.01
 """Audio is loud or quiet in blocks of this length."""

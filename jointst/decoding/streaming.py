@@ -10,22 +10,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jointst.build import Trained
+from jointst.common.errors import ConfigError
+from jointst.common.units import Hertz, Seconds, frames_to_seconds, samples_in, seconds_of
 from jointst.config import Decoder
-from jointst.data.audio import Samples
-from jointst.data.online import OnlineResampler
-from jointst.data.sound.level import checked_samples
-from jointst.data.sound.reader import HIGHEST_RATE, LOWEST_RATE
 from jointst.decoding.hypothesis import Hypothesis
 from jointst.decoding.phrase_tree import PhraseTree
 from jointst.decoding.search import Search, greedy
 from jointst.decoding.segmentation import Piece, SegmentationConfig, Segmenter
 from jointst.decoding.transcript import Transcript, transcript_of
-from jointst.errors import ConfigError
+from jointst.kaldi.audio import Samples
+from jointst.kaldi.online import OnlineResampler
+from jointst.kaldi.sound.level import checked_samples
+from jointst.kaldi.sound.reader import HIGHEST_RATE, LOWEST_RATE
+from jointst.models.build import Trained
 from jointst.models.joint import JointModel
 from jointst.nn.decoder import TransducerDecoder
 from jointst.nn.predictor import BLANK
-from jointst.units import Hertz, Seconds, frames_to_seconds, samples_in, seconds_of
 
 
 def check_rate(rate: Hertz) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
+from jointst.common.units import Seconds
 from jointst.decoding.hypothesis import Hypothesis
 from jointst.text.tokenizer import SPACE, Tokenizer
-from jointst.units import Seconds
 
 _UNSPACED = ("CJK UNIFIED", "CJK COMPATIBILITY", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC")
 """How Unicode's names of characters begin that are written without spaces between words."""

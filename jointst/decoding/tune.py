@@ -12,23 +12,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jointst.build import Trained, load_trained
+from jointst.common.errors import ConfigError
+from jointst.common.files import write_atomically
+from jointst.common.progress import progress
+from jointst.common.threads import set_threads
 from jointst.config import Decoder, TuneConfig
+from jointst.config.context import Context, Made
 from jointst.data.dataset import PairedSet, in_order, read_directories
-from jointst.data.directory import DataDirectory
-from jointst.data.names import Names
 from jointst.decoding.fusion import Weights
 from jointst.decoding.language_models import read_language_model
 from jointst.decoding.search import Search, digest_models, phrases_of, tuned_file
-from jointst.errors import ConfigError
-from jointst.progress import progress
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.names import Names
+from jointst.models.build import Trained, load_trained
 from jointst.scoring.counts import score_utterances
 from jointst.scoring.score import segment
 from jointst.scoring.summary import summarise
 from jointst.scoring.table import Cell, percent, table
-from jointst.stage import Context, Made, write_atomically
 from jointst.text.normalise import for_scoring
-from jointst.threads import set_threads
 
 NO_LM = Weights()
 RATES = ("error_rate", "wer_rate", "cer_rate")

@@ -16,24 +16,25 @@ from safetensors.torch import save
 from torch import Tensor
 
 from jointst.analysis.times import summarise, true_starts
-from jointst.build import Trained, load_trained
+from jointst.common.errors import ConfigError
+from jointst.common.files import write_atomically
+from jointst.common.progress import progress
+from jointst.common.threads import set_threads
+from jointst.common.units import frames_to_seconds
+from jointst.config.context import Context, Made
 from jointst.data.dataset import PairedSet, TextSet, in_order, read_directories
-from jointst.data.directory import DataDirectory
-from jointst.data.durations import write_durations
-from jointst.data.phone_times import read_phone_times
 from jointst.durations import forced, predictor
-from jointst.errors import ConfigError
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.durations import write_durations
+from jointst.kaldi.phone_times import read_phone_times
+from jointst.models.build import Trained, load_trained
 from jointst.probing.linear import LinearProbe
-from jointst.progress import progress
-from jointst.stage import Context, Made, write_atomically
-from jointst.threads import set_threads
-from jointst.units import frames_to_seconds
 
 
 def run(context: Context) -> Made:
     """Align every training and development set, copies at other speeds included, and predict for unpaired text.
 
-    Writes ``durations/<set>`` (see :mod:`jointst.data.durations`), ``durations/model.safetensors`` and, last,
+    Writes ``durations/<set>`` (see :mod:`jointst.kaldi.durations`), ``durations/model.safetensors`` and, last,
     ``durations/durations.json``: the error of both in milliseconds, where true times are known.
 
     Raises:

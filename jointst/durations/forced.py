@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from jointst.build import Trained
+from jointst.common.errors import ConfigError
 from jointst.data.batch import PairedBatch
-from jointst.errors import ConfigError
+from jointst.models.build import Trained
 from jointst.ops.alignment import align, durations_of, framewise_alignment
 from jointst.probing.linear import LinearProbe
 from jointst.text.lexicon import PAD

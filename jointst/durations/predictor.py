@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import poisson_nll_loss, relu
 
+from jointst.common.progress import progress
 from jointst.data.batch import pad_ids
 from jointst.ops.masks import length_mask
-from jointst.progress import progress
 
 KERNEL = 5
 BATCH = 64

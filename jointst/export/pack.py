@@ -12,23 +12,17 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from jointst.build import ENCODER, form_of_encoder
-from jointst.data.directory import DataDirectory, sort_keys
-from jointst.errors import DataError, JointstError
-from jointst.languages import LANGUAGES
-from jointst.load_config import from_yaml
+from jointst.common.errors import DataError, JointstError
+from jointst.common.files import write_atomically, write_lines_atomically
+from jointst.common.languages import LANGUAGES
+from jointst.config.context import Context, Made
+from jointst.config.load import from_yaml
+from jointst.kaldi.directory import DataDirectory, sort_keys
+from jointst.models.build import ENCODER, form_of_encoder
+from jointst.models.packed import PARAMETERS, RECOGNISER, TEXT_BRANCH, TRAINING_ONLY, WEIGHTS
 from jointst.pretrained.registry import encoder_class, open_encoder
 from jointst.pretrained.source import encoder_folder
-from jointst.stage import Context, Made, write_atomically, write_lines_atomically
 from jointst.text.pronounce import words_of
-
-WEIGHTS, PARAMETERS = "model.safetensors", "parameters.json"
-TEXT_BRANCH = "text_branch.safetensors"
-"""What only training uses, so that a packed model can be adapted and trained on; no recogniser reads it."""
-RECOGNISER = "recogniser"
-"""Under what name the text branch holds the sha256 of the recogniser that it belongs to."""
-TRAINING_ONLY = ("text_encoder.", "ctc.")
-"""Parts of the model that no recogniser uses, beside the additive joiners of the decoders."""
 
 
 def run(context: Context) -> Made:

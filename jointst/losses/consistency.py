@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from jointst.errors import AlignmentError, JointstError
+from jointst.common.errors import AlignmentError, JointstError
 from jointst.ops.aligned_distance import aligned_distance
 from jointst.ops.alignment import Alignment, kind_of, make_options
 from jointst.ops.distance import distance_of, pairwise_distance, widen

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from jointst.common.units import positions_in
 from jointst.config import Decoder, LossConfig
 from jointst.data.batch import LABEL_PADDING, JointBatch, PairedBatch, TextBatch
 from jointst.losses.consistency import ConsistencyLoss, ConsistencyResult
@@ -20,7 +21,6 @@ from jointst.models.joint import Encoded, JointModel
 from jointst.nn.text_encoder import position_durations
 from jointst.ops.band import band_width
 from jointst.ops.ctc import ctc_losses
-from jointst.units import positions_in
 
 PADDING = {"cpu": 1.05, "cuda": 1.5}
 """Branches go through the shared encoders in one pass where that pads them to so many times the positions at most: on

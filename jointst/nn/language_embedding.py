@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from jointst.languages import LANGUAGES
+from jointst.common.languages import LANGUAGES
 
 
 def rows_of_languages() -> tuple[str, ...]:

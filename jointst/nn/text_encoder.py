@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from jointst.common.errors import JointstError
 from jointst.config import TextEncoderConfig
-from jointst.errors import JointstError
 from jointst.nn.conformer import ConformerStack
 from jointst.ops.masks import length_mask, on_device
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm
 
-from jointst.errors import JointstError
+from jointst.common.errors import JointstError
 
 CHUNK_BYTES = 64 * 2**20
 """Temporary arrays of one kind at most, over the results themselves."""

@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 from torchaudio.functional import rnnt_loss
 
-from jointst.errors import JointstError
+from jointst.common.errors import JointstError
 from jointst.ops.band import Band
 from jointst.ops.kernels.dispatch import ONE_AT_A_TIME
 from jointst.ops.kernels.lattice import lattice_losses, set_off

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from jointst.errors import DataError
+from jointst.common.errors import DataError
 
 VERSIONS = range(4, 7)
 """Of the format, in all of which variables are written alike."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from jointst.stage import write_atomically
+from jointst.common.files import write_atomically
 
 FeatureKind: TypeAlias = Literal["log_mel", "whisper_mel", "nemotron_mel", "waveform"]
 """``log_mel``: our own arks, a row for each 10 ms; ``whisper_mel``, ``nemotron_mel``: theirs, a row for each 10 ms;

@@ -15,9 +15,9 @@ from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from jointst.config import AudioEncoderConfig, FeatureConfig
-from jointst.data.audio import Samples
-from jointst.data.features import log_mel
-from jointst.data.online import OnlineFeatures
+from jointst.kaldi.audio import Samples
+from jointst.kaldi.log_mel import log_mel
+from jointst.kaldi.online import OnlineFeatures
 from jointst.pretrained.encoder import WAVEFORM_ROW, PretrainedEncoder, StreamingEncoder
 from jointst.pretrained.registry import encoder_class, open_encoder
 

@@ -12,7 +12,7 @@ from packaging.version import Version
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from jointst.errors import DataError, EnvironmentFault
+from jointst.common.errors import DataError, EnvironmentFault
 from jointst.pretrained.encoder import PretrainedEncoder
 from jointst.pretrained.hub_folder import CONFIG, check_kind, fill, read_config, read_weights
 

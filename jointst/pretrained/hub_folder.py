@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from jointst.errors import DataError
+from jointst.common.errors import DataError
 
 CONFIG = "config.json"
 ADAPTERS = "adapter.*.safetensors"

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from jointst.errors import DataError
+from jointst.common.errors import DataError
 from jointst.ops.masks import attention_mask, chunk_mask
 from jointst.pretrained.encoder import FeatureKind, StreamingEncoder
 from jointst.pretrained.hub_encoder import HubEncoder

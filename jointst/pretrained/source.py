@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from jointst.common.errors import ConfigError, EnvironmentFault
 from jointst.config import AudioEncoderConfig
-from jointst.errors import ConfigError, EnvironmentFault
 from jointst.pretrained.hub_folder import ADAPTERS
 from jointst.pretrained.packages import PACKAGED, fetch_packaged
 

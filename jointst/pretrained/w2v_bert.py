@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from jointst.errors import DataError
+from jointst.common.errors import DataError
 from jointst.ops.masks import length_mask
 from jointst.pretrained.encoder import FeatureKind
 from jointst.pretrained.hub_encoder import HubEncoder

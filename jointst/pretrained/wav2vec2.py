@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from jointst.errors import DataError
+from jointst.common.errors import DataError
 from jointst.ops.masks import length_mask
 from jointst.pretrained.encoder import WAVEFORM_ROW, FeatureKind
 from jointst.pretrained.hub_encoder import HubEncoder

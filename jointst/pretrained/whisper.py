@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, pad, scaled_dot_product_attention
 from typing_extensions import Self
 
-from jointst.errors import DataError
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
 from jointst.ops.masks import length_mask
 from jointst.pretrained.ctranslate2 import read_whisper
 from jointst.pretrained.encoder import FeatureKind, PretrainedEncoder
 from jointst.pretrained.hub_folder import check_kind, fill, read_config, read_weights
-from jointst.stage import write_atomically
 
 WINDOW, HOP, RATE = 400, 160, 16000
 """Of its features: samples, samples, hertz."""

@@ -1,5 +1,5 @@
 """``jointst probe``: what each layer still knows of speaker, language and phone, by linear probes of frozen states;
-also of age, gender and emotion where a corpus states them (jointst/data/labels.py).
+also of age, gender and emotion where a corpus states them (jointst/kaldi/labels.py).
 
 If consistency makes speech states like text states, what text has no trace of (the voice) should fade; these probes
 measure whether it does, and what it costs.
@@ -14,11 +14,14 @@ from functools import partial
 from typing import Any
 
 from jointst.analysis.plots import probe_curves, save
-from jointst.build import load_trained
+from jointst.common.files import write_atomically
+from jointst.common.threads import set_threads
+from jointst.config.context import Context, Made
 from jointst.data.dataset import PairedSet, read_directories
-from jointst.data.labels import read_labels
-from jointst.data.names import Names
-from jointst.data.phone_times import read_phone_times
+from jointst.kaldi.labels import read_labels
+from jointst.kaldi.names import Names
+from jointst.kaldi.phone_times import read_phone_times
+from jointst.models.build import load_trained
 from jointst.probing.states import States, collect
 from jointst.probing.tasks import (
     Score,
@@ -29,8 +32,6 @@ from jointst.probing.tasks import (
     probe_utterances,
 )
 from jointst.scoring.table import Cell, percent, table
-from jointst.stage import Context, Made, write_atomically
-from jointst.threads import set_threads
 
 
 def run(context: Context) -> Made:

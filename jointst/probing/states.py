@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from jointst.build import Trained
+from jointst.common.progress import progress
+from jointst.common.units import Seconds, frames_to_seconds
 from jointst.data.dataset import PairedSet, in_order
-from jointst.data.phone_times import SILENCE, PhoneTime
+from jointst.kaldi.phone_times import SILENCE, PhoneTime
+from jointst.models.build import Trained
 from jointst.ops.alignment import best_alignment
 from jointst.ops.distance import normalise, pairwise_l2
 from jointst.ops.masks import length_mask
-from jointst.progress import progress
-from jointst.units import Seconds, frames_to_seconds
 
 FEATURES, AUDIO = "features", "audio encoder"
 """Names of the two layers before the shared ones: normalised log-mel frames, and the audio encoder's output."""

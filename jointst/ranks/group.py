@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from jointst.ranks.place import Place
+from jointst.common.place import Place
 
 _SIGNALS = {signal.SIGTERM: "SIGTERM", signal.SIGUSR1: "SIGUSR1", signal.SIGUSR2: "SIGUSR2"}
 

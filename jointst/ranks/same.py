@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from jointst.errors import DataError
+from jointst.common.errors import DataError
 from jointst.ranks.group import Group
 
 WHOLE = 16 * 2**20

@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
 
+from jointst.common.units import Seconds
 from jointst.ranks.times import patience
-from jointst.units import Seconds
 
 LOOK_EVERY: Seconds = 0.1
 PASSED_ON = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from jointst.units import Seconds
+from jointst.common.units import Seconds
 
 PATIENCE = "JOINTST_PATIENCE"
 """Variable with the seconds after which a process that nobody hears of counts as ended: 30 by default. All end within

@@ -19,12 +19,12 @@ import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from jointst.errors import EnvironmentFault
-from jointst.processes import HOST, is_alive
+from jointst.common.errors import EnvironmentFault
+from jointst.common.place import Place
+from jointst.common.processes import HOST, is_alive
+from jointst.common.units import Seconds
 from jointst.ranks.group import Group
-from jointst.ranks.place import Place
 from jointst.ranks.times import beat, patience, to_start
-from jointst.units import Seconds
 
 MOMENT: Seconds = 0.05
 START = "at the start"

@@ -16,9 +16,9 @@ from typing import Literal
 
 from rapidfuzz.distance import Levenshtein
 
-from jointst.data.directory import scan_table
-from jointst.errors import DataError
-from jointst.languages import language
+from jointst.common.errors import DataError
+from jointst.common.languages import language
+from jointst.kaldi.directory import scan_table
 
 Segmenter = Callable[[str, str], list[str]]
 """Language code and normalised text to words."""

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from jointst.errors import DataError
-from jointst.languages import language
+from jointst.common.errors import DataError
+from jointst.common.languages import language
 from jointst.scoring.counts import Scored, align
 from jointst.text.normalise import for_scoring
 

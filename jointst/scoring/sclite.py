@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from jointst.errors import EnvironmentFault
+from jointst.common.errors import EnvironmentFault
+from jointst.common.files import write_atomically
 from jointst.scoring.counts import Counts, Scored
-from jointst.stage import write_atomically
 
 # What sclite reads as alternatives, optional words, nulls, comments or ids; the full-width twins mean nothing to it.
 _SPECIAL = '(){}/@*;<>[]^"%\\&#'

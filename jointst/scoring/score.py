@@ -10,16 +10,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
+from jointst.common.languages import language
 from jointst.config import Decoder
-from jointst.data.directory import DataDirectory, read_table
-from jointst.errors import DataError
-from jointst.languages import language
+from jointst.config.context import Context, Made
+from jointst.kaldi.directory import DataDirectory, read_table
 from jointst.scoring.counts import Counts, Scored, score_utterances
 from jointst.scoring.phrases import FILE, read_decoded_phrases, recall_of_phrases
 from jointst.scoring.sclite import executable, run_sclite
 from jointst.scoring.summary import Summary, by_voice, recall_of_unheard, summarise
 from jointst.scoring.table import Cell, percent, table
-from jointst.stage import Context, Made, write_atomically
 from jointst.text.normalise import SCORING, for_scoring
 from jointst.text.phonemes import Phonemizer
 

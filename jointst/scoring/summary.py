@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jointst.languages import language
+from jointst.common.languages import language
 from jointst.scoring.counts import Counts, Scored, align, mean_rate, total
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from jointst.common.languages import LANGUAGES
 from jointst.decoding.transcript import Transcript, Word
-from jointst.languages import LANGUAGES
 from jointst.serving.wishes import Form
 from jointst.transcription.formats import Writer
 from jointst.transcription.result import Transcription

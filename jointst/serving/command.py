@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 from typing import Any, NoReturn
 
+from jointst.common.errors import ConfigError, EnvironmentFault, JointstError
+from jointst.common.threads import available_cpus, set_threads
 from jointst.config import DecodingConfig
 from jointst.decoding.segmentation import SegmentationConfig
-from jointst.errors import ConfigError, EnvironmentFault, JointstError
-from jointst.threads import available_cpus, set_threads
 
 PACKAGES = ("limits", "prometheus_client", "python_multipart", "starlette", "uvicorn", "websockets")
 LAST_PORT = 65535

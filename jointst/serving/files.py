@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from jointst.data.audio import Samples
+from jointst.common.errors import JointstError
+from jointst.common.units import Seconds, seconds_of
 from jointst.decoding.search import Search
 from jointst.decoding.transcript import Transcript
-from jointst.errors import JointstError
+from jointst.kaldi.audio import Samples
 from jointst.serving.metrics import Metrics
 from jointst.serving.refused import Refused, unusable
 from jointst.serving.wishes import Wish
 from jointst.transcription.recogniser import Recogniser
 from jointst.transcription.result import Transcription
 from jointst.transcription.sound_files import read_blocks
-from jointst.units import Seconds, seconds_of
 
 AHEAD = 4
 """Segments of a file that are read before they are searched: what an hour takes in memory."""

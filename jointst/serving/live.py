@@ -23,15 +23,15 @@ import numpy as np
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from jointst.common.errors import JointstError
+from jointst.common.units import Seconds, samples_in, seconds_of
 from jointst.decoding.streaming import StreamingRecogniser, check_rate
 from jointst.decoding.transcript import Transcript
-from jointst.errors import JointstError
 from jointst.serving.answers import live
 from jointst.serving.guard import bearer, client_of
 from jointst.serving.refused import INTERNAL, Refused, unusable
 from jointst.serving.service import Service
 from jointst.serving.wishes import Wish, read_wish
-from jointst.units import Seconds, samples_in, seconds_of
 
 GONE = 1006
 """What is counted for a client that has left before the end."""

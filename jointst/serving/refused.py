@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from jointst.errors import ConfigError, DataError, JointstError
+from jointst.common.errors import ConfigError, DataError, JointstError
 
 CLOSE_CODES = {
     400: 1007,  # what was sent cannot be understood

@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jointst.build import Trained
+from jointst.common.errors import JointstError
 from jointst.decoding.search import Search, packed_search
-from jointst.errors import JointstError
+from jointst.models.build import Trained
 from jointst.serving.refused import unusable
 from jointst.serving.wishes import Kind, Phrases, Wish
 

@@ -11,10 +11,10 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from jointst.errors import EnvironmentFault
+from jointst.common.errors import EnvironmentFault
+from jointst.common.units import Seconds
 from jointst.serving.app import make_app
 from jointst.serving.service import Service
-from jointst.units import Seconds
 
 MESSAGE_BYTES = 1 << 20
 """Of one message of a WebSocket."""

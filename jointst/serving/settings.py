@@ -8,8 +8,8 @@ from pathlib import Path
 from limits import RateLimitItem
 from limits import parse as parse_rate
 
-from jointst.errors import ConfigError, DataError
-from jointst.units import Seconds
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.units import Seconds
 
 TOKEN_VARIABLE = "JOINTST_SERVE_TOKEN"
 """The environment variable that holds the token."""

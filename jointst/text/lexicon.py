@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
+from jointst.common.languages import LANGUAGES
+from jointst.common.progress import progress
 from jointst.config import LexiconConfig
-from jointst.data.directory import DataDirectory, sort_keys, write_sorted
-from jointst.data.speed import speed_directory
-from jointst.errors import DataError
-from jointst.languages import LANGUAGES
-from jointst.progress import progress
-from jointst.stage import Context, Made, write_atomically
+from jointst.config.context import Context, Made
+from jointst.kaldi.directory import DataDirectory, sort_keys, write_sorted
+from jointst.kaldi.speed import speed_directory
 from jointst.text.pronounce import Lexicon, make_lexicons, phonemizer
 
 PAD = 0

@@ -24,9 +24,9 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
+from jointst.common.errors import EnvironmentFault, explain
+from jointst.common.languages import LANGUAGES, language
 from jointst.config import LexiconConfig
-from jointst.errors import EnvironmentFault, explain
-from jointst.languages import LANGUAGES, language
 from jointst.text.front_ends import SEGMENTERS, SPOKEN
 from jointst.text.scripts import SCRIPTS, script_of
 
@@ -214,7 +214,7 @@ def _espeak(voice: str) -> Any:
     names |= {candidate.language: candidate.language for candidate in voices}
     if voice not in names:
         raise EnvironmentFault(
-            f"eSpeak NG has no voice {voice!r} (correct jointst/languages.py); it has: {' '.join(names)}"
+            f"eSpeak NG has no voice {voice!r} (correct jointst/common/languages.py); it has: {' '.join(names)}"
         )
     wrapper.set_voice(names[voice])
     return wrapper

@@ -9,13 +9,13 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 
+from jointst.common.encodings import how_to_convert
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
+from jointst.common.languages import LANGUAGES
+from jointst.common.parallel import run_jobs
 from jointst.config import LexiconConfig
-from jointst.data.directory import sort_keys
-from jointst.errors import DataError
-from jointst.languages import LANGUAGES
-from jointst.parallel import run_jobs
-from jointst.stage import write_atomically
-from jointst.text.encodings import how_to_convert
+from jointst.kaldi.directory import sort_keys
 from jointst.text.phonemes import Phonemizer, Phones, front_end_versions
 
 Lexicon = dict[str, Phones]

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import sentencepiece
 
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.files import write_atomically
+from jointst.common.progress import progress
 from jointst.config import TokenizerConfig
-from jointst.data.directory import DataDirectory
-from jointst.errors import ConfigError, DataError
-from jointst.progress import progress
-from jointst.stage import Context, Made, write_atomically
+from jointst.config.context import Context, Made
+from jointst.kaldi.directory import DataDirectory
 
 BLANK = 0
 """Label of the blank; text never encodes to it."""

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
 from jointst.config import Config
+from jointst.config.context import Context
 from jointst.data.symbols import Symbols
-from jointst.errors import DataError
 from jointst.models.joint import JointModel
-from jointst.stage import Context, write_atomically
 from jointst.training.checkpoints import is_readable
 from jointst.training.start_model import checksum, read_start
 from jointst.training.take_over import TakeOver, take_over

@@ -22,9 +22,9 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
-from jointst.build import MARK
-from jointst.errors import DataError
-from jointst.stage import write_atomically
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
+from jointst.models.build import MARK
 
 
 def is_readable(path: Path) -> bool:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from jointst.common.errors import CollapseError
 from jointst.data.batch import TextBatch
-from jointst.errors import CollapseError
 from jointst.losses.consistency import ConsistencyLoss
 from jointst.models.joint import Encoded
 from jointst.ops.masks import length_mask, on_device

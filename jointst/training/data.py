@@ -11,18 +11,18 @@ import numpy as np
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from jointst.common.errors import DataError
+from jointst.common.threads import available_cpus, set_threads
+from jointst.common.units import frames_to_seconds
 from jointst.config import Config, DataConfig
 from jointst.data.batch import AnyBatch, JointBatch, PairedBatch
 from jointst.data.dataset import JointSet, PairedSet, TextSet, batches_in_order, in_order, read_directories
-from jointst.data.directory import DataDirectory
 from jointst.data.harder import make_harder, some_speech
 from jointst.data.sampler import BucketSampler, Turns
 from jointst.data.stored_texts import StoredTexts, open_texts
 from jointst.data.symbols import Symbols
-from jointst.errors import DataError
+from jointst.kaldi.directory import DataDirectory
 from jointst.ranks.signals import bear_signals
-from jointst.threads import available_cpus, set_threads
-from jointst.units import frames_to_seconds
 
 MOST_WORKERS = 8
 """Loader processes of a GPU, where their number is not stated."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from jointst.common.units import Milliseconds, Seconds, frames_to_seconds
 from jointst.config import SpeechBatchConfig
 from jointst.data.batch import JointBatch
-from jointst.units import Milliseconds, Seconds, frames_to_seconds
 
 
 class Feed:

@@ -14,15 +14,15 @@ from pathlib import Path
 import torch
 from lightning import Trainer
 
+from jointst.common.errors import EnvironmentFault
+from jointst.common.files import write_atomically
+from jointst.common.units import Seconds, frames_to_seconds
 from jointst.config import Config
 from jointst.data.batch import JointBatch
-from jointst.errors import EnvironmentFault
 from jointst.models.joint import JointModel
 from jointst.models.objective import PADDING
-from jointst.stage import write_atomically
 from jointst.training.data import JointData, joint_set
 from jointst.training.memory import Trial, device_memory, lower, shown
-from jointst.units import Seconds, frames_to_seconds
 
 KEPT = "batches.json"
 """File of an experiment with what was found: a continued run must draw the very same batches."""

@@ -18,9 +18,10 @@ import torch
 from lightning import LightningModule, Trainer
 from torch.optim import Optimizer
 
+from jointst.common.errors import CollapseError
+from jointst.common.units import Seconds
 from jointst.config import Config
 from jointst.data.batch import JointBatch
-from jointst.errors import CollapseError
 from jointst.training.compiling import compile_layers, is_compiled
 from jointst.training.data import JointData
 from jointst.training.freeze import as_in_the_end
@@ -29,7 +30,6 @@ from jointst.training.module import JointModule
 from jointst.training.pace import alone, phases
 from jointst.training.schedule import optimisation
 from jointst.training.time_to_go import Costs, TimeToGo, in_words, updates_left, validations_left
-from jointst.units import Seconds
 
 BATCHES = 5
 """Batches, spread over lengths, that each phase is timed on."""

@@ -10,10 +10,10 @@ import dataclasses
 
 import torch
 
-from jointst.build import build_model
+from jointst.common.errors import ConfigError
 from jointst.config import Config, TrainingConfig
 from jointst.data.symbols import Symbols
-from jointst.errors import ConfigError
+from jointst.models.build import build_model
 from jointst.models.joint import JointModel
 
 CTC_PARTS = ("pretrained", "subsampling", "audio_encoder", "ctc")

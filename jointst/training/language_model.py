@@ -17,19 +17,20 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from jointst.build import TOKENIZER, choose_device, digest_tokenizer
+from jointst.common.errors import CollapseError, DataError
+from jointst.common.files import write_atomically
+from jointst.common.threads import set_threads
 from jointst.config import LmConfig
+from jointst.config.context import Context, Made
 from jointst.data.batch import LABEL_PADDING, pad_ids
 from jointst.data.dataset import read_directories
-from jointst.data.directory import DataDirectory
 from jointst.data.sampler import BucketSampler
 from jointst.data.sequences import Sequences
 from jointst.data.sizes import Sizes
-from jointst.errors import CollapseError, DataError
+from jointst.kaldi.directory import DataDirectory
+from jointst.models.build import TOKENIZER, choose_device, digest_tokenizer
 from jointst.nn.language_model import LstmLanguageModel
-from jointst.stage import Context, Made, write_atomically
 from jointst.text.tokenizer import Tokenizer
-from jointst.threads import set_threads
 from jointst.training.checkpoints import Checkpoints, average
 from jointst.training.log import Log, Logged
 from jointst.training.schedule import optimisation

@@ -18,14 +18,14 @@ from torch.nn import Parameter
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from jointst.build import MARK
-from jointst.errors import CollapseError
-from jointst.progress import progress
-from jointst.stage import write_atomically
+from jointst.common.errors import CollapseError
+from jointst.common.files import write_atomically
+from jointst.common.progress import progress
+from jointst.common.units import Seconds
+from jointst.models.build import MARK
 from jointst.training.checkpoints import Checkpoints
 from jointst.training.feed import Feed
 from jointst.training.time_to_go import Costs, TimeToGo, in_words
-from jointst.units import Seconds
 
 LOG_EVERY = 10
 """Updates between lines of the log."""

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from lightning import Trainer
 
+from jointst.common.units import Milliseconds, frames_to_seconds
 from jointst.config import LossConfig
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.models.joint import JointModel
 from jointst.models.objective import joint_loss
-from jointst.units import Milliseconds, frames_to_seconds
 
 NAMED = 12
 """Utterances of each kind named in a message at most."""

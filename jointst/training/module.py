@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from jointst.common.errors import CollapseError, ConfigError
+from jointst.common.units import frames_within
 from jointst.config import Config
 from jointst.data.augmentation import silence_behind, spec_augment, utterance_means
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
-from jointst.errors import CollapseError, ConfigError
 from jointst.losses.transducer import transducer_loss
 from jointst.models.joint import JointModel
 from jointst.models.objective import JointLoss, consistency_weight, joint_loss
@@ -26,7 +27,6 @@ from jointst.training.graphs import begin_update
 from jointst.training.log import Logged
 from jointst.training.readings import Reading, Readings
 from jointst.training.schedule import optimisation
-from jointst.units import frames_within
 
 WATCH_EVERY = 50
 """Updates between looks at the states for a collapse."""

@@ -13,17 +13,17 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from tqdm import tqdm
 
-from jointst.build import load_trained
+from jointst.common.progress import progress
+from jointst.common.threads import set_threads
+from jointst.common.units import Seconds
 from jointst.config import LossConfig
-from jointst.progress import progress
-from jointst.stage import Context
-from jointst.threads import set_threads
+from jointst.config.context import Context
+from jointst.models.build import load_trained
 from jointst.training.data import JointData
 from jointst.training.fill import settled
 from jointst.training.freeze import as_in_the_end
 from jointst.training.module import JointModule
 from jointst.training.trainer import make_trainer
-from jointst.units import Seconds
 
 Phase = Literal["ctc", "exact", "joint", "consistency"]
 """What an update minimises: CTC alone, then the transducers too (on the exact lattice first, if settings say so), then

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from jointst.build import PHONES, read_symbols
+from jointst.common.threads import available_cpus
+from jointst.config.context import Context, Made
 from jointst.data.stored_texts import open_texts
-from jointst.stage import Context, Made
+from jointst.models.build import PHONES, read_symbols
 from jointst.text import tokenizer
-from jointst.threads import available_cpus
 
 
 def run(context: Context) -> Made:

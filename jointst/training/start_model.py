@@ -13,12 +13,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from jointst.build import PHONES, TOKENIZER, as_trained, build_model, digest_tables, form_of_encoder
+from jointst.common.errors import DataError
 from jointst.config import Config
+from jointst.config.load import from_yaml
 from jointst.data.symbols import Symbols
-from jointst.errors import DataError
-from jointst.export.pack import RECOGNISER, TEXT_BRANCH, TRAINING_ONLY, WEIGHTS
-from jointst.load_config import from_yaml
+from jointst.models.build import PHONES, TOKENIZER, as_trained, build_model, digest_tables, form_of_encoder
+from jointst.models.packed import RECOGNISER, TEXT_BRANCH, TRAINING_ONLY, WEIGHTS
 from jointst.text.lexicon import PhoneTable
 from jointst.text.tokenizer import Tokenizer
 
@@ -61,7 +61,7 @@ def shapes_of(config: Config, symbols: Symbols, audio_encoder: Path | None = Non
     """The shape of each weight of a model, by name; none of them is made.
 
     Args:
-        config, symbols, audio_encoder: see :func:`jointst.build.build_model`.
+        config, symbols, audio_encoder: see :func:`jointst.models.build.build_model`.
     """
     with torch.device("meta"):
         model = build_model(config, symbols, audio_encoder)

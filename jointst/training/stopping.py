@@ -15,13 +15,13 @@ from typing import Any
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from jointst.common.errors import AGAIN, Stopped, last_words
+from jointst.common.units import Milliseconds, Seconds
 from jointst.data.batch import JointBatch, PairedBatch
-from jointst.errors import AGAIN, Stopped, last_words
 from jointst.ranks.group import current, name_of
-from jointst.ranks.job import seconds_left
+from jointst.ranks.slurm import seconds_left
 from jointst.training.checkpoints import Checkpoints
 from jointst.training.memory import shown
-from jointst.units import Milliseconds, Seconds
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 """Slurm's at the end of a job, that which ``sbatch --signal`` asks for most often, and submitit's."""

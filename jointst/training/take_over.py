@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import Config
 from jointst.data.symbols import Symbols
-from jointst.errors import ConfigError, DataError
 from jointst.models.joint import JointModel
 from jointst.nn.language_embedding import rows_of_languages
 from jointst.text.lexicon import SPECIAL

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jointst.units import Seconds
+from jointst.common.units import Seconds
 
 RECENT = 50
 """Updates of a phase that its pace is taken from."""

@@ -12,7 +12,17 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from jointst.build import (
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
+from jointst.common.threads import set_threads
+from jointst.common.units import Seconds
+from jointst.common.versions import hardware, versions
+from jointst.config.context import Context, Made
+from jointst.config.load import to_yaml
+from jointst.config.stated import settings_of
+from jointst.data.digests import file_digest, is_large
+from jointst.kaldi.durations import FIX
+from jointst.models.build import (
     MARK,
     PHONES,
     TOKENIZER,
@@ -26,15 +36,9 @@ from jointst.build import (
     load_statistics,
     read_symbols,
 )
-from jointst.data.digests import file_digest, is_large
-from jointst.data.durations import FIX
-from jointst.errors import DataError
-from jointst.load_config import to_yaml
 from jointst.models.joint import JointModel
 from jointst.ranks.group import current
 from jointst.ranks.same import check_same, mark_of_file, mark_of_weights, marks
-from jointst.stage import Context, Made, settings_of, write_atomically
-from jointst.threads import set_threads
 from jointst.training.begin import begin, changed_since, find_start, recorded
 from jointst.training.checkpoints import Checkpoints, average
 from jointst.training.compiling import compile_layers
@@ -52,8 +56,6 @@ from jointst.training.stopping import Stopping
 from jointst.training.take_over import TakeOver
 from jointst.training.time_to_go import TimeToGo
 from jointst.training.trainer import fit, make_trainer, take_up
-from jointst.units import Seconds
-from jointst.versions import hardware, versions
 
 MAY_CHANGE = ("max_updates", "max_time", "validate_every", "keep_best", "keep_all", "workers", "on_collapse", "compile")
 """Training settings that a continued run may change; any other change starts anew."""

@@ -15,10 +15,10 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy
 
+from jointst.common.errors import DataError, EnvironmentFault
+from jointst.common.files import write_atomically
 from jointst.data.batch import JointBatch, PairedBatch
-from jointst.errors import DataError, EnvironmentFault
 from jointst.ranks.group import current
-from jointst.stage import write_atomically
 from jointst.training.checkpoints import WholeFiles, belongs, last_checkpoint
 from jointst.training.log import Log
 from jointst.training.memory import lower, shown

@@ -11,21 +11,21 @@ from contextlib import ExitStack
 from pathlib import Path, PurePath
 from typing import NoReturn, TextIO
 
+from jointst.common.errors import JointstError
+from jointst.common.files import write_atomically
+from jointst.common.progress import progress
+from jointst.common.threads import set_threads
+from jointst.common.units import Hertz
 from jointst.config import Decoder, DecodingConfig
-from jointst.data.audio import Samples
-from jointst.data.sound.reader import HIGHEST_RATE, LOWEST_RATE
 from jointst.decoding.segmentation import SegmentationConfig
 from jointst.decoding.transcript import Transcript
-from jointst.errors import JointstError
-from jointst.progress import progress
-from jointst.stage import write_atomically
-from jointst.threads import set_threads
+from jointst.kaldi.audio import Samples
+from jointst.kaldi.sound.reader import HIGHEST_RATE, LOWEST_RATE
 from jointst.transcription.formats import FORMATS, SUBTITLES, Writer, recording_names
 from jointst.transcription.live import RAW_FORMATS, RawAudio, microphone, read_header, read_pipe
 from jointst.transcription.recogniser import Recogniser
 from jointst.transcription.result import Failure
 from jointst.transcription.sound_files import read_blocks
-from jointst.units import Hertz
 
 DECODERS: tuple[Decoder, ...] = ("full_context", "streaming")
 SEARCH = ("search", "beam", "lm_weight", "ilm_weight", "label_bonus", "phrase_weight", "phrase_language")
@@ -94,7 +94,7 @@ def run(arguments: list[str]) -> int:
     kind: type[Recogniser] = Recogniser
     others = {name: getattr(options, name) for name in SEARCH}
     if options.runtime != "torch":
-        from jointst.export.onnx.recogniser import GraphRecogniser
+        from jointst.transcription.graphs import GraphRecogniser
 
         kind, others["precision"] = GraphRecogniser, RUNTIMES[options.runtime]
     recogniser = kind.load(

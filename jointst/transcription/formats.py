@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from jointst.common.units import Seconds
 from jointst.decoding.transcript import Transcript, Word, join
 from jointst.transcription.result import Transcription
-from jointst.units import Seconds
 
 Format: TypeAlias = Literal["text", "jsonl", "srt", "vtt", "ctm"]
 FORMATS: tuple[Format, ...] = ("text", "jsonl", "srt", "vtt", "ctm")

@@ -15,10 +15,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from jointst.data.audio import Samples
-from jointst.data.sound import Level
-from jointst.errors import DataError, EnvironmentFault
-from jointst.units import Hertz, Seconds, samples_in
+from jointst.common.errors import DataError, EnvironmentFault
+from jointst.common.units import Hertz, Seconds, samples_in
+from jointst.kaldi.audio import Samples
+from jointst.kaldi.sound import Level
 
 RawFormat: TypeAlias = Literal["s16le", "s24le", "s32le", "f32le"]
 RAW_FORMATS: tuple[RawFormat, ...] = ("s16le", "s24le", "s32le", "f32le")

@@ -15,21 +15,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jointst.build import Trained
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.units import Hertz, Seconds, frames_to_seconds, seconds_of
 from jointst.config import Decoder
-from jointst.data.audio import Samples, resample
-from jointst.data.sound.level import checked_samples
 from jointst.decoding.hypothesis import Hypothesis
 from jointst.decoding.phrases import Written
 from jointst.decoding.search import Search, greedy, packed_search
 from jointst.decoding.segmentation import SegmentationConfig, Segmenter, is_silent
 from jointst.decoding.streaming import StreamingRecogniser, check_rate, check_streams
 from jointst.decoding.transcript import Transcript, transcript_of
-from jointst.errors import ConfigError, DataError
-from jointst.export.load import load_packed
+from jointst.kaldi.audio import Samples, resample
+from jointst.kaldi.sound.level import checked_samples
+from jointst.models.build import Trained
+from jointst.models.packed import load_packed
 from jointst.transcription.result import Failure, Transcription
 from jointst.transcription.sound_files import read_blocks
-from jointst.units import Hertz, Seconds, frames_to_seconds, seconds_of
 
 POOL = 4
 """Batches of segments that are sorted by length together, so that little of a batch is padding."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jointst.common.errors import DataError
+from jointst.common.units import Seconds
 from jointst.decoding.transcript import Transcript, Word
-from jointst.errors import DataError
-from jointst.units import Seconds
 
 
 @dataclass(frozen=True, kw_only=True)

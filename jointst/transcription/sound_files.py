@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from jointst.data.audio import Samples
-from jointst.data.online import OnlineResampler
-from jointst.data.sound import Level, open_sound
-from jointst.errors import DataError
-from jointst.units import Hertz
+from jointst.common.errors import DataError
+from jointst.common.units import Hertz
+from jointst.kaldi.audio import Samples
+from jointst.kaldi.online import OnlineResampler
+from jointst.kaldi.sound import Level, open_sound
 
 
 def read_blocks(path: Path, sampling_rate: Hertz) -> Iterator[Samples]:

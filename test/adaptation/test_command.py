@@ -15,10 +15,11 @@ from safetensors.torch import load_file, save_file
 
 from jointst import Recogniser
 from jointst.adaptation.speech import Judgement, Speech
-from jointst.cli import main
-from jointst.export.load import load_packed
+from jointst.common.files import write_atomically
+from jointst.config.context import Context
 from jointst.export.pack import run as export
-from jointst.stage import Context, write_atomically
+from jointst.models.packed import load_packed
+from jointst.recipe.cli import main
 from jointst.training.start_model import read_start
 
 NEW = ["read the old letter", "the letter is red", "open the letter now", "close the old door", "it is the old one"]

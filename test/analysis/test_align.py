@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from jointst.analysis.align import run
+from jointst.common.errors import DataError
 from jointst.config import TrainingConfig
-from jointst.errors import DataError
+from jointst.config.context import Context
 from jointst.scoring.score import run as score
-from jointst.stage import Context
 
 
 class Page(HTMLParser):

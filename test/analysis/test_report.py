@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from jointst.analysis.report import Experiment, build_report, report_html
-from jointst.errors import DataError
+from jointst.common.errors import DataError
+from jointst.config.context import Context
 from jointst.scoring.score import run as score
-from jointst.stage import Context
 
 
 def test_an_empty_experiment_gives_a_page_without_results(tmp_path: Path) -> None:

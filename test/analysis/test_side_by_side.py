@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from jointst.cli import main
+from jointst.config.context import Context
+from jointst.recipe.cli import main
 from jointst.scoring.score import run as score
-from jointst.stage import Context
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import torch
 
 from jointst.analysis.align import run
 from jointst.analysis.times import BatchTimes, match_phones, phone_starts, summarise, true_starts
-from jointst.data.phone_times import PhoneTime, write_phone_times
+from jointst.config.context import Context
+from jointst.kaldi.phone_times import PhoneTime, write_phone_times
 from jointst.scoring.score import run as score
-from jointst.stage import Context
 
 
 def test_phones_match_in_spite_of_other_symbols() -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from jointst.common.files import write_atomically
 from jointst.config import BatchConfig, ConsistencyConfig, LossConfig, ScoringConfig, SpeechBatchConfig, TrainingConfig
-from jointst.data.directory import DataDirectory
-from jointst.load_config import to_yaml
-from jointst.stage import Context, write_atomically
+from jointst.config.context import Context
+from jointst.config.load import to_yaml
+from jointst.kaldi.directory import DataDirectory
 
 SYSTEMS = Path(__file__).resolve().parents[2] / "egs" / "systems"
 SMALL, SMALL_TEXT = SpeechBatchConfig(max_utterances=4), BatchConfig(max_utterances=4)

@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 from comparison.conftest import SYSTEMS
 
-from jointst.cli import main
+from jointst.common.errors import DataError
 from jointst.comparison.collect import read_json
 from jointst.comparison.grid import Grid
 from jointst.comparison.launch import run_array, time_array
 from jointst.comparison.stored import read_stored
 from jointst.comparison.summary import dev_sets
 from jointst.comparison.tables import text_of
-from jointst.errors import DataError
-from jointst.stage import Context
+from jointst.config.context import Context
+from jointst.recipe.cli import main
 from jointst.training.log import read_log
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from jointst.common.errors import DataError
 from jointst.comparison.pace import equal_time, training_seconds, updates_within
 from jointst.config import Config, ConsistencyConfig, LossConfig, TrainingConfig
-from jointst.errors import DataError
 from jointst.training.pace import Paces, phases
 
 BEST = LossConfig(ctc_only_updates=100, consistency=ConsistencyConfig(start_update=150, ramp_updates=10, weight=0.3))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from jointst.cli import main
+from jointst.config.context import Context
+from jointst.recipe.cli import main
 from jointst.scoring.score import run as score
-from jointst.stage import Context
 
 
 def test_a_recipe_keeps_its_scores_and_stands_in_the_table(

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from jointst.cli import main
 from jointst.comparison.claims import CLAIMS
 from jointst.comparison.details import details
 from jointst.comparison.evidence import (
@@ -29,6 +28,7 @@ from jointst.comparison.page import html_of
 from jointst.comparison.results import document, judged, pictures, results_page
 from jointst.comparison.stored import read_stored, stored_text
 from jointst.comparison.tables import dev_columns, dev_rows, probe_columns, text_of
+from jointst.recipe.cli import main
 
 BOTH = ("updates", "time")
 NOTHING = Picture(axis="", at=None, marks=())

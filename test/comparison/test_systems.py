@@ -8,10 +8,10 @@ import pytest
 import yaml
 from comparison.conftest import SYSTEMS
 
-from jointst.conf_file import check_conf
 from jointst.config import Config
-from jointst.load_config import parse
-from jointst.stage import Context
+from jointst.config.conf_file import check_conf
+from jointst.config.context import Context
+from jointst.config.load import parse
 from jointst.training.log import read_log
 from jointst.training.train import run
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from comparison.conftest import SYSTEMS
 
-from jointst.cli import main
+from jointst.common.lock import Claim, hold
 from jointst.comparison import cell as cells
 from jointst.comparison.grid import Grid
-from jointst.lock import Claim, hold
-from jointst.stage import Context
+from jointst.config.context import Context
+from jointst.recipe.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = ["--name", "toy", "--systems", "paired", "joist", "--seeds", "0", "--systems-folder", str(SYSTEMS)]
@@ -24,7 +24,7 @@ EXP = Path("exp/compare/toy")
 HOLDER = """
 import sys
 from pathlib import Path
-from jointst.lock import Claim, hold
+from jointst.common.lock import Claim, hold
 
 with hold([Claim.beside(Path(sys.argv[1]))], "stage 6 train", "jointst train"):
     print("ready", flush=True)

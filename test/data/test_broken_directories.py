@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from jointst.cli import main
 from jointst.config import Config, DataConfig
-from jointst.data.directory import DataDirectory, Segment, read_table, write_table
+from jointst.config.context import Context
 from jointst.data.fix import fix
 from jointst.data.rules import RULES
-from jointst.stage import Context
+from jointst.kaldi.directory import DataDirectory, Segment, read_table, write_table
+from jointst.recipe.cli import main
 
 CONF = """
 data: {train: [x_train, x_long], dev: [x_dev], test: [x_test], unpaired: [x_unpaired]}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from jointst.build import read_symbols
+from jointst.common.errors import DataError
+from jointst.config.context import Context
 from jointst.data.dataset import PairedSet, in_order, read_directories
-from jointst.data.directory import DataDirectory, read_table, write_table
-from jointst.errors import DataError
-from jointst.stage import Context
+from jointst.kaldi.directory import DataDirectory, read_table, write_table
+from jointst.models.build import read_symbols
 
 
 def directory(toy: Context, *lost: int) -> DataDirectory:

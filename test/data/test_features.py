@@ -14,13 +14,13 @@ import soundfile
 import torch
 import torchaudio
 
+from jointst.common.errors import DataError
+from jointst.common.units import frames_in
 from jointst.config import Config, DataConfig, FeatureConfig
+from jointst.config.context import Context
 from jointst.data import features
-from jointst.data.directory import DataDirectory
-from jointst.data.speed import change_speed
-from jointst.errors import DataError
-from jointst.stage import Context
-from jointst.units import frames_in
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.speed import change_speed
 
 
 @pytest.mark.parametrize(

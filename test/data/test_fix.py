@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from jointst.cli import main
-from jointst.data.directory import DataDirectory, read_table
 from jointst.data.rules import RULES
+from jointst.kaldi.directory import DataDirectory, read_table
+from jointst.recipe.cli import main
 
 TRAIN = Path("data/x_train")
 CONF = "data: {train: [x_train], dev: [x_dev], test: [x_test], unpaired: [x_unpaired]}\n"

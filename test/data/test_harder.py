@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from jointst.common.errors import ConfigError, DataError, JointstError
 from jointst.config import AugmentationConfig
+from jointst.config.load import parse
 from jointst.data.harder import Harder, make_harder
 from jointst.data.noise import power
 from jointst.data.sound_folders import find_pieces
-from jointst.errors import ConfigError, DataError, JointstError
-from jointst.load_config import parse
 
 RATE = 16000
 ALL = {"noise": 0.7, "room": 0.5, "codec": 0.4, "gain": (-6.0, 6.0)}

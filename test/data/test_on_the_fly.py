@@ -12,13 +12,13 @@ import pytest
 import soundfile
 import torch
 
+from jointst.common.errors import DataError
 from jointst.config import AudioEncoderConfig, Config, DataConfig, FeatureConfig
+from jointst.config.context import Context
 from jointst.data import features
-from jointst.data.directory import DataDirectory, Segment
 from jointst.data.on_the_fly import Recipe, find_spoken, is_on_the_fly
 from jointst.data.stored import read_features
-from jointst.errors import DataError
-from jointst.stage import Context
+from jointst.kaldi.directory import DataDirectory, Segment
 
 RATES = (16000, 8000, 16000, 22050)
 

@@ -4,11 +4,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from jointst.common.errors import DataError
 from jointst.config import BatchConfig
 from jointst.data.sampler import BucketSampler, Turns
 from jointst.data.sizes import Sizes
 from jointst.data.windows import groups_of
-from jointst.errors import DataError
 
 
 class Size(NamedTuple):

@@ -17,21 +17,21 @@ import numpy as np
 import pytest
 import torch
 
-from jointst.build import read_symbols
+from jointst.common.errors import DataError
+from jointst.common.processes import HOST
 from jointst.config import BatchConfig
+from jointst.config.context import Context
+from jointst.config.load import from_yaml
 from jointst.data import stored_texts, text_records
 from jointst.data.batch import TextBatch
 from jointst.data.dataset import TextSet, read_directories
-from jointst.data.directory import DataDirectory
-from jointst.data.durations import write_durations
 from jointst.data.sampler import BucketSampler
 from jointst.data.stored_texts import StoredTexts, open_texts, stored
 from jointst.data.symbols import Symbols
 from jointst.data.text_store import open_store
-from jointst.errors import DataError
-from jointst.load_config import from_yaml
-from jointst.processes import HOST
-from jointst.stage import Context
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.durations import write_durations
+from jointst.models.build import read_symbols
 
 SETS = ("t_train", "t_dev")
 

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from jointst.common.errors import DataError
 from jointst.config import Config, CorpusConfig, DataConfig
-from jointst.data import recordings, validate
-from jointst.data.directory import DataDirectory
+from jointst.config.context import Context
+from jointst.data import validate
 from jointst.data.rules.segments import place
-from jointst.errors import DataError
-from jointst.stage import Context
+from jointst.kaldi import recordings
+from jointst.kaldi.directory import DataDirectory
 
 CONTEXT = Context(
     config=Config(data=DataConfig(train=("x_train",), dev=("x_dev",), test=("x_test",), unpaired=("x_unpaired",))),

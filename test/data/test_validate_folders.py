@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from jointst.cli import main
-from jointst.data.directory import DataDirectory, Segment
+from jointst.kaldi.directory import DataDirectory, Segment
+from jointst.recipe.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = "one two three four five six".split()

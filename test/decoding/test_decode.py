@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
-from jointst.build import digest_symbols, load_trained
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import DecodingConfig, LmConfig, ModelConfig, TuneConfig
+from jointst.config.context import Context
 from jointst.data.dataset import read_directories
-from jointst.data.directory import read_table
 from jointst.decoding import decode, tune
 from jointst.decoding.search import Search, build_search, digest_models
-from jointst.errors import ConfigError, DataError
-from jointst.stage import Context
-from jointst.stages import fusion_files
+from jointst.kaldi.directory import read_table
+from jointst.models.build import digest_symbols, load_trained
+from jointst.recipe.stages import fusion_files
 from jointst.training import language_model
 
 DECODERS = ModelConfig().decoders

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from jointst.common.errors import DataError, EnvironmentFault
 from jointst.config import TokenizerConfig
 from jointst.decoding.fusion import LanguageModel
 from jointst.decoding.language_models import NeuralLm, NgramLm
-from jointst.errors import DataError, EnvironmentFault
 from jointst.nn.language_model import LstmLanguageModel
 from jointst.text.tokenizer import Tokenizer, train
 

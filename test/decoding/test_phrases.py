@@ -9,11 +9,11 @@ from typing import Any, cast
 import pytest
 import torch
 
-from jointst.build import Trained
+from jointst.common.errors import DataError, JointstError
 from jointst.config import TokenizerConfig
 from jointst.decoding.phrase_tree import PhraseTree
 from jointst.decoding.phrases import build_tree, read_phrases, wanted_phrases
-from jointst.errors import DataError, JointstError
+from jointst.models.build import Trained
 from jointst.text.tokenizer import Tokenizer, train
 
 TEXT = {

@@ -12,13 +12,13 @@ import pytest
 import soundfile
 from safetensors.torch import load_file, save_file
 
-from jointst.build import digest_symbols
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import DataConfig, PseudoLabelConfig
-from jointst.data.directory import DataDirectory, read_table, write_table
+from jointst.config.context import Context
 from jointst.decoding.hypothesis import Hypothesis
 from jointst.decoding.pseudo_label import confidence_of, run
-from jointst.errors import ConfigError, DataError
-from jointst.stage import Context
+from jointst.kaldi.directory import DataDirectory, read_table, write_table
+from jointst.models.build import digest_symbols
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from jointst.common.errors import ConfigError
 from jointst.decoding.segmentation import LEAD_IN, Piece, SegmentationConfig, Segmenter, is_silent
-from jointst.errors import ConfigError
 
 RATE = 16000
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import DecoderConfig
-from jointst.data.features import log_mel
 from jointst.decoding.greedy import greedy_search
 from jointst.decoding.phrase_tree import Phrase, PhraseTree
 from jointst.decoding.segmentation import SegmentationConfig
 from jointst.decoding.streaming import OnlineEncoder, OnlineGreedy, StreamingRecogniser
 from jointst.decoding.transcript import Transcript
-from jointst.errors import ConfigError, DataError
+from jointst.kaldi.log_mel import log_mel
 from jointst.nn.decoder import TransducerDecoder
 from jointst.transcription.recogniser import Recogniser
 

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 from documentation.commands import ROOT
 
-from jointst.cli import names_directories
-from jointst.commands import COMMANDS, RECIPE_COMMANDS
+from jointst.config.load import parse
 from jointst.export.onnx import check
-from jointst.load_config import parse
-from jointst.stages import STAGES
+from jointst.recipe.cli import names_directories
+from jointst.recipe.commands import COMMANDS, RECIPE_COMMANDS
+from jointst.recipe.stages import STAGES
 
 NAMES = {*(stage.name for stage in (*STAGES, *RECIPE_COMMANDS)), *(command.name for command in COMMANDS)}
 """Every command of jointst."""

@@ -17,9 +17,9 @@ import yaml
 from documentation import parsing
 from documentation.commands import DOCUMENTS, NO_COMMANDS, ROOT, SHELL, Block, Command, blocks, commands
 
-from jointst.conf_file import check_conf
 from jointst.config import Config
-from jointst.load_config import parse
+from jointst.config.conf_file import check_conf
+from jointst.config.load import parse
 from jointst.serving.app import PAGE
 
 RECIPE = {"README.md": "mini", "egs/systems/README.md": "mini", "docs/tutorial.md": "mine"}

@@ -18,8 +18,8 @@ import soundfile
 from documentation import parsing
 from documentation.commands import ROOT, SHELL, Command, blocks, commands
 
-from jointst.cli import main
 from jointst.data.corpora.grammar import read_grammars
+from jointst.recipe.cli import main
 
 pytestmark = pytest.mark.timeout(900)  # the first test does all of the tutorial
 TUTORIAL = "docs/tutorial.md"

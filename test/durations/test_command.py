@@ -9,7 +9,8 @@ import shutil
 import pytest
 import torch
 
-from jointst.build import load_trained
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.units import positions_in
 from jointst.config import (
     Config,
     ConsistencyConfig,
@@ -20,17 +21,16 @@ from jointst.config import (
     TokenizerConfig,
     TrainingConfig,
 )
-from jointst.data.directory import DataDirectory
-from jointst.data.durations import read_durations
-from jointst.data.phone_times import PhoneTime, write_phone_times
+from jointst.config.context import Context
 from jointst.durations.command import run
-from jointst.errors import ConfigError, DataError
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.durations import read_durations
+from jointst.kaldi.phone_times import PhoneTime, write_phone_times
+from jointst.models.build import load_trained
 from jointst.models.objective import joint_loss
 from jointst.nn.text_encoder import position_durations, repeats_of
-from jointst.stage import Context
 from jointst.training.data import training_set
 from jointst.training.train import run as train
-from jointst.units import positions_in
 
 
 def _text_only(toy: Context) -> None:

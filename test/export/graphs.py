@@ -12,15 +12,16 @@ import soundfile
 import torch
 from safetensors.torch import save_file
 
-from jointst.build import Trained, build_model, digest_symbols, keep_form, load_pretrained, read_symbols
+from jointst.common.files import write_atomically
 from jointst.config import Decoder
-from jointst.data.audio import Samples
+from jointst.config.context import Context
+from jointst.config.load import to_yaml
 from jointst.decoding.greedy import greedy_search
 from jointst.export import pack
-from jointst.load_config import to_yaml
+from jointst.kaldi.audio import Samples
+from jointst.models.build import Trained, build_model, digest_symbols, keep_form, load_pretrained, read_symbols
 from jointst.ops.masks import length_mask
 from jointst.pretrained.front_end import front_end
-from jointst.stage import Context, write_atomically
 from jointst.text.tokenizer import UNKNOWN
 
 RATE = 16000

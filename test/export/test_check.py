@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from export.graphs import changed, exported, give_audio
 
-from jointst.cli import main
-from jointst.load_config import to_yaml
-from jointst.stage import Context
+from jointst.config.context import Context
+from jointst.config.load import to_yaml
+from jointst.recipe.cli import main
 
 SETTINGS = {"features": {"mel_bins": 20}}
 

@@ -14,14 +14,14 @@ import onnx
 import pytest
 from export.graphs import AS_APPS, RATE, changed, exported, ours, recordings, write_model
 
-from jointst.errors import DataError, EnvironmentFault, JointstError
+from jointst.common.errors import DataError, EnvironmentFault, JointstError
+from jointst.config.context import Context
 from jointst.export import pack
-from jointst.export.load import load_packed
 from jointst.export.onnx import limits, write
 from jointst.export.onnx.files import KINDS, Graphs, check_tokens
 from jointst.export.onnx.limits import CannotExport
 from jointst.export.onnx.sherpa import Sherpa
-from jointst.stage import Context
+from jointst.models.packed import load_packed
 
 HEARD = {
     "features as ours": ({"mel_bins": 20}, 0.0),

@@ -14,19 +14,19 @@ from export.graphs import AS_APPS, RATE, changed, exported, give_audio, ours, re
 from pretrained.tiny import write_model
 
 from jointst import Recogniser
-from jointst.cli import main
+from jointst.common.errors import ConfigError
 from jointst.config import AudioEncoderConfig, ModelConfig
-from jointst.errors import ConfigError
-from jointst.export.load import load_packed
+from jointst.config.context import Context
+from jointst.config.load import to_yaml
 from jointst.export.onnx import limits
 from jointst.export.onnx.limits import CannotExport, require_exportable
-from jointst.export.onnx.recogniser import GraphRecogniser
 from jointst.export.onnx.sherpa import Sherpa
-from jointst.load_config import to_yaml
+from jointst.models.packed import load_packed
+from jointst.recipe.cli import main
 from jointst.serving.searches import Searches
 from jointst.serving.service import Service
 from jointst.serving.settings import ServerSettings
-from jointst.stage import Context
+from jointst.transcription.graphs import GraphRecogniser
 
 FEATURES = {**AS_APPS, "mel_bins": 80}
 

@@ -9,12 +9,12 @@ import pytest
 from by_heart import RATE, learn, say
 from export.graphs import AS_APPS, changed, ours
 
-from jointst.data.directory import DataDirectory
-from jointst.export.load import load_packed
+from jointst.config.context import Context
 from jointst.export.onnx.check import rates
 from jointst.export.onnx.files import KINDS
 from jointst.export.onnx.sherpa import Sherpa
-from jointst.stage import Context
+from jointst.kaldi.directory import DataDirectory
+from jointst.models.packed import load_packed
 from jointst.text.tokenizer import run as make_tokenizer
 
 LABELS = 3

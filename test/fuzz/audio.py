@@ -11,8 +11,8 @@ import numpy as np
 import soundfile
 
 from fuzz.target import WORDS32, Target
-from jointst.data.audio import load_audio
-from jointst.data.recordings import examine
+from jointst.kaldi.audio import load_audio
+from jointst.kaldi.recordings import examine
 from jointst.transcription.sound_files import read_blocks
 
 FORMATS: dict[str, tuple[tuple[str, str], ...]] = {

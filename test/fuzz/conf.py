@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fuzz.target import HARD, Target
-from jointst.conf_file import check_conf
 from jointst.config import Config
-from jointst.load_config import parse
+from jointst.config.conf_file import check_conf
+from jointst.config.load import parse
 
 SEEDS = (
     b"corpus: {sources: [mini], languages: [en]}\nmodel:\n  dim: 32\n  size: small\n# a comment\n",

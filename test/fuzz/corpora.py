@@ -28,7 +28,7 @@ from jointst.data.corpora.grammar import read_grammars
 from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.manifests import Listed
 from jointst.data.corpora.spoken import read_lines
-from jointst.data.directory import DataDirectory
+from jointst.kaldi.directory import DataDirectory
 
 PIECES = (
     *HARD, b"clips/a.wav", b"clips\\a.wav", b"~/a.wav", b"file:///a", b"C:\\a.wav", b"http://a/b", b",en,", b",de,",

@@ -12,13 +12,13 @@ import soundfile
 
 from fuzz.target import HARD, Target
 from jointst.config import Config, CorpusConfig, DataConfig
-from jointst.data.directory import DataDirectory
-from jointst.data.durations import read_durations
+from jointst.config.context import Context
 from jointst.data.fix import fix
-from jointst.data.phone_times import read_phone_times
 from jointst.data.rules import Everything
 from jointst.data.validate import check, judge, read_set
-from jointst.stage import Context
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.durations import read_durations
+from jointst.kaldi.phone_times import read_phone_times
 
 TABLES = {
     "text": b"a-1 open the door\na-2 close it now\n",

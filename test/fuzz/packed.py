@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save
 
 from fuzz.target import HARD, WORDS32, Target
-from jointst.build import build_model
 from jointst.config import Config, CorpusConfig, FeatureConfig, ModelConfig, TokenizerConfig
+from jointst.config.load import to_yaml
 from jointst.data.symbols import Symbols
-from jointst.export.load import load_packed
-from jointst.load_config import to_yaml
+from jointst.models.build import build_model
+from jointst.models.packed import load_packed
 from jointst.text.lexicon import PhoneTable
 from jointst.text.tokenizer import Tokenizer, train
 

@@ -21,7 +21,7 @@ from types import FrameType
 
 from hypothesis import strategies as st
 
-from jointst.errors import JointstError
+from jointst.common.errors import JointstError
 
 SECONDS = 20.0
 """Processor time; an input that takes more counts as a hang. Waiting without end is for those who call to end."""

@@ -15,8 +15,8 @@ import pytest
 import soundfile
 from integration.toy_recipe import CONF, stage
 
-from jointst.data.directory import read_table, write_table
-from jointst.stages import STAGES
+from jointst.kaldi.directory import read_table, write_table
+from jointst.recipe.stages import STAGES
 
 TEXT = Path("data/mini_train/text")
 

@@ -13,11 +13,11 @@ import torch
 from integration.toy_recipe import stage
 from pretrained.small_whisper import small_whisper, write_hub
 
-from jointst.cli import main
-from jointst.data.audio import load_audio
-from jointst.data.directory import DataDirectory
-from jointst.export.load import load_packed
+from jointst.kaldi.audio import load_audio
+from jointst.kaldi.directory import DataDirectory
+from jointst.models.packed import load_packed
 from jointst.pretrained.whisper import WhisperEncoder
+from jointst.recipe.cli import main
 
 CONF = """
 model: {audio_encoder: {kind: whisper, source: small, dim: 16}, subsampling: 4}

@@ -16,7 +16,7 @@ import pytest
 from integration.toy_recipe import members, stage, start
 from safetensors import safe_open
 
-from jointst.cli import main
+from jointst.recipe.cli import main
 from jointst.training.checkpoints import belongs
 
 LONG = ["--training.max_updates", "100000"]
@@ -35,7 +35,7 @@ def replace(source, target):
     renamed(source, target)
 
 os.replace = replace
-from jointst.cli import main
+from jointst.recipe.cli import main
 sys.exit(main(sys.argv[2:]))
 """
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from jointst.cli import main
+from jointst.recipe.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,7 +49,7 @@ def replace(source, target):
 os.replace = replace
 
 if __name__ == "__main__":
-    from jointst.cli import main
+    from jointst.recipe.cli import main
     sys.exit(main(sys.argv[3:]))
 """
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from jointst.errors import AlignmentError, JointstError
+from jointst.common.errors import AlignmentError, JointstError
 from jointst.losses import consistency
 from jointst.losses.consistency import ConsistencyLoss, pair_distance
 from jointst.ops.alignment import KINDS, align, best_alignment, framewise_alignment

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from jointst.common.errors import ConfigError
 from jointst.config import ALIGNMENT_OPTIONS, ConsistencyConfig, DecoderConfig, LossConfig, ModelConfig
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
-from jointst.errors import ConfigError
 from jointst.losses.consistency import ConsistencyLoss
 from jointst.models import objective
 from jointst.models.joint import JointModel

@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 import torch
 
+from jointst.common.languages import LANGUAGES
 from jointst.config import ModelConfig, TextEncoderConfig
-from jointst.languages import LANGUAGES
 from jointst.models.joint import JointModel
 from jointst.nn.language_embedding import LanguageEmbedding
 

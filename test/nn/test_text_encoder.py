@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from jointst.common.errors import JointstError
 from jointst.config import TextEncoderConfig
-from jointst.errors import JointstError
 from jointst.nn.conformer import Chunked, ConformerStack
 from jointst.nn.text_encoder import TextEncoder, draw_repeats, span_mask, upsample
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from jointst.errors import JointstError
+from jointst.common.errors import JointstError
 from jointst.ops import distance
 from jointst.ops.distance import DISTANCES, normalise, pairwise_distance, pairwise_l2
 

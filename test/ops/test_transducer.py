@@ -7,7 +7,7 @@ import torch
 from reference.transducer import in_whole_lattice, loss_by_enumeration, loss_by_recursion
 from torchaudio.functional import rnnt_loss
 
-from jointst.errors import JointstError
+from jointst.common.errors import JointstError
 from jointst.ops.band import Band
 from jointst.ops.transducer import _by_torchaudio, _Lattice, lattice_loss, lattice_occupation
 

@@ -13,7 +13,7 @@ import torch
 from pretrained.small_whisper import small_whisper, string, variables, write_ctranslate2, write_hub
 from safetensors.torch import load_file, save_file
 
-from jointst.errors import ConfigError, DataError
+from jointst.common.errors import ConfigError, DataError
 from jointst.pretrained.registry import open_encoder
 
 

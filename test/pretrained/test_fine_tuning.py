@@ -16,7 +16,7 @@ from pretrained.tiny import MODELS, write_model
 from safetensors.torch import load_file
 from torch.nn.functional import pad
 
-from jointst.build import build_model, load_trained, read_symbols
+from jointst.common.errors import ConfigError
 from jointst.config import (
     AudioEncoderConfig,
     BatchConfig,
@@ -28,15 +28,16 @@ from jointst.config import (
     SpeechBatchConfig,
     TrainingConfig,
 )
+from jointst.config.context import Context
+from jointst.config.stated import settings_of
 from jointst.data.batch import JointBatch
-from jointst.data.directory import DataDirectory, write_table
 from jointst.data.features import run as make_features
 from jointst.data.stored import read_features
-from jointst.errors import ConfigError
 from jointst.export.pack import run as export
+from jointst.kaldi.directory import DataDirectory, write_table
+from jointst.models.build import build_model, load_trained, read_symbols
 from jointst.pretrained.fine_tuning import rate_shares, recompute
 from jointst.pretrained.registry import open_encoder
-from jointst.stage import Context, settings_of
 from jointst.training.data import read_training_sets
 from jointst.training.module import JointModule
 from jointst.training.schedule import optimisation

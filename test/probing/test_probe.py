@@ -8,10 +8,10 @@ import json
 import pytest
 
 from jointst.config import ProbeConfig
-from jointst.data.phone_times import PhoneTime, write_phone_times
+from jointst.config.context import Context
+from jointst.kaldi.phone_times import PhoneTime, write_phone_times
 from jointst.probing.probe import run
 from jointst.probing.tasks import age_class, split_speakers
-from jointst.stage import Context
 
 
 def _probe(toy: Context, sets: tuple[str, ...]) -> Context:

@@ -11,7 +11,7 @@ from typing import Any
 
 import lightning
 
-from jointst.cli import main
+from jointst.recipe.cli import main
 
 _plain = lightning.Trainer
 

@@ -17,10 +17,10 @@ import torch
 from safetensors.torch import load_file
 
 from jointst.config import BatchConfig, ConsistencyConfig, LossConfig, SpeechBatchConfig, TrainingConfig
-from jointst.data.directory import DataDirectory
-from jointst.load_config import to_yaml
+from jointst.config.context import Context
+from jointst.config.load import to_yaml
+from jointst.kaldi.directory import DataDirectory
 from jointst.ranks.spawn import free_port
-from jointst.stage import Context
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = str(Path(__file__).parent / "recorded.py")

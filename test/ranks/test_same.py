@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from jointst.errors import DataError
+from jointst.common.errors import DataError
 from jointst.ranks import same
 from jointst.ranks.group import Group
 from jointst.ranks.same import check_same, mark_of_arks, mark_of_file, mark_of_weights, marks

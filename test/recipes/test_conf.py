@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from jointst.common.languages import LANGUAGES
+from jointst.config.load import from_yaml, parse, to_yaml
 from jointst.data.corpora.libreoffice_help import HELP, MESSAGES
-from jointst.languages import LANGUAGES
-from jointst.load_config import from_yaml, parse, to_yaml
 
 EGS = Path(__file__).resolve().parents[2] / "egs"
 CONFS = sorted(EGS.glob("*/conf/*.yaml"))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jointst.cli import main
-from jointst.languages import LANGUAGES
-from jointst.stages import STAGES
+from jointst.common.languages import LANGUAGES
+from jointst.recipe.cli import main
+from jointst.recipe.stages import STAGES
 
 EGS = Path(__file__).resolve().parents[2] / "egs"
 TOY = """

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from recipes.checkout import copy_recipe, environment, files, run
 
-from jointst.load_config import parse
-from jointst.stages import STAGES
+from jointst.config.load import parse
+from jointst.recipe.stages import STAGES
 
 TOY = """
 --corpus.mini.train_utterances 6 --corpus.mini.dev_utterances 2 --corpus.mini.test_utterances 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jointst.languages import LANGUAGES
+from jointst.common.languages import LANGUAGES
 
 EGS = Path(__file__).resolve().parents[2] / "egs"
 RECIPES = sorted(path.name for path in EGS.iterdir() if path.is_dir() and path.name != "systems")

@@ -12,11 +12,11 @@ import pytest
 import soundfile
 import yaml
 
-from jointst.cli import main
 from jointst.config import Config
+from jointst.config.load import from_yaml
 from jointst.data.corpora.grammar import read_grammars
-from jointst.load_config import from_yaml
-from jointst.stages import STAGES
+from jointst.recipe.cli import main
+from jointst.recipe.stages import STAGES
 
 EGS = Path(__file__).resolve().parents[2] / "egs"
 CONFS = sorted(path for path in EGS.glob("*/conf/*.yaml") if "$SPEECH" in path.read_text())

@@ -8,7 +8,7 @@ from pathlib import Path
 import jiwer
 import pytest
 
-from jointst.errors import DataError
+from jointst.common.errors import DataError
 from jointst.scoring.counts import Counts, align, characters_of, count, mean_rate, score_utterances, total
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jointst.errors import EnvironmentFault
+from jointst.common.errors import EnvironmentFault
 from jointst.scoring.counts import Counts, Scored, score_utterances
 from jointst.scoring.sclite import escape, executable, parse_counts, run_sclite, write_trn
 from jointst.scoring.summary import summarise

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from jointst.common.errors import DataError
 from jointst.config import Config, DataConfig, ScoringConfig
-from jointst.data.directory import DataDirectory, write_table
-from jointst.errors import DataError
+from jointst.config.context import Context
+from jointst.kaldi.directory import DataDirectory, write_table
 from jointst.scoring.score import run
-from jointst.stage import Context
 from jointst.text.normalise import SCORING
 
 TRAIN = {"en_a-1": "open the door", "zh_a-1": "今天天气"}

@@ -22,7 +22,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from serving.process import LOCAL, Running, serving
 
 from jointst import Recogniser
-from jointst.stage import Context
+from jointst.config.context import Context
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 PICTURES = Path(__file__).resolve().parents[1] / "pictures"

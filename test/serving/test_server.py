@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from jointst import Recogniser
-from jointst.cli import main
+from jointst.recipe.cli import main
 
 TOKEN = "a-secret-token"
 PATH = "/v1/audio/transcriptions"

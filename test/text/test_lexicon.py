@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from jointst.common.errors import DataError
 from jointst.config import Config, DataConfig, LexiconConfig
-from jointst.data.directory import DataDirectory, read_table
-from jointst.errors import DataError
-from jointst.stage import Context, Made
-from jointst.stages import STAGES
+from jointst.config.context import Context, Made
+from jointst.kaldi.directory import DataDirectory, read_table
+from jointst.recipe.stages import STAGES
 from jointst.text.lexicon import PhoneTable, run
 
 TEXT = {

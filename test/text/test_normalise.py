@@ -7,8 +7,8 @@ import unicodedata
 
 import pytest
 
-from jointst.errors import JointstError
-from jointst.languages import LANGUAGES
+from jointst.common.errors import JointstError
+from jointst.common.languages import LANGUAGES
 from jointst.text.normalise import RULES, SCORING, VERSION, for_scoring, normalise
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from jointst.common.errors import EnvironmentFault, JointstError
+from jointst.common.languages import LANGUAGES
 from jointst.config import LexiconConfig
-from jointst.errors import EnvironmentFault, JointstError
-from jointst.languages import LANGUAGES
 from jointst.text import phonemes
 from jointst.text.phonemes import Phonemizer
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jointst.languages import LANGUAGES
+from jointst.common.languages import LANGUAGES
 from jointst.text.normalise import normalise
 
 FOLDER = Path(__file__).parent / "sentences"

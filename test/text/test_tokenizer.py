@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import Config, DataConfig, TokenizerConfig
-from jointst.data.directory import DataDirectory
-from jointst.errors import ConfigError, DataError
-from jointst.stage import Context
+from jointst.config.context import Context
+from jointst.kaldi.directory import DataDirectory
 from jointst.text.tokenizer import BLANK, UNKNOWN, Tokenizer, run, train
 
 SENTENCES = [

@@ -12,8 +12,8 @@ import pytest
 import soundfile
 import yaml
 
-from jointst.data.directory import DataDirectory, Segment, read_table
-from jointst.errors import EnvironmentFault
+from jointst.common.errors import EnvironmentFault
+from jointst.kaldi.directory import DataDirectory, Segment, read_table
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "tools"))
 yardstick_espnet = importlib.import_module("yardstick_espnet")

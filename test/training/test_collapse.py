@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from jointst.common.errors import CollapseError
 from jointst.data.batch import TextBatch
-from jointst.errors import CollapseError
 from jointst.models.joint import Encoded
 from jointst.training.collapse import check_ratios, check_spreads, other_texts, spread, true_to_mismatched
 

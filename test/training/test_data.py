@@ -15,11 +15,11 @@ import pytest
 import torch
 from torch.utils.data import IterableDataset
 
-from jointst.build import read_symbols
+from jointst.common.errors import DataError
 from jointst.config import BatchConfig, Config, SpeechBatchConfig
+from jointst.config.context import Context
 from jointst.data import dataset, sampler, stored_texts, windows
-from jointst.errors import DataError
-from jointst.stage import Context
+from jointst.models.build import read_symbols
 from jointst.training import data
 from jointst.training.data import JointData, loader_processes, training_set
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from jointst.build import build_model, read_symbols
+from jointst.common.errors import EnvironmentFault
 from jointst.config import BatchConfig, Config, ConsistencyConfig, LossConfig, SpeechBatchConfig, TrainingConfig
+from jointst.config.context import Context
 from jointst.data.batch import JointBatch
-from jointst.errors import EnvironmentFault
-from jointst.stage import Context
+from jointst.models.build import build_model, read_symbols
 from jointst.training import fill, memory
 from jointst.training.data import JointData, joint_set
 from jointst.training.fill import KEPT, largest_seconds, settle, settled, with_seconds

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from jointst.common.errors import CollapseError
 from jointst.config import ConsistencyConfig, LossConfig, SpeechBatchConfig, TrainingConfig
+from jointst.config.context import Context
 from jointst.data.batch import JointBatch
-from jointst.errors import CollapseError
-from jointst.stage import Context
 from jointst.training import forecast
 from jointst.training.forecast import Forecast
 from jointst.training.log import read_log

@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from jointst.build import build_model, read_symbols
+from jointst.common.errors import ConfigError
 from jointst.config import BatchConfig, LossConfig, SpeechBatchConfig
-from jointst.errors import ConfigError
-from jointst.load_config import parse
-from jointst.stage import Context
+from jointst.config.context import Context
+from jointst.config.load import parse
+from jointst.models.build import build_model, read_symbols
 from jointst.training.train import run
 
 

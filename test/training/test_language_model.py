@@ -12,8 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from jointst.config import BatchConfig, LmConfig
-from jointst.data.directory import read_table, write_table
-from jointst.stage import Context
+from jointst.config.context import Context
+from jointst.kaldi.directory import read_table, write_table
 from jointst.training.language_model import run
 from jointst.training.log import read_log
 

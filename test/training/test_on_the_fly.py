@@ -10,13 +10,13 @@ import pytest
 import soundfile
 import torch
 
-from jointst.build import read_symbols
+from jointst.common.errors import DataError
 from jointst.config import AugmentationConfig, SpeechBatchConfig, TrainingConfig
+from jointst.config.context import Context
 from jointst.data import features
 from jointst.data.dataset import JointSet, PairedSet
-from jointst.data.directory import DataDirectory
-from jointst.errors import DataError
-from jointst.stage import Context
+from jointst.kaldi.directory import DataDirectory
+from jointst.models.build import read_symbols
 from jointst.training.data import JointData, _Steps, joint_set, read_training_sets
 from jointst.training.train import run
 

@@ -6,10 +6,11 @@ import dataclasses
 
 import pytest
 
+from jointst.common.files import write_atomically
 from jointst.config import Config, ConsistencyConfig, LossConfig
-from jointst.load_config import to_yaml
+from jointst.config.context import Context
+from jointst.config.load import to_yaml
 from jointst.models.objective import consistency_weight
-from jointst.stage import Context, write_atomically
 from jointst.training import pace
 from jointst.training.pace import TIMED, WARM, Phase, alone, measure, phases
 from jointst.training.time_to_go import updates_left

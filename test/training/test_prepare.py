@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from jointst.build import read_symbols
+from jointst.config.context import Context
 from jointst.data import stored_texts
-from jointst.stage import Context
+from jointst.models.build import read_symbols
 from jointst.training.data import read_unpaired
 from jointst.training.prepare import run
 

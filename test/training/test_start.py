@@ -13,14 +13,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from jointst.build import build_model, digest_symbols, read_symbols
+from jointst.common.errors import DataError, JointstError
+from jointst.common.files import write_atomically
 from jointst.config import BatchConfig, LossConfig, SpeechBatchConfig
-from jointst.data.directory import DataDirectory
-from jointst.errors import DataError, JointstError
-from jointst.load_config import to_yaml
+from jointst.config.context import Context
+from jointst.config.load import to_yaml
+from jointst.kaldi.directory import DataDirectory
+from jointst.models.build import build_model, digest_symbols, read_symbols
 from jointst.models.joint import JointModel
 from jointst.nn.language_model import LstmLanguageModel
-from jointst.stage import Context, write_atomically
 from jointst.text.lexicon import PhoneTable
 from jointst.text.tokenizer import run as train_tokenizer
 from jointst.training.log import read_log

@@ -18,14 +18,14 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from jointst.build import build_model, read_symbols
+from jointst.common.errors import CollapseError, DataError, EnvironmentFault
 from jointst.config import BatchConfig, Config, ConsistencyConfig, LossConfig, SpeechBatchConfig, TrainingConfig
+from jointst.config.context import Context
+from jointst.config.load import to_yaml
 from jointst.data import digests
-from jointst.data.directory import DataDirectory
-from jointst.errors import CollapseError, DataError, EnvironmentFault
-from jointst.load_config import to_yaml
+from jointst.kaldi.directory import DataDirectory
+from jointst.models.build import build_model, read_symbols
 from jointst.models.joint import JointModel
-from jointst.stage import Context
 from jointst.training.checkpoints import Checkpoints, average, last_checkpoint
 from jointst.training.data import training_set
 from jointst.training.log import read_log

@@ -13,14 +13,14 @@ import torch
 from safetensors.torch import load_file
 
 from jointst.config import Config
-from jointst.load_config import to_yaml
-from jointst.stage import Context
+from jointst.config.context import Context
+from jointst.config.load import to_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import os, sys, lightning
 from safetensors.torch import save_file
-from jointst.cli import main
+from jointst.recipe.cli import main
 
 class Kept(lightning.Callback):
     def on_train_batch_start(self, trainer, module, batch, batch_idx):

@@ -17,10 +17,10 @@ import soundfile
 import torch
 
 from jointst import Recogniser
-from jointst.cli import main
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import LmConfig
-from jointst.errors import ConfigError, DataError
-from jointst.stage import Context
+from jointst.config.context import Context
+from jointst.recipe.cli import main
 from jointst.training import language_model
 
 RATE = 16000

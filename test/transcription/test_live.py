@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from jointst.errors import DataError, EnvironmentFault
+from jointst.common.errors import DataError, EnvironmentFault
 from jointst.transcription.live import RawAudio, microphone, read_header, read_pipe
 
 RAW = RawAudio(format="s16le", rate=16000, channels=1)

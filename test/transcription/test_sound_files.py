@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from jointst.data.audio import load_audio
-from jointst.errors import DataError
+from jointst.common.errors import DataError
+from jointst.kaldi.audio import load_audio
 from jointst.transcription.sound_files import read_blocks
 
 

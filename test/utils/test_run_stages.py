@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jointst.stages import STAGES
+from jointst.recipe.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 

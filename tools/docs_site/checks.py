@@ -8,7 +8,7 @@ from pathlib import Path
 from docs_site.markdown import code, plain, table
 from docs_site.messages import Message, messages, rows
 from jointst.data.rules import RULES
-from jointst.doctor import CHECKS
+from jointst.recipe.doctor import CHECKS
 
 
 def rules() -> str:

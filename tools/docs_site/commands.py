@@ -8,11 +8,12 @@ import os
 from pathlib import Path
 
 from docs_site.markdown import code, plain, table
-from jointst.cli import main
-from jointst.commands import COMMANDS, RECIPE_COMMANDS
 from jointst.config import Config
-from jointst.stage import Context, Stage
-from jointst.stages import STAGES
+from jointst.config.context import Context
+from jointst.recipe.cli import main
+from jointst.recipe.commands import COMMANDS, RECIPE_COMMANDS
+from jointst.recipe.stage import Stage
+from jointst.recipe.stages import STAGES
 
 SHOWN = 3
 """Files of a stage that are named at most."""

@@ -202,11 +202,14 @@ def _link(module: str) -> str:
 
 
 ROOMS = {
+    "jointst/recipe": "Recipes and commands",
     "jointst/config": "Settings",
-    "jointst/data": "Data, audio and corpora",
+    "jointst/kaldi": "Data directories and audio",
+    "jointst/data": "Data and corpora",
     "jointst/text": "Text",
     "jointst/pretrained": "Pretrained encoders",
     "jointst/training": "Training",
+    "jointst/ranks": "Training in several processes",
     "jointst/decoding": "Search and language models",
     "jointst/transcription": "Transcribe",
     "jointst/adaptation": "Adapt",

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torchaudio.functional import rnnt_loss
 
+from jointst.common.units import positions_in
 from jointst.config import SpecAugmentConfig
 from jointst.data.augmentation import spec_augment
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
@@ -19,7 +20,6 @@ from jointst.models.joint import Encoded, JointModel
 from jointst.models.objective import ctc_loss
 from jointst.ops.band import band_width
 from jointst.training.graphs import begin_update
-from jointst.units import positions_in
 
 Work = Callable[[], object]
 

@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 import soundfile
 import yaml
 
-from jointst.data.audio import load_audio
-from jointst.data.directory import DataDirectory, read_table, write_table
-from jointst.data.speed import change_speed, with_speed
-from jointst.errors import EnvironmentFault
-from jointst.parallel import run_jobs
-from jointst.processes import temporary
-from jointst.stage import write_atomically
+from jointst.common.errors import EnvironmentFault
+from jointst.common.files import write_atomically
+from jointst.common.parallel import run_jobs
+from jointst.common.processes import temporary
+from jointst.kaldi.audio import load_audio
+from jointst.kaldi.directory import DataDirectory, read_table, write_table
+from jointst.kaldi.speed import change_speed, with_speed
 
 PACKAGES = ("espnet==202511", "torch==2.11.*", "torchaudio==2.11.*", "setuptools<81")
 """What the environment holds; setuptools, since ESPnet's dependencies still ask for pkg_resources."""

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jointst.data.directory import DataDirectory, write_table
-from jointst.load_config import parse
+from jointst.common.files import write_atomically
+from jointst.config.context import Context
+from jointst.config.load import parse
+from jointst.kaldi.directory import DataDirectory, write_table
 from jointst.scoring.score import score_decoders
-from jointst.stage import Context, write_atomically
 
 
 def add_options(parser: argparse.ArgumentParser, name: str) -> None:

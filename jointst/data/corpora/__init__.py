@@ -16,10 +16,11 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+from jointst.common.errors import ConfigError
+from jointst.common.files import write_atomically
 from jointst.config import CorpusConfig
-from jointst.data.directory import DataDirectory, count_lines
-from jointst.errors import ConfigError
-from jointst.stage import Context, Made, write_atomically
+from jointst.config.context import Context, Made
+from jointst.kaldi.directory import DataDirectory, count_lines
 
 SOURCES = {
     "mini": "jointst.data.corpora.mini",

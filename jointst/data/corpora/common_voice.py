@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from jointst.common.errors import DataError
 from jointst.config import CorpusConfig
 from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.manifests import UNPACK, Listed, Part, download, find_root, make_sets, missing_part
 from jointst.data.corpora.rows import read_bytes, split_lines
-from jointst.errors import DataError
 
 VERSION = 3
 NAMES = {"zh": "zh-CN"}

@@ -8,8 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from jointst.errors import EnvironmentFault
-from jointst.progress import progress
+from jointst.common.errors import EnvironmentFault
+from jointst.common.progress import progress
 
 PAGE = "https://packages.debian.org/stable/all/{package}/download"
 

@@ -13,8 +13,8 @@ from typing import NamedTuple, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from jointst.errors import ConfigError
-from jointst.units import Hertz
+from jointst.common.errors import ConfigError
+from jointst.common.units import Hertz
 
 ENGINES = {
     "espeak": "jointst.data.corpora.espeak",

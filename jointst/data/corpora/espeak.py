@@ -22,11 +22,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from jointst.common.errors import EnvironmentFault
+from jointst.common.languages import LANGUAGES, language
+from jointst.common.units import Hertz, Seconds, samples_in
 from jointst.data.corpora.engines import Voices
-from jointst.data.phone_times import SILENCE, PhoneTime
-from jointst.errors import EnvironmentFault
-from jointst.languages import LANGUAGES, language
-from jointst.units import Hertz, Seconds, samples_in
+from jointst.kaldi.phone_times import SILENCE, PhoneTime
 
 SAMPLING_RATE: Hertz = 22050
 """What eSpeak NG synthesises at."""

@@ -18,16 +18,16 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.units import Seconds
 from jointst.config import CorpusConfig
 from jointst.data.corpora import split_of
 from jointst.data.corpora.debian import fetch
 from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.phrases import Phrase, Sounds, cut_at_pauses
 from jointst.data.corpora.usable import keep_usable
-from jointst.data.directory import DataDirectory, Segment
-from jointst.data.phone_times import SILENCE, PhoneTime, cut, write_phone_times
-from jointst.errors import ConfigError, DataError
-from jointst.units import Seconds
+from jointst.kaldi.directory import DataDirectory, Segment
+from jointst.kaldi.phone_times import SILENCE, PhoneTime, cut, write_phone_times
 
 VERSION = 3
 PARTS = ("train", "dev", "test")

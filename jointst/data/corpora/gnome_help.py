@@ -12,9 +12,9 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
+from jointst.common.errors import DataError
 from jointst.config import CorpusConfig
 from jointst.data.corpora.sentences import prepare_packages, split_sentences
-from jointst.errors import DataError
 
 FOLDERS = {
     "de": "de", "en": "C", "es": "es", "fr": "fr", "hi": "hi", "it": "it",

@@ -11,8 +11,8 @@ from typing import Literal
 
 import yaml
 
-from jointst.errors import ConfigError, DataError
-from jointst.languages import language
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.languages import language
 from jointst.text.normalise import normalise
 
 MINI = Path(__file__).with_name("mini_grammar.yaml")

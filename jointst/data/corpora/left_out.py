@@ -11,8 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from jointst.errors import DataError
-from jointst.stage import write_atomically
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
 
 REASONS = {
     "audio-missing": "unpack the corpus again, or restore the files",

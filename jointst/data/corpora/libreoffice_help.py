@@ -19,10 +19,10 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
+from jointst.common.errors import DataError
 from jointst.config import CorpusConfig
 from jointst.data.corpora.debian import fetch
 from jointst.data.corpora.sentences import prepare_packages, split_sentences
-from jointst.errors import DataError
 
 VERSION = 2
 HELP = {

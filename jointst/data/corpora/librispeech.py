@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import CorpusConfig
 from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.manifests import UNPACK, Listed, Part, download, find_root, make_sets, missing_part
 from jointst.data.corpora.rows import read_bytes, split_lines
-from jointst.errors import ConfigError, DataError
 
 VERSION = 3
 TREE = "  LibriSpeech/train-clean-100/103/1240/103-1240.trans.txt\n  LibriSpeech/train-clean-100/103/1240/*.flac"

@@ -8,7 +8,7 @@ import unicodedata
 from functools import lru_cache
 from pathlib import Path
 
-from jointst.errors import ConfigError, DataError
+from jointst.common.errors import ConfigError, DataError
 
 _ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]+)://", re.IGNORECASE)
 _DRIVE = re.compile(r"[a-z]:[\\/]|\\\\", re.IGNORECASE)

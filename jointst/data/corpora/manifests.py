@@ -17,15 +17,15 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from jointst.common.errors import DataError, EnvironmentFault
+from jointst.common.progress import progress
+from jointst.common.units import Seconds
 from jointst.data.corpora.left_out import LeftOut, Losses
 from jointst.data.corpora.locate import expand
 from jointst.data.corpora.shared import PARTS, keep_held_out_whole
 from jointst.data.corpora.transcripts import Transcripts
 from jointst.data.corpora.usable import drop_unusable, is_plain, join_remembered, remembered
-from jointst.data.directory import DataDirectory, Segment
-from jointst.errors import DataError, EnvironmentFault
-from jointst.progress import progress
-from jointst.units import Seconds
+from jointst.kaldi.directory import DataDirectory, Segment
 
 if TYPE_CHECKING:
     from jointst.config import CorpusConfig

@@ -26,6 +26,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jointst.common.errors import ConfigError, EnvironmentFault
+from jointst.common.files import write_atomically
+from jointst.common.languages import language
+from jointst.common.parallel import run_jobs
+from jointst.common.units import seconds_of
 from jointst.config import CorpusConfig, MiniConfig
 from jointst.data.corpora.engines import OUTPUT_RATE, PEAK, Engine, engine_class, to_output
 from jointst.data.corpora.espeak import (
@@ -40,13 +45,8 @@ from jointst.data.corpora.espeak import (
     trim,
 )
 from jointst.data.corpora.grammar import Grammar, Sentence, read_grammars
-from jointst.data.directory import DataDirectory
-from jointst.data.phone_times import PhoneTime, cut, write_phone_times
-from jointst.errors import ConfigError, EnvironmentFault
-from jointst.languages import language
-from jointst.parallel import run_jobs
-from jointst.stage import write_atomically
-from jointst.units import seconds_of
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.phone_times import PhoneTime, cut, write_phone_times
 
 VERSION = 3
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import CorpusConfig
 from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.manifests import (
@@ -26,7 +27,6 @@ from jointst.data.corpora.manifests import (
     missing_part,
 )
 from jointst.data.corpora.rows import read_bytes, split_lines
-from jointst.errors import ConfigError, DataError
 
 VERSION = 3
 URL = "https://dl.fbaipublicfiles.com/mls"

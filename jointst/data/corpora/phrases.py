@@ -13,9 +13,9 @@ from itertools import pairwise
 
 import torch
 
-from jointst.data.phone_times import SILENCE, PhoneTime
+from jointst.common.units import Seconds
+from jointst.kaldi.phone_times import SILENCE, PhoneTime
 from jointst.ops.alignment import align
-from jointst.units import Seconds
 
 ALIKE, SAME_SORT, OTHER = 0.3, 0.6, 1.0
 """Costs of a phone at a letter: another vowel; another consonant; a vowel at a consonant. 0: it is the letter's."""

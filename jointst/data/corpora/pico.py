@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from jointst.common.errors import EnvironmentFault
+from jointst.common.units import Hertz
 from jointst.data.corpora.engines import Voices
-from jointst.errors import EnvironmentFault
-from jointst.units import Hertz
 
 _VOICES = {
     "de": Voices(train=("de-DE",)),

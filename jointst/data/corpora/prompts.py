@@ -17,6 +17,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.files import write_atomically
+from jointst.common.parallel import run_jobs
 from jointst.config import CorpusConfig
 from jointst.data.corpora import split_of
 from jointst.data.corpora.debian import fetch
@@ -24,10 +27,7 @@ from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.prompts_repairs import repair_marks, repair_words
 from jointst.data.corpora.rows import read_bytes
 from jointst.data.corpora.usable import drop, keep_usable
-from jointst.data.directory import DataDirectory
-from jointst.errors import ConfigError, DataError
-from jointst.parallel import run_jobs
-from jointst.stage import write_atomically
+from jointst.kaldi.directory import DataDirectory
 
 VERSION = 1
 SAMPLING_RATE = 16000

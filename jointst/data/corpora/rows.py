@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from jointst.common.errors import DataError
 from jointst.data.corpora.left_out import Losses
-from jointst.errors import DataError
 
 
 def read_bytes(path: Path, fix: str) -> bytes:

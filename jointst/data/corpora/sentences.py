@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.files import write_atomically
+from jointst.common.languages import LANGUAGES, language
+from jointst.common.parallel import run_jobs
 from jointst.config import CorpusConfig
 from jointst.data.corpora import held_out
 from jointst.data.corpora.debian import fetch
-from jointst.data.directory import DataDirectory, read_table
-from jointst.errors import ConfigError, DataError
-from jointst.languages import LANGUAGES, language
-from jointst.parallel import run_jobs
-from jointst.stage import write_atomically
+from jointst.kaldi.directory import DataDirectory, read_table
 
 REASONS = ("script", "length", "english", "held_out", "duplicate", "surplus", "encoding")
 """Why a sentence is left out: another script, or signs that are not read as they stand; too short or too long; left

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from jointst.common.errors import DataError
 from jointst.data.corpora.usable import drop_all
-from jointst.data.directory import DataDirectory
 from jointst.data.rules.leaks import NEARLY_ALL, fold
-from jointst.errors import DataError
+from jointst.kaldi.directory import DataDirectory
 
 PARTS = ("train", "dev", "test")
 

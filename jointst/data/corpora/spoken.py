@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from jointst.common.encodings import how_to_convert, read_wrongly
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.parallel import run_jobs
 from jointst.config import CorpusConfig
 from jointst.data.corpora.grammar import read_grammars
 from jointst.data.corpora.libreoffice_help import fetch_packages, read_sentences
 from jointst.data.corpora.locate import expand
 from jointst.data.corpora.sentences import ALPHABETS, has_right_length, hash_of, is_readable
-from jointst.errors import ConfigError, DataError
-from jointst.parallel import run_jobs
-from jointst.text.encodings import how_to_convert, read_wrongly
 
 KEY = "corpus.synthetic.sentences"
 GRAMMAR = "grammar"

@@ -30,15 +30,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.files import write_atomically
+from jointst.common.parallel import run_jobs
+from jointst.common.units import Seconds
 from jointst.config import CorpusConfig, LexiconConfig, SyntheticConfig
 from jointst.data.corpora.engines import OUTPUT_RATE, Engine, engine_class, to_output
 from jointst.data.corpora.espeak import trim
 from jointst.data.corpora.spoken import Spoken, read_pools, sentence_files
-from jointst.data.directory import DataDirectory, Segment
-from jointst.errors import ConfigError, DataError
-from jointst.parallel import run_jobs
-from jointst.stage import write_atomically
-from jointst.units import Seconds
+from jointst.kaldi.directory import DataDirectory, Segment
 
 VERSION = 1
 JOB_SECONDS: Seconds = 300.0

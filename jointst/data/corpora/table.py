@@ -17,7 +17,7 @@ whose recording cannot be read, is left out, up to ``corpus.most_left_out`` of t
 
 With ``corpus.table.apart`` the file ``list.csv`` makes ``data/table_list_{train,dev,test}``. Columns ``age``,
 ``gender`` and ``emotion``, here or in the files of ``corpus.table.speakers``, become the files of
-:mod:`jointst.data.labels`.
+:mod:`jointst.kaldi.labels`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.languages import LANGUAGES
 from jointst.config import CorpusConfig
 from jointst.data.corpora import split_of
 from jointst.data.corpora.left_out import LeftOut, Losses
@@ -37,10 +39,8 @@ from jointst.data.corpora.shared import keep_held_out_whole
 from jointst.data.corpora.table_files import SPEAKERS, Record, read
 from jointst.data.corpora.transcripts import Transcripts
 from jointst.data.corpora.usable import drop_unusable, is_plain, remembered
-from jointst.data.directory import DataDirectory
-from jointst.data.labels import LABELS, write_labels
-from jointst.errors import ConfigError, DataError
-from jointst.languages import LANGUAGES
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.labels import LABELS, write_labels
 
 VERSION = 3
 SPLITS = ("train", "dev", "test")

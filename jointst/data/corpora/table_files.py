@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from jointst.common.encodings import how_to_convert
+from jointst.common.errors import ConfigError, DataError
 from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.rows import quoted_rows, read_bytes
-from jointst.data.labels import LABELS
-from jointst.errors import ConfigError, DataError
-from jointst.text.encodings import how_to_convert
+from jointst.kaldi.labels import LABELS
 
 COLUMNS = ("path", "text", "speaker", "language")
 OPTIONAL = ("split", *LABELS)

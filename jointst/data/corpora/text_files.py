@@ -24,12 +24,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+from jointst.common.encodings import how_to_convert
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.parallel import run_jobs
 from jointst.config import CorpusConfig
 from jointst.data.corpora.locate import expand
 from jointst.data.corpora.sentences import Selection, held_out_sentences, phrases_of, write_set
-from jointst.errors import ConfigError, DataError
-from jointst.parallel import run_jobs
-from jointst.text.encodings import how_to_convert
 
 JOB_BYTES = 4 * 2**20
 """Text that one job normalises, uncompressed."""
@@ -149,7 +149,7 @@ def _size(path: Path) -> int:
 
 
 def _select(job: _Job) -> Selection:
-    from jointst.text.encodings import read_wrongly
+    from jointst.common.encodings import read_wrongly
     from jointst.text.marks import strip_marks
     from jointst.text.normalise import normalise
     from jointst.text.scripts import is_written_in

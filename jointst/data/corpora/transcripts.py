@@ -6,8 +6,8 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
+from jointst.common.encodings import read_wrongly
 from jointst.data.rules.transcripts import DAMAGED, SHOWN
-from jointst.text.encodings import read_wrongly
 
 
 class Transcripts:

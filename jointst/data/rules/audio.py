@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from jointst.data.recordings import Recording
+from jointst.common.units import Seconds
 from jointst.data.rules.frame import Everything, Finding, Set, rule
-from jointst.data.sound.level import CANCEL_FIX, SCALE_FIX, SILENT_PEAK, cancel_problem, scale_problem
-from jointst.units import Seconds
+from jointst.kaldi.recordings import Recording
+from jointst.kaldi.sound.level import CANCEL_FIX, SCALE_FIX, SILENT_PEAK, cancel_problem, scale_problem
 
 SHORTEST: Seconds = 0.1
 """Shorter audio gives a warning."""

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from jointst.common.encodings import how_to_convert
 from jointst.data.rules.frame import Everything, Finding, Set, rule
-from jointst.text.encodings import how_to_convert
 
 
 @rule("missing-folder", "ERROR")

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from jointst.common.errors import DataError
+from jointst.common.units import Seconds
 from jointst.config import Config, DataConfig
-from jointst.data.directory import LineError, Segment, Table
-from jointst.data.recordings import Recording
-from jointst.errors import DataError
-from jointst.units import Seconds
+from jointst.kaldi.directory import LineError, Segment, Table
+from jointst.kaldi.recordings import Recording
 
 Part: TypeAlias = Literal["train", "pseudo", "dev", "test", "unpaired"]
 Level: TypeAlias = Literal["ERROR", "WARNING"]

@@ -7,9 +7,9 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from jointst.data.directory import invert, sort_keys
+from jointst.common.languages import LANGUAGES
 from jointst.data.rules.frame import Everything, Finding, Set, rule
-from jointst.languages import LANGUAGES
+from jointst.kaldi.directory import invert, sort_keys
 
 
 def _leading(item: Set) -> str:

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from jointst.common.units import Seconds
 from jointst.data.rules.frame import Everything, Finding, Part, Set, rule
 from jointst.data.rules.segments import Span, by_place, spans
-from jointst.units import Seconds
 
 NEARLY_ALL = 0.9
 """A held-out set with a larger share of sentences that training has is meant to be so."""

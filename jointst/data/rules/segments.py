@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from jointst.data.audio import OVERSHOOT, is_ark
-from jointst.data.directory import Segment
+from jointst.common.errors import DataError
+from jointst.common.units import Seconds
 from jointst.data.rules.frame import Everything, Finding, Set, rule
-from jointst.errors import DataError
-from jointst.units import Seconds
+from jointst.kaldi.audio import OVERSHOOT, is_ark
+from jointst.kaldi.directory import Segment
 
 TOLERANCE: Seconds = 0.01
 """Times are often rounded to hundredths of a second."""

@@ -7,13 +7,13 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from jointst.common.encodings import read_wrongly
+from jointst.common.languages import LANGUAGES
+from jointst.common.units import positions_in, samples_in
 from jointst.data.rules.frame import Everything, Finding, Set, rule
-from jointst.languages import LANGUAGES
-from jointst.text.encodings import read_wrongly
 from jointst.text.marks import strip_marks
 from jointst.text.normalise import normalise
 from jointst.text.scripts import is_written_in
-from jointst.units import positions_in, samples_in
 
 CONTROL = re.compile("[\x01-\x08\x0a-\x1f\x7f-\x9f\u200b\u2028\u2029\ufeff]")
 """Characters that nobody sees and no language writes; joiners (U+200C, U+200D) are letters of some."""

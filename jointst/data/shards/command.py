@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from jointst.data.directory import DataDirectory, write_table
+from jointst.common.errors import ConfigError, DataError, JointstError
+from jointst.common.languages import LANGUAGES
+from jointst.common.lock import Claim, hold
+from jointst.common.parallel import run_jobs
+from jointst.common.processes import remove_remains
+from jointst.common.threads import set_threads
+from jointst.common.units import seconds_of
 from jointst.data.shards import LENGTHS
 from jointst.data.shards.pack import Packed, ShardJob, pack
 from jointst.data.shards.sources import Utterance, utterances_of
-from jointst.data.shards.storage import is_url
-from jointst.errors import ConfigError, DataError, JointstError
-from jointst.languages import LANGUAGES
-from jointst.lock import Claim, hold
-from jointst.parallel import run_jobs
-from jointst.processes import remove_remains
-from jointst.threads import set_threads
-from jointst.units import seconds_of
+from jointst.kaldi.directory import DataDirectory, write_table
+from jointst.kaldi.storage import is_url
 
 
 class _Parser(argparse.ArgumentParser):

@@ -17,12 +17,12 @@ from urllib.parse import quote
 
 import numpy as np
 
-from jointst.data.audio import Samples, file_behind
-from jointst.data.shards.places import Place
+from jointst.common.errors import DataError
+from jointst.common.units import Hertz
 from jointst.data.shards.sources import Utterance
-from jointst.data.shards.storage import put_bytes, put_file, read_whole, scratch_for, size_of
-from jointst.errors import DataError
-from jointst.units import Hertz
+from jointst.kaldi.audio import Samples, file_behind
+from jointst.kaldi.places import Place
+from jointst.kaldi.storage import put_bytes, put_file, read_whole, scratch_for, size_of
 
 VERSION = 1
 """Raised when the same utterances give another shard."""

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from jointst.data.audio import Samples, load_audio
-from jointst.data.directory import DataDirectory, Segment
-from jointst.data.sound import Level
-from jointst.errors import DataError, EnvironmentFault, JointstError
-from jointst.languages import LANGUAGES
-from jointst.units import Hertz
+from jointst.common.errors import DataError, EnvironmentFault, JointstError
+from jointst.common.languages import LANGUAGES
+from jointst.common.units import Hertz
+from jointst.kaldi.audio import Samples, load_audio
+from jointst.kaldi.directory import DataDirectory, Segment
+from jointst.kaldi.sound import Level
 
 _SPACE = re.compile(r"\s+")
 INSTALL = "tools/install.sh --extra corpora, or pip install lhotse"

@@ -15,26 +15,27 @@ from typing import Any
 import torch
 from torch import nn
 
-from jointst.build import Trained
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.files import write_atomically
+from jointst.common.lock import hold
+from jointst.common.parallel import run_jobs
+from jointst.common.threads import set_threads
 from jointst.config import Decoder, FeatureConfig
-from jointst.data.directory import DataDirectory
+from jointst.config.context import writes_experiment
+from jointst.config.load import parse
 from jointst.decoding.greedy import greedy_search
-from jointst.errors import ConfigError, DataError
-from jointst.export.load import load_packed
 from jointst.export.onnx.files import FIX, FOLDER, KINDS, PRECISIONS, Graphs, Precision
 from jointst.export.onnx.heard import audio_of
 from jointst.export.onnx.limits import require_packages
 from jointst.export.onnx.sherpa import Sherpa
-from jointst.load_config import parse
-from jointst.lock import hold
-from jointst.parallel import run_jobs
+from jointst.kaldi.directory import DataDirectory
+from jointst.models.build import Trained
+from jointst.models.packed import load_packed
 from jointst.scoring.counts import score_utterances
 from jointst.scoring.score import segment
 from jointst.scoring.summary import summarise
 from jointst.scoring.table import Cell, percent, table
-from jointst.stage import write_atomically, writes_experiment
 from jointst.text.normalise import for_scoring
-from jointst.threads import set_threads
 
 OPTION = "--check"
 BATCH = 20

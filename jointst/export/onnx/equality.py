@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jointst.build import Trained
 from jointst.export.onnx.files import FULL_CONTEXT, STREAMING, Graphs
 from jointst.export.onnx.graphs import Form, StreamingEncoder
+from jointst.models.build import Trained
 from jointst.nn.decoder import TransducerDecoder
 
 MOST = 1e-3

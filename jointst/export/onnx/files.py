@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from jointst.common.errors import DataError, EnvironmentFault
+from jointst.common.threads import onnxruntime_options
 from jointst.config import Decoder
-from jointst.errors import DataError, EnvironmentFault
-from jointst.threads import onnxruntime_options
 
 FOLDER = "onnx"
 """The exported folder, inside the packed one."""

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from jointst.build import Trained
-from jointst.data.audio import Samples, load_audio
-from jointst.data.directory import DataDirectory, read_table
-from jointst.data.features import log_mel
+from jointst.common.errors import DataError
+from jointst.config.context import Context
 from jointst.data.stored import read_features
-from jointst.errors import DataError
-from jointst.stage import Context
+from jointst.kaldi.audio import Samples, load_audio
+from jointst.kaldi.directory import DataDirectory, read_table
+from jointst.kaldi.log_mel import log_mel
+from jointst.models.build import Trained
 
 COMPARED = 4
 """Utterances that are compared."""

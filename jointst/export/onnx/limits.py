@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 
-from jointst.build import Trained
-from jointst.errors import EnvironmentFault, JointstError
+from jointst.common.errors import EnvironmentFault, JointstError
+from jointst.models.build import Trained
 from jointst.pretrained.encoder import FeatureKind
 from jointst.pretrained.registry import encoder_class
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from jointst.build import Trained
+from jointst.common.languages import language
 from jointst.export.onnx.files import FULL_CONTEXT, STREAMING
 from jointst.export.onnx.graphs import Form
 from jointst.export.onnx.sherpa import own_features
-from jointst.languages import language
+from jointst.models.build import Trained
 
 _TEXT = """# A speech recogniser for sherpa-onnx
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from jointst.common.threads import chosen_threads
+from jointst.common.units import samples_in
 from jointst.config import Decoder, FeatureConfig
-from jointst.data.audio import Samples
 from jointst.export.onnx.files import STREAMING, Graphs, Precision, check_tokens, graph_file
 from jointst.export.onnx.limits import require_packages
-from jointst.threads import chosen_threads
-from jointst.units import samples_in
+from jointst.kaldi.audio import Samples
 
 PIECE = 0.1
 """Seconds of a stream that come in at a time."""

@@ -19,17 +19,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from jointst.build import Trained
+from jointst.common.errors import EnvironmentFault
+from jointst.common.files import write_atomically
 from jointst.config import Decoder, ExportConfig
-from jointst.errors import EnvironmentFault
-from jointst.export.load import load_packed
+from jointst.config.context import Context
 from jointst.export.onnx.equality import MOST, largest_difference
 from jointst.export.onnx.files import FOLDER, STREAMING, graph_file
 from jointst.export.onnx.graphs import Form, FullContextEncoder, JoinerGraph, PredictorGraph, StreamingEncoder
 from jointst.export.onnx.heard import compared_features
 from jointst.export.onnx.limits import PACKAGES, CannotExport, require_exportable, require_packages
 from jointst.export.onnx.readme import texts
-from jointst.stage import Context, write_atomically
+from jointst.models.build import Trained
+from jointst.models.packed import load_packed
 
 OPSET = 17
 """The first with layer norm as one operation; old enough for the onnxruntime of phones."""

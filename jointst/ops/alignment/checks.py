@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jointst.errors import AlignmentError, JointstError
+from jointst.common.errors import AlignmentError, JointstError
 from jointst.ops.masks import length_mask
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from jointst.errors import JointstError
+from jointst.common.errors import JointstError
 from jointst.ops.alignment.checks import check_lengths, check_paths, check_shapes
 from jointst.ops.alignment.result import Alignment
 from jointst.ops.kernels import dispatch

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from jointst.errors import JointstError
+from jointst.common.errors import JointstError
 from jointst.ops.alignment import monotone, simple
 from jointst.ops.alignment.result import Alignment
 from jointst.ops.alignment.sinkhorn import SinkhornOptions, sinkhorn

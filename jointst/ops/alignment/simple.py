@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from jointst.errors import AlignmentError, JointstError
+from jointst.common.errors import AlignmentError, JointstError
 from jointst.ops.alignment.checks import check_lengths, check_paths, check_shapes, inside
 from jointst.ops.alignment.monotone import check_band
 from jointst.ops.alignment.result import Alignment

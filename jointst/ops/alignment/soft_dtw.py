@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jointst.errors import JointstError
+from jointst.common.errors import JointstError
 from jointst.ops.alignment.checks import check_lengths, check_paths, check_shapes
 from jointst.ops.alignment.monotone import check_band
 from jointst.ops.alignment.result import Alignment

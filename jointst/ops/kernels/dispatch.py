@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jointst.errors import EnvironmentFault, JointstError
+from jointst.common.errors import EnvironmentFault, JointstError
 
 ONE_AT_A_TIME = threading.Lock()
 """Held by whoever runs a parallel kernel on the CPU: numba's simplest threading layer ends the process when two threads

@@ -24,8 +24,8 @@ import warnings
 from collections.abc import Mapping
 from functools import cache
 
-from jointst.errors import JointstError
-from jointst.languages import language
+from jointst.common.errors import JointstError
+from jointst.common.languages import language
 from jointst.text.marks import strip_marks
 from jointst.text.normalise.addresses import read_abbreviations, read_addresses
 from jointst.text.normalise.calendar import read_clocks, read_dates

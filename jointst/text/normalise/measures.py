@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from jointst.languages import language
+from jointst.common.languages import language
 from jointst.text.normalise.languages import RULES
 from jointst.text.normalise.numbers import Number, number_pattern, parse_number, read_digits, read_number
 from jointst.text.normalise.rules import Named, Rules

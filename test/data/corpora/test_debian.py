@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from jointst.common.errors import EnvironmentFault
 from jointst.data.corpora.debian import fetch
-from jointst.errors import EnvironmentFault
 
 pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg")
 

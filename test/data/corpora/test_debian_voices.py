@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import CorpusConfig, LexiconConfig
 from jointst.data.corpora import gcin_voice, tuxpaint_stamps
-from jointst.data.directory import DataDirectory
-from jointst.errors import ConfigError, DataError
+from jointst.kaldi.directory import DataDirectory
 from jointst.text.pronounce import phonemizer
 
 

@@ -9,9 +9,9 @@ import espeakng_loader
 import numpy as np
 import pytest
 
+from jointst.common.errors import EnvironmentFault
+from jointst.common.languages import LANGUAGES
 from jointst.data.corpora.espeak import SAMPLING_RATE, Synthesiser, trim
-from jointst.errors import EnvironmentFault
-from jointst.languages import LANGUAGES
 
 
 @pytest.fixture(scope="module")

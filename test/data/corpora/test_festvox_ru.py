@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import CorpusConfig
 from jointst.data.corpora import festvox_ru
-from jointst.data.directory import DataDirectory, Segment
-from jointst.data.phone_times import read_phone_times
-from jointst.errors import ConfigError, DataError
+from jointst.kaldi.directory import DataDirectory, Segment
+from jointst.kaldi.phone_times import read_phone_times
 
 
 def test_prompts(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from jointst.config import CorpusConfig
 from jointst.data.corpora import fortunes
-from jointst.data.directory import DataDirectory
+from jointst.kaldi.directory import DataDirectory
 
 
 def test_sayings() -> None:

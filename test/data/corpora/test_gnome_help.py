@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from jointst.common.errors import DataError
 from jointst.config import CorpusConfig
 from jointst.data.corpora import gnome_help
-from jointst.data.directory import DataDirectory
-from jointst.errors import DataError
+from jointst.kaldi.directory import DataDirectory
 
 PAGE = """<?xml version="1.0" encoding="utf-8"?>
 <page xmlns="http://projectmallard.org/1.0/" id="p"><info><desc>Keine Zeile davon.</desc></info>

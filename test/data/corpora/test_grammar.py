@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from jointst.common.errors import ConfigError, DataError
+from jointst.common.languages import LANGUAGES, language
 from jointst.config import MiniConfig
 from jointst.data.corpora.espeak import Synthesiser
 from jointst.data.corpora.grammar import Grammar, read_grammars
-from jointst.errors import ConfigError, DataError
-from jointst.languages import LANGUAGES, language
 from jointst.text.normalise import normalise
 from jointst.text.phonemes import Phonemizer
 

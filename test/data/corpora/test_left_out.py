@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from jointst.common.errors import DataError
 from jointst.config import (
     CommonVoiceConfig,
     CorpusConfig,
@@ -23,9 +24,8 @@ from jointst.config import (
     VoxpopuliConfig,
 )
 from jointst.data.corpora import SOURCES, common_voice, fleurs, librispeech, mls, table, voxpopuli
-from jointst.data.directory import DataDirectory
-from jointst.data.recordings import examine
-from jointst.errors import DataError
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.recordings import examine
 
 COUNT = 6
 """Utterances in each training set: one of them may be lost, two are more than a fifth."""
@@ -262,7 +262,7 @@ def test_stage_2_need_not_read_the_audio_again(make: Callable[[], Tree], monkeyp
     tree = make()
     train = tree.prepare()
     read: list[str] = []
-    monkeypatch.setattr("jointst.data.recordings._examine_all", lambda entries: read.extend(entries) or [])
+    monkeypatch.setattr("jointst.kaldi.recordings._examine_all", lambda entries: read.extend(entries) or [])
     examine(train.wav_scp, 1, Path(f"data/.stages/audio_{tree.name}_train.json"))
     assert read == []
 

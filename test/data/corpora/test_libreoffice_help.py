@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from jointst.common.errors import DataError
 from jointst.config import CorpusConfig
 from jointst.data.corpora import libreoffice_help as corpus
 from jointst.data.corpora.sentences import REASONS
-from jointst.data.directory import DataDirectory
-from jointst.errors import DataError
+from jointst.kaldi.directory import DataDirectory
 
 
 def test_page() -> None:

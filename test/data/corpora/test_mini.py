@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from jointst.common.errors import ConfigError
 from jointst.config import CorpusConfig, MiniConfig
 from jointst.data.corpora import mini
 from jointst.data.corpora.engines import PEAK
 from jointst.data.corpora.espeak import Synthesiser
-from jointst.data.directory import DataDirectory
-from jointst.errors import ConfigError
+from jointst.kaldi.directory import DataDirectory
 
 SIZES = MiniConfig(train_utterances=6, dev_utterances=2, test_utterances=4, unpaired_sentences=8)
 CONFIG = CorpusConfig(languages=("de", "zh"), mini=SIZES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jointst.data.corpora.phrases import Phrase, Sounds, cut_at_pauses
-from jointst.data.phone_times import SILENCE, PhoneTime
+from jointst.kaldi.phone_times import SILENCE, PhoneTime
 
 SOUNDS = Sounds(
     of={"a": frozenset("aA"), "e": frozenset("e"), "t": frozenset("td"), "s": frozenset("sz"), "h": frozenset()},

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import CorpusConfig
 from jointst.data.corpora import prompts, split_of
 from jointst.data.corpora.prompts_repairs import repair_marks, repair_words
-from jointst.data.directory import DataDirectory
-from jointst.errors import ConfigError, DataError
+from jointst.kaldi.directory import DataDirectory
 
 
 @pytest.mark.parametrize(

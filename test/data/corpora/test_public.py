@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from jointst.common.errors import ConfigError, DataError, EnvironmentFault
 from jointst.config import (
     CommonVoiceConfig,
     CorpusConfig,
@@ -23,10 +24,9 @@ from jointst.config import (
     MlsConfig,
     VoxpopuliConfig,
 )
-from jointst.data.audio import load_audio
 from jointst.data.corpora import common_voice, fleurs, librispeech, manifests, mls, voxpopuli
-from jointst.data.directory import DataDirectory
-from jointst.errors import ConfigError, DataError, EnvironmentFault
+from jointst.kaldi.audio import load_audio
+from jointst.kaldi.directory import DataDirectory
 
 
 @pytest.fixture(autouse=True)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from jointst.common.errors import ConfigError
 from jointst.config import Config, CorpusConfig, DataConfig, TableConfig
+from jointst.config.context import Context
 from jointst.data import corpora
-from jointst.data.directory import DataDirectory
-from jointst.errors import ConfigError
-from jointst.stage import Context
-from jointst.stages import STAGES
+from jointst.kaldi.directory import DataDirectory
+from jointst.recipe.stages import STAGES
 
 SENTENCES = ["Das ist ein Satz.", "Dies ist ein Test.", "Hier steht noch etwas.", "Und noch ein Satz hier."]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jointst.common.errors import ConfigError
 from jointst.config import CorpusConfig
 from jointst.data.corpora.sentences import (
     Selection,
@@ -19,8 +20,7 @@ from jointst.data.corpora.sentences import (
     split_sentences,
     write_set,
 )
-from jointst.data.directory import DataDirectory
-from jointst.errors import ConfigError
+from jointst.kaldi.directory import DataDirectory
 from jointst.text.scripts import is_written_in
 
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from jointst.common.errors import ConfigError, DataError, EnvironmentFault
+from jointst.common.languages import LANGUAGES
 from jointst.config import CorpusConfig, SyntheticConfig
-from jointst.data.audio import load_audio
 from jointst.data.corpora import synthetic
 from jointst.data.corpora.engines import ENGINES, PEAK, engine_class, to_output
 from jointst.data.corpora.spoken import read_pools
-from jointst.data.directory import DataDirectory
-from jointst.errors import ConfigError, DataError, EnvironmentFault
-from jointst.languages import LANGUAGES
+from jointst.kaldi.audio import load_audio
+from jointst.kaldi.directory import DataDirectory
 
 SMALL = SyntheticConfig(train_hours=0.01, dev_utterances=2, test_utterances=3)
 

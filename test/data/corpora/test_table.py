@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import CorpusConfig, TableConfig
-from jointst.data.audio import load_audio
 from jointst.data.corpora import table
 from jointst.data.corpora.left_out import Losses
 from jointst.data.corpora.table_files import COLUMNS, read
-from jointst.data.directory import DataDirectory
-from jointst.data.labels import read_labels
-from jointst.errors import ConfigError, DataError
+from jointst.kaldi.audio import load_audio
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.labels import read_labels
 
 ROWS = [
     ("clips/a.wav", "Open the door, please.", "anna b", "en", "train"),

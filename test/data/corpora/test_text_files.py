@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import Config, CorpusConfig, DataConfig
+from jointst.config.context import Context
 from jointst.data import corpora
 from jointst.data.corpora import text_files
-from jointst.data.directory import DataDirectory
-from jointst.errors import ConfigError, DataError
-from jointst.stage import Context
+from jointst.kaldi.directory import DataDirectory
 
 
 @pytest.fixture(autouse=True)

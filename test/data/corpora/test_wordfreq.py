@@ -10,10 +10,10 @@ from pathlib import Path
 import msgpack
 import pytest
 
+from jointst.common.errors import ConfigError, DataError
 from jointst.config import CorpusConfig, WordfreqConfig
 from jointst.data.corpora import wordfreq
-from jointst.data.directory import DataDirectory
-from jointst.errors import ConfigError, DataError
+from jointst.kaldi.directory import DataDirectory
 
 ENGLISH = ["the", "of", "was", "don't", "sun"]
 GERMAN = [

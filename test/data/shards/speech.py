@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from jointst.data.directory import DataDirectory, Segment
+from jointst.kaldi.directory import DataDirectory, Segment
 
 ODD = ("s-a.b", "s-ü/x", "s-plain", "s-q%", "s-z.z.z")
 """Ids that webdataset would take apart."""

@@ -16,12 +16,12 @@ import pytest
 import soundfile
 from data.shards.speech import ODD, make_directory
 
-from jointst.data.audio import load_audio
-from jointst.data.directory import DataDirectory, read_table
+from jointst.common.errors import DataError, JointstError
 from jointst.data.shards import pack
 from jointst.data.shards.command import run
-from jointst.data.shards.places import Place
-from jointst.errors import DataError, JointstError
+from jointst.kaldi.audio import load_audio
+from jointst.kaldi.directory import DataDirectory, read_table
+from jointst.kaldi.places import Place
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from jointst.data.audio import load_audio
-from jointst.data.directory import DataDirectory
+from jointst.common.errors import DataError
 from jointst.data.shards.command import run
-from jointst.errors import DataError
+from jointst.kaldi.audio import load_audio
+from jointst.kaldi.directory import DataDirectory
 
 lhotse = pytest.importorskip("lhotse")
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from data.shards.speech import make_directory
 
+from jointst.common.errors import DataError
 from jointst.config import Config, DataConfig, FeatureConfig
+from jointst.config.context import Context
 from jointst.data import features
-from jointst.data.directory import DataDirectory, Segment, read_table, write_table
 from jointst.data.shards.command import run
 from jointst.data.stored import read_features
-from jointst.errors import DataError
-from jointst.stage import Context
+from jointst.kaldi.directory import DataDirectory, Segment, read_table, write_table
 
 
 def context(storage: str, **settings: object) -> Context:

@@ -15,7 +15,7 @@ from reference.alignment import (
 )
 from reference.costs import blank_outside, ragged
 
-from jointst.errors import JointstError
+from jointst.common.errors import JointstError
 from jointst.ops.alignment import Alignment, align, best_alignment
 
 

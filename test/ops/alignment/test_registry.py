@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from jointst.errors import EnvironmentFault, JointstError
+from jointst.common.errors import EnvironmentFault, JointstError
 from jointst.ops.alignment import KINDS, align, make_options
 from jointst.ops.kernels import dispatch
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from reference.costs import ragged
 
-from jointst.errors import JointstError
+from jointst.common.errors import JointstError
 from jointst.ops.alignment import align, durations_of, framewise_alignment, random_alignment
 
 

@@ -12,7 +12,7 @@ from reference.alignment import (
 )
 from reference.costs import ragged
 
-from jointst.errors import JointstError
+from jointst.common.errors import JointstError
 from jointst.ops.alignment import align
 
 

@@ -1,0 +1,85 @@
+"""The command line: commands, exit statuses, messages without tracebacks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jointst.recipe.cli import main
+from jointst.recipe.stages import STAGES
+
+
+def test_no_arguments_prints_the_usage_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 1
+    assert "usage: jointst" in capsys.readouterr().out
+
+
+def test_help_names_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for stage in STAGES:
+        assert f"{stage.number:2d}  {stage.name}" in shown
+
+
+def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trian"]) == 1
+    assert "no command 'trian'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["train", "--model.dmi", "64"], ["dmi"]),
+        (["train", "--model.dim", "wide"], ["model.dim", "wide"]),
+        (["train", "--model.decoder.context", "0"], ["model.decoder.context", "is 0"]),
+        (["train", "--nj", "0"], ["--nj", "at least 1"]),
+        (["train", "--conf", "absent.yaml"], ["absent.yaml"]),
+        (["corpus", "--corpus.languages", "[en, xx]"], ["corpus.languages", "'xx' is unknown", "known: ar"]),
+    ],
+)
+def test_wrong_settings_are_one_message(
+    arguments: list[str], parts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"jointst {arguments[0]}: error: ")
+    assert "Traceback" not in shown.err
+    for part in parts:
+        assert part in shown.err
+
+
+def test_print_config_explains_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "--model.size", "small", "--print_config"])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    assert "# Highest learning rate of AdamW" in shown
+    assert "peak_rate: 0.002" in shown
+    assert "  dim: 256" in shown, "the preset is laid out"
+
+
+def test_reading_settings_loads_no_heavy_library() -> None:
+    script = (
+        "import sys, jointst.recipe.cli, jointst.config.load as l; l.parse('train', '', []);"
+        "print([m for m in ('torch', 'numpy', 'numba', 'lightning') if m in sys.modules])"
+    )
+    root = Path(__file__).resolve().parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_missing_data_folder_is_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["validate"]) == 1
+    shown = capsys.readouterr()
+    assert shown.err.startswith("jointst validate: error: ")
+    assert "Traceback" not in shown.err
+    assert "mini_train" in shown.out + shown.err
