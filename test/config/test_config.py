@@ -11,7 +11,8 @@ import pytest
 
 import jointst.config
 from jointst.common.errors import ConfigError, JointstError
-from jointst.config import PRESETS, Config, LossConfig, ModelConfig, load_config
+from jointst.config import PRESETS, Config, LossConfig, ModelConfig
+from jointst.config import load as load_config
 from jointst.config.load import from_yaml, parse, to_yaml
 
 
