@@ -138,7 +138,7 @@ def html_table(
         body.append(f"<tr{kind}>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
     first = f"<tr>{top}</tr>" if groups else ""
     opening = '<table class="prose">' if prose else "<table>"
-    inside = f'<thead>{first}<tr>{head}</tr></thead><tbody>{"".join(body)}</tbody>'
+    inside = f"<thead>{first}<tr>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
     return f'<div class="wide">{opening}{inside}</table></div>'
 
 
@@ -172,5 +172,5 @@ def page(title: str, header: str, sections: Sequence[Section]) -> str:
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         f'<div class="layout"><nav aria-label="Contents"><b>Contents</b>{links}'
         '<p class="note"><kbd>j</kbd> <kbd>k</kbd> next, previous</p></nav>'
-        f"<main>{header}{bodies}</main></div>\n<script type=\"module\">{SCRIPT}</script>\n</body>\n</html>\n"
+        f'<main>{header}{bodies}</main></div>\n<script type="module">{SCRIPT}</script>\n</body>\n</html>\n'
     )

@@ -86,9 +86,7 @@ def _claim(claim: Claim, finding: Finding) -> str:
 def document(stored: Sequence[Mapping[str, Any]], recipes: Sequence[Mapping[str, Any]] = ()) -> str:
     """RESULTS.md: verdicts, for each claim a figure and a few lines, and what recipes reach."""
     findings = judged(stored)
-    rows = [
-        [f"[{claim.key}](#{claim.key})", claim.says, claim.source, finding.verdict] for claim, finding in findings
-    ]
+    rows = [[f"[{claim.key}](#{claim.key})", claim.says, claim.source, finding.verdict] for claim, finding in findings]
     made = [
         [f"[{s['recipe']}/{s['name']}]({_beside(s)})", ", ".join(s["grid"]["systems"]), len(s["grid"]["seeds"])]
         + ["settings were chosen by it" if s.get("dev_sets") else "it judges claims"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from jointst.common.versions import ROOT
 from jointst.comparison.details import details
 from jointst.comparison.recipes import KIND
 from jointst.comparison.results import document, judged
 from jointst.comparison.stored import read_stored
-from jointst.common.versions import ROOT
 
 FILES = sorted(ROOT.glob("egs/*/results/*.json"))
 STORED = read_stored(FILES)
