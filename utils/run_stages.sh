@@ -13,7 +13,7 @@ usage: run.sh [options] [-- --section.key value ...]
   --conf FILE      settings, in the recipe's folder; its name is the experiment's (conf/train.yaml); of several,
                    a later one wins, as in: --conf conf/train.yaml --conf ../systems/joist.yaml
   --nj N           processes for long work
-  --ngpu N         GPUs to train and decode on
+  --ngpu N         GPUs to train and decode on, and for a frozen encoder
   --nproc N        processes that train on the CPU, on each node
   --nodes N        nodes that train, with --launcher slurm
   --launcher slurm run stage 6 as a job of Slurm; the other stages run here

@@ -19,7 +19,7 @@ class Context:
         config: all settings.
         name: name of the experiment, the stem of its configuration file.
         nj: processes for long work.
-        ngpu: GPUs to train and decode on; 0 for the CPU.
+        ngpu: GPUs to train and decode on, and for a frozen encoder; 0 for the CPU.
         force: run even when everything is up to date, and from the start.
         nproc: processes of each node that train on the CPU.
         nodes: that train; None for as many as the launcher has.

@@ -43,7 +43,7 @@ def _parser(command: str, description: str, explained: bool, spreads: bool) -> A
     )
     parser.add_argument("--name", help="the experiment, a folder in exp (the name of the last --conf)")
     parser.add_argument("--nj", type=int, default=2, help="processes for long work")
-    parser.add_argument("--ngpu", type=int, default=0, help="GPUs to train and decode on")
+    parser.add_argument("--ngpu", type=int, default=0, help="GPUs to train and decode on, and for a frozen encoder")
     parser.add_argument("--force", action="store_true", help="run even when everything is up to date")
     if spreads:
         parser.add_argument("--nproc", type=int, default=1, help="processes of each node that train on the CPU")

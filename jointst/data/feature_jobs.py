@@ -56,7 +56,8 @@ class Job:
 
     ``utterances`` holds (utterance in the set, its ``wav.scp`` entry, its segment). ``encoder`` is a pretrained one, if
     there is one. ``anew`` says to do it even when it is finished. ``seconds`` are the lengths of utterances in shards,
-    of which every ``measured``-th is read for the statistics, or none for 0.
+    of which every ``measured``-th is read for the statistics, or none for 0. A frozen
+    encoder works on one of ``ngpu`` GPUs.
     """
 
     folder: Path
@@ -69,6 +70,7 @@ class Job:
     anew: bool = False
     seconds: tuple[Seconds, ...] = ()
     measured: int = 1
+    ngpu: int = 0
 
     @property
     def ark(self) -> Path:
@@ -244,7 +246,8 @@ def _features_of(job: Job) -> Iterator[NDArray[np.float32] | DataError]:
 
     from jointst.pretrained.front_end import front_end
 
-    hear = front_end(job.config, job.recipe.encoder)
+    device = torch.device("cuda", job.number % job.ngpu) if job.ngpu else None
+    hear = front_end(job.config, job.recipe.encoder, device)
     together = 1 if job.encoder is None else TOGETHER
     for first in range(0, len(job.utterances), together):
         part = job.utterances[first : first + together]

@@ -50,6 +50,7 @@ def _jobs_of(
     *,
     anew: bool,
     measured: int,
+    ngpu: int,
 ) -> list[Job]:
     wav_scp = source.path / "wav.scp"
     seconds = _seconds_of(source) if config.storage == "shards" else {}
@@ -66,7 +67,7 @@ def _jobs_of(
     for number, start in enumerate(range(0, len(utterances), JOB_UTTERANCES), start=1):
         part = tuple(utterances[start : start + JOB_UTTERANCES])
         lengths = tuple(seconds[utterance] for utterance, _, _ in part) if seconds else ()
-        jobs.append(Job(folder, number, wav_scp, part, speed, config, encoder, anew, lengths, measured))
+        jobs.append(Job(folder, number, wav_scp, part, speed, config, encoder, anew, lengths, measured, ngpu))
     return jobs
 
 
@@ -103,6 +104,11 @@ def run(context: Context) -> Made:
     """
     config = context.config.features
     dump, encoder = context.dump, _hearing(context.config)
+    ngpu = context.ngpu if encoder is not None and encoder.settings.frozen else 0
+    if ngpu:  # nothing else here is work for one
+        from jointst.common.devices import choose_device
+
+        choose_device(ngpu)
     plan: list[tuple[DataDirectory, float, list[Job]]] = []
     for name in context.paired_sets:
         source = DataDirectory.read(context.data / name)
@@ -116,7 +122,7 @@ def run(context: Context) -> Made:
                 raise DataError(problem, path=copy, fix=fix)
             folder = dump / _place(copy, context.data)
             every = _measured(context) if name in context.config.data.train else 0
-            made = _jobs_of(source, speed, folder, config, encoder, anew=context.force, measured=every)
+            made = _jobs_of(source, speed, folder, config, encoder, anew=context.force, measured=every, ngpu=ngpu)
             plan.append((source, speed, made))
     jobs = [job for _, _, jobs in plan for job in jobs]
     sizes = [len(job.utterances) for job in jobs]

@@ -15,7 +15,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from jointst.common.errors import DataError, EnvironmentFault
+from jointst.common.devices import choose_device
+from jointst.common.errors import DataError
 from jointst.common.files import write_atomically
 from jointst.common.languages import LANGUAGES
 from jointst.config import Config
@@ -176,19 +177,6 @@ def load_statistics(model: JointModel, config: Config, data: Path) -> None:
     with np.load(path) as statistics:
         model.normalisation.mean.copy_(torch.from_numpy(statistics["mean"]))
         model.normalisation.inverse_std.copy_(torch.from_numpy(statistics["inverse_std"]))
-
-
-def choose_device(ngpu: int) -> torch.device:
-    """The device to run on.
-
-    Raises:
-        EnvironmentFault: GPUs are asked for and there are fewer.
-    """
-    if ngpu == 0:
-        return torch.device("cpu")
-    if torch.cuda.device_count() < ngpu:
-        raise EnvironmentFault(f"--ngpu {ngpu}: torch sees {torch.cuda.device_count()} GPUs (use --ngpu 0 for the CPU)")
-    return torch.device("cuda")
 
 
 def load_trained(context: Context) -> Trained:

@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from jointst.common.devices import choose_device
 from jointst.common.errors import DataError
 from jointst.config import Config
 from jointst.config.load import from_yaml
@@ -17,7 +18,6 @@ from jointst.models.build import (
     Trained,
     as_trained,
     build_model,
-    choose_device,
     form_of_encoder,
     read_languages,
 )

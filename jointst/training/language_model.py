@@ -17,6 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from jointst.common.devices import choose_device
 from jointst.common.errors import CollapseError, DataError
 from jointst.common.files import write_atomically
 from jointst.common.threads import set_threads
@@ -28,7 +29,7 @@ from jointst.data.sampler import BucketSampler
 from jointst.data.sequences import Sequences
 from jointst.data.sizes import Sizes
 from jointst.kaldi.directory import DataDirectory
-from jointst.models.build import TOKENIZER, choose_device, digest_tokenizer
+from jointst.models.build import TOKENIZER, digest_tokenizer
 from jointst.nn.language_model import LstmLanguageModel
 from jointst.text.tokenizer import Tokenizer
 from jointst.training.checkpoints import Checkpoints, average

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
+from jointst.common.devices import choose_device
 from jointst.common.errors import DataError
 from jointst.common.files import write_atomically
 from jointst.common.threads import set_threads
@@ -28,7 +29,6 @@ from jointst.models.build import (
     TOKENIZER,
     about_tables,
     build_model,
-    choose_device,
     describe,
     keep_form,
     keep_symbols,

@@ -95,6 +95,21 @@ def test_states_follow_the_weights(frozen: Path, capsys: pytest.CaptureFixture[s
     assert all(before[path] != after[path] for path in before)
 
 
+@pytest.mark.usefixtures("frozen")
+def test_states_are_made_on_gpus(capsys: pytest.CaptureFixture[str]) -> None:
+    gpus = torch.cuda.device_count()
+    assert run("features", "--ngpu", str(gpus + 1)) == 1
+    assert f"--ngpu {gpus + 1}: torch sees {gpus} GPUs" in capsys.readouterr().err
+    if not gpus:
+        pytest.skip("no GPU here")
+    assert run("features") == 0
+    test = DataDirectory.read(Path("data/mini_test"))
+    before = {u: kaldiio.load_mat(place).copy() for u, place in test.feats_scp.items()}
+    assert run("features", "--ngpu", "1", "--force") == 0
+    for utterance, states in before.items():
+        assert abs(kaldiio.load_mat(test.feats_scp[utterance]) - states).max() < 0.05 * abs(states).max()
+
+
 def test_log_mel_features_are_made_anew(frozen: Path) -> None:
     del frozen
     assert run("features") == 0
