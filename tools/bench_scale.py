@@ -153,6 +153,8 @@ def train(folder: Path, options: argparse.Namespace, rank: int) -> dict[str, Any
     from jointst.data.sampler import BucketSampler, Turns
     from jointst.data.stored_texts import StoredTexts
     from jointst.data.text_store import open_store
+    from jointst.data.windows import WINDOW
+    from jointst.data.worst import distinct
 
     turns = Turns(rank=rank, world=options.processes)
     bounds = BatchConfig(max_utterances=options.batch)
@@ -195,14 +197,20 @@ def train(folder: Path, options: argparse.Namespace, rank: int) -> dict[str, Any
                     times[name].append(time.monotonic() - started)
                     drawing[name].append(read - started)
         step += options.updates
+    seen = memory()
+    texts, _ = sets["many"]
+    looked = time.monotonic()
+    distinct(texts.sizes(2), options.batch)
+    looked = (time.monotonic() - looked) * WINDOW / len(texts)
     return {
         "ready": ready - imported,
         "since start": since_start,
         "window": window,
+        "looked": looked,
         "before": before,
         "times": times,
         "drawing": drawing,
-        **memory(),
+        **seen,
     }
 
 
@@ -261,10 +269,21 @@ def measure(report: Any, options: argparse.Namespace, folder: Path) -> None:
     found = [result(process) for process in processes]
     rows = []
     for rank, own in enumerate(found):
-        cells = [f"{own[name]:.2f}" for name in ("ready", "since start", "window", "before", "VmHWM", "RssFile")]
+        cells = [
+            f"{own[name]:.2f}" for name in ("ready", "since start", "window", "looked", "before", "VmHWM", "RssFile")
+        ]
         times = [f"{1e3 * median(own[kind][name]):.1f}" for kind in ("times", "drawing") for name in ("many", "few")]
         rows.append([rank, *cells, *times])
-    columns = ["process", "ready s", "with imports s", "a window s", "GiB of drawing", "GiB at most", "files at last"]
+    columns = [
+        "process",
+        "ready s",
+        "with imports s",
+        "a window s",
+        "look at one s",
+        "GiB of drawing",
+        "GiB at most",
+        "files at last",
+    ]
     columns += ["update ms", f"of {options.few}", "of it drawing", f"of {options.few}"]
     title = f"{options.sentences} sentences ({held / 1e9:.1f} GB), {options.batch} an update"
     report.table(title, columns, rows, note="Medians; the store is not in the page cache at first.")

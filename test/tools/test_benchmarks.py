@@ -19,6 +19,7 @@ MUST_SAY = {
     "bench_alignment": "best and the naive form give the same paths: True",
     "bench_corpus": "h of speech",
     "bench_loader": "files, all, each for half",
+    "bench_processes": "dev losses at the end, largest over least",
     "bench_decode": "40 labels of 500 are forced over 100 positions",
     "bench_serve": "live streams with a factor under 0.5",
     "bench_stream": "one chunk is 320 ms",
@@ -41,7 +42,15 @@ def check_threads(numbers: dict[str, Any]) -> None:
         assert float(last["beside 2 ms"]) > 0
 
 
-CHECKS = {"bench_fused": check_fused, "bench_threads": check_threads}
+def check_processes(numbers: dict[str, Any]) -> None:
+    (rows,) = [value for value in numbers.values() if isinstance(value, list)]
+    assert [row["processes"] for row in rows] == ["1", "2"]
+    assert numbers["dev losses at the end, largest over least"]["value"] == pytest.approx(1, abs=1e-3)
+    assert all(float(row["peak MiB"]) > 100 and float(row["CPU s an update"]) > 0 for row in rows)
+    assert (rows[0]["waiting %"], float(rows[1]["waiting %"]) < 100) == ("0", True)
+
+
+CHECKS = {"bench_fused": check_fused, "bench_processes": check_processes, "bench_threads": check_threads}
 """What else holds of the numbers of a benchmark."""
 
 
