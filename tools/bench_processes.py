@@ -47,7 +47,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--utterances", type=int, default=8, help="of a batch, and as many sentences")
     parser.add_argument("--updates", type=int, default=20, help="of each training")
     parser.add_argument("--rounds", type=int, default=3)
-    add_toy(parser, processes=[1, 2], batches=2, utterances=2, updates=4, rounds=1)
+    add_toy(parser, processes=[2], batches=2, utterances=2, updates=3, rounds=1)
     options = parse(parser)
     if any(options.batches % count for count in options.processes):
         parser.error(f"--batches {options.batches} is no multiple of each of --processes")
