@@ -72,17 +72,24 @@ def distinct(table: SizeTable, most: int) -> NDArray[np.int64]:
         return np.arange(len(table))
     found = []
     seen: dict[int, int] = {}
+    full = np.zeros((0, 0), dtype=np.bool_)  # positions, labels: of these there are enough
     for first in range(0, len(table), WINDOW):
         indices = np.arange(first, min(first + WINDOW, len(table)))
         sizes = table.take(indices)
+        rows, columns = (int(own.max()) + 1 for own in (sizes.positions, sizes.labels))
+        full = np.pad(full, ((0, max(0, rows - full.shape[0])), (0, max(0, columns - full.shape[1]))))
+        wanted = np.flatnonzero(~full[sizes.positions, sizes.labels])  # few, after the first windows
+        indices, sizes = indices[wanted], sizes.take(wanted)
         kinds, kind_of, counts = np.unique(
             sizes.positions << 32 | sizes.labels, return_inverse=True, return_counts=True
         )
-        before = np.array([seen.get(kind, 0) for kind in kinds.tolist()])
+        before = np.array([seen.get(kind, 0) for kind in kinds.tolist()], dtype=np.int64)
         order = np.argsort(kind_of, kind="stable")
         rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)  # within its kind
         found.append(indices[np.sort(order[rank + before[kind_of[order]] < most])])
         seen.update(zip(kinds.tolist(), (before + counts).tolist(), strict=True))
+        enough = kinds[before + counts >= most]
+        full[enough >> 32, enough & 0xFFFFFFFF] = True
     return np.concatenate(found)
 
 
