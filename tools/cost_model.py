@@ -66,7 +66,7 @@ class Plan:
         616, "stages 1 to 5 without stores, a million sentences, words cached [measured]"
     )
     window_seconds: float = option(2.2, "to draw a window of 1,048,576 sentences [measured]")
-    look_seconds: float = option(1.2, "to look through a window for the largest batches [measured]")
+    look_seconds: float = option(0.07, "to look through a window for the largest batches [measured]")
     process_gb: float = option(1.0, "of a process that trains, its windows of text included [measured]")
     loader_gb: float = option(0.25, "of a loader process, likewise [measured]")
     start_us_an_utterance: float = option(36.6, "CPU time to read and tokenise it [measured]")
