@@ -38,7 +38,8 @@ def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, 
             if not getattr(config.loss.consistency, key):
                 del settings["loss"]["consistency"][key]
     if "training" in settings:
-        del settings["training"]["graphs"]  # of time and memory alone
+        for key in ("graphs", "sharding"):  # of time and memory alone
+            del settings["training"][key]
         if not config.training.augmentation.does_something:
             del settings["training"]["augmentation"]
         for key in ("start_from", "freeze", "freeze_updates"):

@@ -120,6 +120,10 @@ class TrainingConfig:
     """Launch the layers of an encoder as one CUDA graph, forward and backward, for batches padded to few shapes; each
     takes memory, and those beyond three quarters of the card's are launched as usual. null is yes for one GPU, unless
     training.compile or training.accumulate stand against it (tools/README.md: 1.7 times as fast)."""
+    sharding: Literal["none", "fsdp"] = "none"
+    """none: each of several processes (--nproc, --ngpu) holds a copy of the model (DDP); fsdp: each holds a share of its
+    weights, gradients and moments (FSDP2), for pretrained encoders that are fine-tuned and do not fit otherwise. A
+    training may go on with the other."""
     workers: int | None = None
     """Loader processes for each device, of one thread each; null is none for the CPU, and for a GPU its share of the
     CPUs less one, 1 to 8."""
@@ -169,6 +173,12 @@ class TrainingConfig:
         require(not (self.graphs and self.compile), "graphs", "is true beside training.compile", "choose one")
         alone = not self.graphs or self.accumulate == 1  # gradients of a graph lie where those of before lay
         require(alone, "graphs", f"is true with training.accumulate {self.accumulate}", "accumulate: 1, larger batches")
+        if self.sharding == "fsdp":
+            for key in ("graphs", "compile"):
+                require(not getattr(self, key), key, "is true with training.sharding: fsdp", "false, or sharding: none")
+            found = self.speech_batch.max_seconds == "auto"
+            fix = "a number; what a device holds is tried with all of the model on it"
+            require(not found, "speech_batch.max_seconds", "is auto with training.sharding: fsdp", fix)
         require(self.sampling_temperature >= 1, "sampling_temperature", f"is {self.sampling_temperature}", "at least 1")
         for key in ("warmup_updates", "weight_decay", "collapse_spread"):
             require(getattr(self, key) >= 0, key, f"is {getattr(self, key)}", "at least 0")

@@ -21,6 +21,7 @@ from jointst.models.joint import Encoded, JointModel
 from jointst.nn.text_encoder import position_durations
 from jointst.ops.band import band_width
 from jointst.ops.ctc import ctc_losses
+from jointst.ops.zero_gradients import with_zeros
 
 PADDING = {"cpu": 1.05, "cuda": 1.5}
 """Branches go through the shared encoders in one pass where that pads them to so many times the positions at most: on
@@ -94,6 +95,8 @@ def joint_loss(model: JointModel, batch: JointBatch, config: LossConfig, update:
     branches = [Branch(name="speech", front=front, lengths=lengths, batch=paired, positions=positions)]
     if config.text > 0:
         branches += [text_branch(model, text) for text in batch.texts]
+        if not batch.texts:  # those of another process may have some
+            total = with_zeros(total, model.text_encoder.parameters())
     exact = update < config.ctc_only_updates + config.exact_updates
     encoded, total = branch_loss(model, branches, config, parts, total, exact=exact)
     if config.text > 0 and batch.transcripts is not None:

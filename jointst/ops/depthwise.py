@@ -19,7 +19,9 @@ from jointst.ops.kernels.dispatch import ONE_AT_A_TIME
 class _Depthwise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        x, taps = x.contiguous(), weight[:, 0].t().contiguous()  # (D, 1, K) -> (K, D)
+        # Copies of weights: memory that numpy has seen cannot be let go of where processes share a model (FSDP2).
+        taps, bias = weight[:, 0].t().clone(memory_format=torch.contiguous_format), bias.clone()  # (D, 1, K) -> (K, D)
+        x = x.contiguous()
         ctx.save_for_backward(x, taps)
         y = x.new_empty(x.shape[0], x.shape[1] - len(taps) + 1, x.shape[2])
         with ONE_AT_A_TIME:

@@ -9,6 +9,7 @@ B batch, T rows of features, F mel bins, N states, D width, H heads.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pad, scaled_dot_product_attention
+from torch.nn.utils.rnn import pad_sequence
 from typing_extensions import Self
 
 from jointst.common.errors import DataError
@@ -142,20 +144,36 @@ class WhisperEncoder(PretrainedEncoder):
         count, positions = (features.shape[1] + 1) // 2, len(self.embed_positions.weight)
         if count <= positions:
             return self._encode(features, lengths), self.state_lengths(lengths)
-        one_by_one = [self._encode_long(own[:length]) for own, length in zip(features, lengths.tolist(), strict=True)]
-        states = [pad(own, (0, 0, 0, count - len(own))) for own in one_by_one]
+        utterances = [own[:length] for own, length in zip(features, lengths.tolist(), strict=True)]
+        begins = [self._begins(len(own)) for own in utterances]
+        windows = [(own, begin) for own, found in zip(utterances, begins, strict=True) for begin in found]
+        encoded = iter(self._encode_windows([own[2 * begin : 2 * (begin + positions)] for own, begin in windows]))
+        joined = [self._joined(len(own), found, encoded) for own, found in zip(utterances, begins, strict=True)]
+        states = [pad(own, (0, 0, 0, count - len(own))) for own in joined]
         return torch.stack(states), self.state_lengths(lengths)
 
-    def _encode_long(self, features: Tensor) -> Tensor:
-        """An utterance (T, F) of any length to (N, D); each state comes from the window whose middle is nearer."""
-        count, positions = (len(features) + 1) // 2, len(self.embed_positions.weight)
+    def _begins(self, rows: int) -> list[int]:
+        """The first state of each window over an utterance of so many rows."""
+        count, positions = (rows + 1) // 2, len(self.embed_positions.weight)
         overlap = positions // OVERLAP
         windows = max(1, -(-(count - overlap) // (positions - overlap)))
-        begins = [i * (count - positions) // (windows - 1) for i in range(windows)] if windows > 1 else [0]
+        return [i * (count - positions) // (windows - 1) for i in range(windows)] if windows > 1 else [0]
+
+    def _encode_windows(self, parts: list[Tensor]) -> list[Tensor]:
+        """Windows (T, F) to (N, D): one by one, save in training, where several processes may share one model and each
+        must call its layers as often as the others, whatever it hears."""
+        device = parts[0].device
+        if not self.training:
+            return [self._encode(part[None], torch.tensor([len(part)], device=device))[0] for part in parts]
+        lengths = torch.tensor([len(part) for part in parts], device=device)
+        return list(self._encode(pad_sequence(parts, batch_first=True), lengths))
+
+    def _joined(self, rows: int, begins: list[int], encoded: Iterator[Tensor]) -> Tensor:
+        """An utterance of so many rows, (N, D): each state comes from the window whose middle is nearer."""
+        count, positions = (rows + 1) // 2, len(self.embed_positions.weight)
         kept, done = [], 0
         for begin, following in zip(begins, [*begins[1:], None], strict=True):
-            part = features[None, 2 * begin : 2 * (begin + positions)]
-            states = self._encode(part, torch.tensor([part.shape[1]], device=part.device))[0]
+            states = next(encoded)
             end = count if following is None else (following + begin + positions) // 2  # the middle of what both hear
             kept.append(states[done - begin : end - begin])
             done = end

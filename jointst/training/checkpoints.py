@@ -12,6 +12,7 @@ import json
 import os
 import pickle
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,12 @@ def average(files: list[Path], mark: str) -> dict[str, torch.Tensor]:
     }
 
 
+def _weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
+    """The weights of what is trained, by their names in the model; whole in the first process."""
+    state = trainer.strategy.lightning_module_state_dict()
+    return {name.removeprefix("model."): tensor for name, tensor in state.items()}
+
+
 class WholeFiles(TorchCheckpointIO):
     """Checkpoints written beside their place and renamed; lightning's own way writes them first where /tmp is."""
 
@@ -146,23 +153,24 @@ class Checkpoints(Callback):
         self._folder.mkdir(parents=True, exist_ok=True)
         last, temporary = self._folder / "last.ckpt", self._folder / "writing.ckpt"
         trainer.save_checkpoint(temporary)
+        # of all processes, as each may hold a share of the weights
+        weights = {} if judged is None else _weights_of(trainer)
         if trainer.is_global_zero:
             # Weights first: a run killed between the two validates again, and writes the same weights once more.
             if self.dev_loss is not None and judged is not None:
-                self._keep_weights(trainer.global_step, self.dev_loss, judged)
+                self._keep_weights(trainer.global_step, self.dev_loss, weights)
             if last.exists():
                 os.replace(last, self._folder / "previous.ckpt")
             os.replace(temporary, last)
 
-    def _keep_weights(self, update: int, dev_loss: float, module: LightningModule) -> None:
-        assert isinstance(module.model, torch.nn.Module)
+    def _keep_weights(self, update: int, dev_loss: float, weights: Mapping[str, torch.Tensor]) -> None:
         # A continued run forgets what a broken one wrote after its last full checkpoint.
         known = [entry for entry in self.best() if entry["update"] < update]
         name = f"update_{update:07d}.safetensors"
         ranked = sorted([*known, {"update": update, "dev_loss": dev_loss, "file": name}], key=lambda e: e["dev_loss"])
         kept = ranked[: self._keep]
         if self._keep_all or any(entry["file"] == name for entry in kept):
-            state = {key: tensor.detach().cpu().contiguous() for key, tensor in module.model.state_dict().items()}
+            state = {key: tensor.detach().cpu().contiguous() for key, tensor in weights.items()}
             write_atomically(self._folder / name, save(state, {MARK: self.mark}))
         write_atomically(self._folder / "best.json", json.dumps(kept, indent=1) + "\n")
         for path in () if self._keep_all else self._folder.glob("update_*.safetensors"):

@@ -6,11 +6,13 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
 
 from jointst.common.errors import CollapseError, ConfigError
 from jointst.common.units import frames_within
@@ -27,6 +29,7 @@ from jointst.training.graphs import begin_update
 from jointst.training.log import Logged
 from jointst.training.readings import Reading, Readings
 from jointst.training.schedule import optimisation
+from jointst.training.unused import Unused
 
 WATCH_EVERY = 50
 """Updates between looks at the states for a collapse."""
@@ -51,6 +54,18 @@ class JointModule(Logged):
         self._readings = Readings()
         self._latest: dict[str, float] = {}
         self._ratios: list[list[float]] = []
+        if config.training.freeze_updates == 0:
+            hold(model, config.training, 0)  # gradients of what is frozen for ever are not shared out
+        self._unused = Unused([weight for weight in model.parameters() if weight.requires_grad])
+
+    def forward(self, batch: JointBatch) -> tuple[Tensor, JointLoss]:
+        """The loss of a batch, and what it is made of.
+
+        Where processes share one model, its weights are whole from here on until the gradient of the first is known.
+        """
+        with self._drawn_chunk():
+            loss = joint_loss(self.model, self._augment(batch), self.config.loss, self.global_step)
+        return loss.total, loss
 
     def training_step(self, batch: JointBatch, batch_idx: int) -> Tensor:
         """The loss of one batch.
@@ -68,9 +83,8 @@ class JointModule(Logged):
         torch.manual_seed((training.seed * 1_000_003 + number) * 4096)
         hold(self.model, training, self.global_step)
         begin_update(self.model)
-        with self._drawn_chunk():
-            loss = joint_loss(self.model, self._augment(batch), self.config.loss, self.global_step)
-        if not loss.total.requires_grad:
+        total, loss = self(batch)
+        if not total.requires_grad:
             problem = f"leaves nothing to train at update {self.global_step}"
             raise ConfigError("training.freeze", problem, "leave out a part that the losses depend on")
         values = {"loss": loss.total, **loss.parts}
@@ -78,7 +92,14 @@ class JointModule(Logged):
             values.update(self._states(loss, batch.transcripts))
         self._readings.add(self.global_step, values, _utterances(batch))
         self._read()
-        return loss.total
+        if self._trainer is not None and isinstance(self.trainer.strategy.model, DistributedDataParallel):
+            thawed = self.global_step >= training.freeze_updates
+            total = self._unused.beside(total, (self.global_step < self.config.loss.ctc_only_updates, thawed))
+        return cast("Tensor", total)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Leave the optimiser the weights that took part."""
+        self._unused.forget()
 
     def on_validation_start(self) -> None:
         """See all that was trained before weights are judged and kept."""

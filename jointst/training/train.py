@@ -246,7 +246,9 @@ def _train(context: Context) -> _Trained:
     checkpoints = Checkpoints(folder / "checkpoints", training.keep_best, mark=mark, keep_all=training.keep_all)
     feed = Feed(config.row)
     to_go = TimeToGo(phases(config.loss), training.max_updates, training.validate_every)
-    log = Log(folder, checkpoints, training.max_time, to_go=to_go, feed=feed, forecast=Forecast(config))
+    shared = training.sharding == "fsdp" and group.place is not None
+    forecast = None if shared else Forecast(config)  # which is of a copy of the model
+    log = Log(folder, checkpoints, training.max_time, to_go=to_go, feed=feed, forecast=forecast)
     trainer = make_trainer(
         log,
         Stopping(checkpoints, training.validate_every, config.row),
@@ -256,6 +258,7 @@ def _train(context: Context) -> _Trained:
         validate_every=training.validate_every,
         gradient_clip=training.gradient_clip,
         accumulate=training.accumulate,
+        sharding=training.sharding,
     )
     if resumed is None:
         if group.first:
@@ -269,7 +272,8 @@ def _train(context: Context) -> _Trained:
     if training.compile:
         compile_layers(model)
     data = JointData(config, context.data, symbols)
-    settle(trainer, model, data, folder, hardest(phases(config.loss), training.max_updates))
+    if not shared:  # one device alone is not to hold all, and so nothing can be tried there
+        settle(trainer, model, data, folder, hardest(phases(config.loss), training.max_updates))
     if group.first:
         group.tell("settled", True)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -23,6 +23,7 @@ from jointst.training.checkpoints import WholeFiles, belongs, last_checkpoint
 from jointst.training.log import Log
 from jointst.training.memory import lower, shown
 from jointst.training.module import JointModule
+from jointst.training.sharding import Sharded
 
 
 def set_aside(folder: Path) -> None:
@@ -91,6 +92,7 @@ def make_trainer(
     validate_every: int,
     gradient_clip: float,
     accumulate: int = 1,
+    sharding: Literal["none", "fsdp"] = "none",
 ) -> lightning.Trainer:
     """A trainer.
 
@@ -103,13 +105,13 @@ def make_trainer(
         validate_every: updates between validations.
         gradient_clip: largest norm of the gradient.
         accumulate: batches for each update.
+        sharding: whether several processes share one model, or hold a copy each.
     """
     place = current().place
     environment: ClusterEnvironment = LightningEnvironment() if place is None else TorchElasticEnvironment()
     strategy: str | DDPStrategy = "auto"
     if place is not None:
-        # CTC alone is trained first: the rest of the model has no gradient then.
-        strategy = DDPStrategy(find_unused_parameters=True)
+        strategy = Sharded() if sharding == "fsdp" else DDPStrategy()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning", message=".*(num_workers|IterableDataset|isinstance|srun).*")

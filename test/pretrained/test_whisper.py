@@ -93,6 +93,18 @@ def test_long_utterances_in_a_batch() -> None:
         torch.testing.assert_close(state[:length], alone[0], atol=1e-5, rtol=1e-4)
 
 
+def test_layers_are_called_once_in_training_whatever_they_hear() -> None:
+    """Processes that share a model wait for each other there."""
+    encoder, features, rows = small_whisper().train(), torch.randn(3, 190, 80), torch.tensor([190, 60, 125])
+    calls = []
+    encoder.layers[0].register_forward_hook(lambda *_: calls.append(1))
+    states, lengths = encoder(features, rows)
+    assert len(calls) == 1
+    expected, _ = encoder.eval()(features, rows)
+    for own, state, length in zip(expected, states, lengths.tolist(), strict=True):
+        torch.testing.assert_close(state[:length], own[:length], atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize(("prefix", "files"), [("model.encoder.", 1), ("encoder.", 1), ("", 1), ("model.encoder.", 3)])
 def test_opened_from_the_form_of_the_hub(tmp_path: Path, prefix: str, files: int) -> None:
     encoder = small_whisper()

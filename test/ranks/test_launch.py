@@ -44,6 +44,7 @@ def recipe(toy: Context) -> Context:
             validate_every=25,
             warmup_updates=20,
             peak_rate=5e-4,
+            weight_decay=0.5,
             speech_batch=SpeechBatchConfig(max_utterances=2),
             text_batch=BatchConfig(max_utterances=2),
         ),
@@ -101,6 +102,9 @@ def test_two_nodes_of_torchrun_have_the_losses_of_one_process(recipe: Context) -
         "the first process alone prints"
     )
     check_same(losses(), alone(4), 4)
+    one, four = (load_file(f"exp/{name}/model.safetensors") for name in ("alone", "four"))
+    for name, weight in one.items():  # also of decoders, which nothing moves while CTC is trained alone
+        torch.testing.assert_close(four[name], weight, rtol=1e-4, atol=1e-5)
 
 
 def test_a_node_that_sees_other_data_is_named(recipe: Context, tmp_path: Path) -> None:
