@@ -121,7 +121,7 @@ class TrainingConfig:
     takes memory, and those beyond three quarters of the card's are launched as usual. null is yes for one GPU, unless
     training.compile or training.accumulate stand against it (tools/README.md: 1.7 times as fast)."""
     sharding: Literal["none", "fsdp"] = "none"
-    """none: each of several processes (--nproc, --ngpu) holds a copy of the model (DDP); fsdp: each holds a share of its
+    """none: each of several processes (--nproc, --ngpu) holds a copy of the model (DDP); fsdp: each has a share of its
     weights, gradients and moments (FSDP2), for pretrained encoders that are fine-tuned and do not fit otherwise. A
     training may go on with the other."""
     workers: int | None = None
