@@ -247,6 +247,8 @@ def _train(context: Context) -> _Trained:
     feed = Feed(config.row)
     to_go = TimeToGo(phases(config.loss), training.max_updates, training.validate_every)
     shared = training.sharding == "fsdp" and group.place is not None
+    if training.sharding == "fsdp" and not shared:
+        print("warning: training.sharding does nothing: one process has all of the model (--nproc, --ngpu)", flush=True)
     forecast = None if shared else Forecast(config)  # which is of a copy of the model
     log = Log(folder, checkpoints, training.max_time, to_go=to_go, feed=feed, forecast=forecast)
     trainer = make_trainer(

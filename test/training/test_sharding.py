@@ -8,15 +8,21 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+import torch.distributed as dist
 from pretrained.small_whisper import small_whisper, write_hub
+from pretrained.tiny import MODELS, write_model
 from safetensors.torch import load_file
 from torch import nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
 
 from jointst.common.errors import ConfigError
 from jointst.config import (
@@ -34,6 +40,9 @@ from jointst.config.load import parse, to_yaml
 from jointst.data.features import run as make_features
 from jointst.kaldi.directory import DataDirectory, write_table
 from jointst.ops.zero_gradients import with_zeros
+from jointst.pretrained.fine_tuning import recompute
+from jointst.pretrained.registry import open_encoder
+from jointst.training.sharding import units
 from jointst.training.unused import Unused
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,6 +144,43 @@ def test_two_that_share_a_model_come_to_what_two_with_copies_do(tuned: Context) 
     resumed = train("broken", "--training.sharding", "fsdp")  # from the checkpoint before the last one
     assert sorted(resumed[0]) == list(range(UPDATES, 2 * UPDATES))
     check_same(resumed, copies)
+
+
+@pytest.fixture
+def mesh(tmp_path: Path) -> Iterator[DeviceMesh]:
+    """This process alone."""
+    dist.init_process_group("gloo", store=dist.FileStore(str(tmp_path / "store"), 1), rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("name", ["whisper", *MODELS])
+@pytest.mark.parametrize("again", [False, True])
+def test_each_kind_of_encoder_can_be_shared(name: str, again: bool, mesh: DeviceMesh, tmp_path: Path) -> None:
+    """Its layers are called as modules, and nothing else asks for their weights."""
+    if name != "whisper":
+        pytest.importorskip("transformers")
+        write_model(tmp_path / "hub", name)
+    gradients = []
+    for shares in (False, True):
+        opened = small_whisper() if name == "whisper" else open_encoder(MODELS[name][0], tmp_path / "hub")
+        encoder = opened.train()
+        if again:
+            recompute(encoder)
+        if shares:
+            assert len(units(encoder)) > 1
+            for layer in [*units(encoder), encoder]:
+                fully_shard(layer, mesh=mesh)
+        torch.manual_seed(4)
+        states, _ = encoder(torch.randn(2, 20, encoder.row_width), torch.tensor([20, 13]))
+        torch.manual_seed(5)
+        (states[0] * torch.randn_like(states[0])).sum().backward()
+        found = {key: weight.grad for key, weight in encoder.named_parameters() if weight.grad is not None}
+        whole = {key: grad.full_tensor() if isinstance(grad, DTensor) else grad for key, grad in found.items()}
+        gradients.append(whole)
+    assert gradients[0].keys() == gradients[1].keys()
+    for key, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][key], gradient)
 
 
 class _Phased(nn.Module):
