@@ -38,6 +38,7 @@ recipes/test_languages recipes/test_mini documentation/test_tutorial documentati
 integration/test_interruption tools/test_benchmarks documentation/test_commands pretrained/test_fine_tuning
 serving/test_page ops/kernels/test_triton export/test_onnx training/test_two_processes training/test_train
 ranks/test_launch ranks/test_faults fuzz/test_fuzz integration/test_two_runs comparison/test_systems
+training/test_sharding
 integration/test_overfit serving/test_server adaptation/test_command ops/kernels/test_cuda_simulator
 tools/test_gpu_check tools/test_bench_transducer integration/test_bad_input test_threads
 """.split()

@@ -294,6 +294,7 @@ def test_what_starts_a_new_training_and_what_does_not(context: Context) -> None:
     now = fingerprint(context)
     assert marked("data", test=("t_test", "another")) == now
     assert marked("training", max_updates=99) == now
+    assert marked("training", sharding="fsdp") == now
     assert marked("features", speed_perturbation=(0.9, 1.0)) != now
     assert marked("features", mel_bins=40) != now
     assert marked("tokenizer", text_input="pieces") != now
