@@ -172,7 +172,7 @@ def figures(plan: Plan) -> str:
         [f"text: stages 1 to 5 without it, hours of {shown(plan.processes)} processes", core_hours / plan.processes],
         ["text: read by each node, GB/s", plan.sentences_a_second * plan.store_bytes_a_sentence / 1e9],
         ["GPU: weights, gradients, their buckets, Adam, GB", BYTES_A_PARAMETER * plan.parameters / 1e9],
-        ["GPU: the same where FSDP shards them, which jointst does not, GB", fsdp],
+        ["GPU: the same with training.sharding: fsdp, GB", fsdp],
         ["GPU: parameters that fill half of it, millions", plan.gpu_gb / 2 * 1e3 / BYTES_A_PARAMETER],
         ["node: tables of utterances while they are read, GB", plan.node_tables_gb(plan.reading_bytes)],
         ["node: afterwards, GB", plan.node_tables_gb(plan.held_bytes)],
