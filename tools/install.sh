@@ -98,6 +98,10 @@ install_packages() {
 
 # Scripts of an environment name it by its full path: put the new one in, then link jointst again.
 mend_moved() {
+    # A link to the environment of a copy that is still there: mending it would turn it away from that copy.
+    if [ -L "$venv" ] && [ "$old_root/$venv" -ef "$venv" ] && ! [ "$old_root" -ef "$root" ]; then
+        fail "$root/$venv is a link to the environment of $old_root: remove the link (rm $venv), then run it again"
+    fi
     say "the folder was moved from $old_root: mending $venv"
     "$python" -I - "$old_root/$venv" "$root/$venv" <<'PYTHON'
 import pathlib, sys
@@ -125,7 +129,7 @@ environment_state
 [ "$state" != current ] || exit 0
 
 trap 'say "interrupted; run it again to go on"; trap - EXIT; exit 130' INT TERM HUP
-trap '[ $? -eq 0 ] || say "error: $venv is unfinished; mend what is said above, then run it again"' EXIT
+trap '[ $? -eq 0 ] || say "error: $venv is not ready; mend what is said above, then run it again"' EXIT
 if [ -f "$stamp" ]; then
     # Keep the extras that are there already.
     for extra in $(sed -n 4p "$stamp"); do

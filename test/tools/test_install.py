@@ -98,6 +98,21 @@ def test_an_interrupted_environment_is_remade(tree: Path) -> None:
     assert not (tree / ".venv" / "half").exists()
 
 
+def test_a_link_to_the_environment_of_another_copy_is_left_alone(tree: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    (other / "tools").mkdir(parents=True)
+    venv.create(other / ".venv", with_pip=False)
+    (tree / ".venv").symlink_to(other / ".venv")
+    stamp(tree)
+    text = (tree / ".venv" / ".jointst-stamp").read_text().replace(str(tree), str(other))
+    (other / ".venv" / ".jointst-stamp").write_text(text)
+    before = {path: path.read_bytes() for path in other.rglob("*") if path.is_file() and not path.is_symlink()}
+    done = install(tree)
+    assert done.returncode == 1
+    assert f"{tree}/.venv is a link to the environment of {other}: remove the link (rm .venv)" in done.stderr
+    assert before == {path: path.read_bytes() for path in before}
+
+
 def test_pins_hold_for_every_supported_python(tree: Path) -> None:
     from packaging.requirements import Requirement
 
