@@ -34,10 +34,20 @@ shift
 parse_options $((${#stages[@]} - 1)) "$@"
 caller=$PWD
 cd "$recipe" || exit
+
+looked_in() { if [ "$PWD" -ef "$caller" ]; then echo "$PWD"; else echo "$PWD or $caller"; fi; }
+
+# What --conf may name in this recipe.
+settings_there() {
+    local found
+    found=$(find conf -name '*.yaml' 2>/dev/null | sort | paste -sd ' ')
+    echo "${found:+there is }${found:-write conf/train.yaml, as docs/tutorial.md shows}"
+}
+
 common=()
 for conf in "${confs[@]}"; do
     if [ ! -f "$conf" ] && [[ $conf != /* ]] && [ -f "$caller/$conf" ]; then conf=$caller/$conf; fi
-    [ -f "$conf" ] || option_error "--conf $conf: no such file in $PWD or $caller"
+    [ -f "$conf" ] || option_error "--conf $conf: no such file in $(looked_in); $(settings_there)"
     common+=(--conf "$conf")
 done
 conf_options=("${common[@]}")

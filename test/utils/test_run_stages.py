@@ -88,6 +88,12 @@ def test_conf_files_are_layered_and_the_last_names_the_report(recipe: Path) -> N
     )
 
 
+def test_a_recipe_without_settings_is_told_to_write_them(recipe: Path) -> None:
+    shutil.rmtree(recipe / "conf")
+    done = run(recipe)
+    assert f"--conf conf/train.yaml: no such file in {recipe}; write conf/train.yaml, as docs/tutorial.md" in done.stderr
+
+
 def test_conf_beside_the_caller_is_found(recipe: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("{}\n")
     done = run(recipe, "--dry-run", "--stage", "10", "--conf", "mine.yaml", cwd=tmp_path)
@@ -112,7 +118,7 @@ def test_conf_beside_the_caller_is_found(recipe: Path, tmp_path: Path) -> None:
         (["3"], "unknown option '3'"),
         (["--force=yes"], "--force takes no value"),
         (["--model.dim", "64"], "./run.sh -- --model.dim VALUE"),
-        (["--conf", "conf/absent.yaml"], "--conf conf/absent.yaml: no such file"),
+        (["--conf", "conf/absent.yaml"], "toy; there is conf/other.yaml conf/train.yaml ("),
     ],
 )
 def test_option_errors(recipe: Path, options: list[str], message: str) -> None:
