@@ -58,11 +58,6 @@ def run(context: Context) -> Made:
     for key, name in enumerate(config.sources):
         if name not in SOURCES:
             raise ConfigError("corpus.sources", f"item {key} is {name!r}", f"known: {' '.join(SOURCES)}")
-    encoder = context.config.model.audio_encoder
-    if encoder.pretrained is not None:  # here, since what needs the network is done by this stage
-        from jointst.pretrained.source import encoder_folder
-
-        print(f"audio encoder {encoder.kind}: {encoder_folder(encoder, Path(config.downloads))}", flush=True)
     made: list[Path] = []
     for name in sorted(config.sources, key=lambda name: name in TEXT_SOURCES):
         if context.force:
@@ -76,6 +71,11 @@ def run(context: Context) -> Made:
             if not config.sources:
                 raise ConfigError("data", problem, "corpus.sources is empty: make the set there, with a file text")
             raise ConfigError("data", problem, f"corpus.sources made: {' '.join(path.name for path in made)}")
+    encoder = context.config.model.audio_encoder
+    if encoder.pretrained is not None:  # in this stage, which may need the network; a wrong list is told first
+        from jointst.pretrained.source import encoder_folder
+
+        print(f"audio encoder {encoder.kind}: {encoder_folder(encoder, Path(config.downloads))}", flush=True)
     if not config.sources:
         return Made(what=f"nothing, corpus.sources is empty: {len(context.all_sets)} own sets", where=context.data)
     total = sum(count_lines(path / "text") for path in made)

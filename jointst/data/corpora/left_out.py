@@ -15,7 +15,7 @@ from jointst.common.errors import DataError
 from jointst.common.files import write_atomically
 
 REASONS = {
-    "audio-missing": "unpack the corpus again, or restore the files",
+    "audio-missing": "correct the paths, or bring the files back: unpack the corpus again",
     "audio-unreadable": "fetch these files again: a download that broke off leaves empty files, halves and web pages",
     "audio-silent": "listen to them: a microphone was dead, or the channels cancel each other",
     "audio-scale": "divide the samples by full scale: sox --norm=-1 IN OUT.wav",
@@ -102,7 +102,7 @@ class LeftOut:
         if kept and lost <= self.most * listed:
             named = [f"  {loss.fault}" for loss in losses.lost[:NAMED]]
             more = [f"  and {lost - NAMED} more"] if lost > NAMED else []
-            head = f"corpus {self.corpus}: {said}: left out, listed in {self.path} (once they are mended: --force)"
+            head = f"corpus {self.corpus}: {said}: left out, listed in {self.path} (once they are mended, run stage 1 with --force)"
             print("\n".join([head, *named, *more]), file=sys.stderr)
             return
         shown = [str(loss.fault) for loss in losses.lost[:SHOWN]]

@@ -12,6 +12,7 @@ from jointst.common.errors import ConfigError, DataError
 
 _ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]+)://", re.IGNORECASE)
 _DRIVE = re.compile(r"[a-z]:[\\/]|\\\\", re.IGNORECASE)
+_LOOKED_INTO = 20
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 
 
@@ -73,7 +74,25 @@ def _missing(folder: Path, written: str, others: list[str]) -> DataError:
     if near:
         return DataError(problem, fix=f"there is {near}: capital letters matter here")
     near = next((name for name in _names(str(path.parent)).values() if os.path.splitext(name)[0] == path.name), None)
-    return DataError(problem, fix=f"there is {near}: write it whole" if near else fix)
+    if near:
+        return DataError(problem, fix=f"there is {near}: write it whole")
+    below = next((one for one in _folders(str(folder)) if path.name in _listed(str(folder / one))), None)
+    return DataError(problem, fix=f"there is {below}/{path.name}: {fix}" if below else fix)
+
+
+@lru_cache(maxsize=64)
+def _folders(folder: str) -> list[str]:
+    """The first few folders in a folder, where a file is looked for that is not there itself."""
+    try:
+        return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())[:_LOOKED_INTO]
+    except (OSError, ValueError):
+        return []
+
+
+@lru_cache(maxsize=64)
+def _listed(folder: str) -> frozenset[str]:
+    """The files of a folder."""
+    return frozenset(_names(folder).values())
 
 
 @lru_cache(maxsize=64)

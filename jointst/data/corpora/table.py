@@ -9,7 +9,8 @@ columns, in any order and case, others than these being ignored::
     {"path": "clips/0001.wav", "text": "Open the door, please.", "speaker": "anna", "language": "en"}
 
 ``path`` is absolute, begins with ``~``, or is relative to the file that states it; ``language`` is an ISO 639-1 code:
-lines in languages that ``corpus.languages`` does not name are left aside. ``split`` is train, dev or test; where the
+lines in languages that ``corpus.languages`` does not name are left aside, and where it names one alone the column may be
+missing. ``split`` is train, dev or test; where the
 column is missing or a field of it is empty, a hash of the sentence decides, so that equal sentences are in one set:
 80 %, 8 %, 12 %. Where the file states sets that share sentences, test sets stay whole (see :mod:`.shared`). Fields are
 separated by commas, semicolons, tabs or bars; tabs have no quoting, as in Common Voice. A line that cannot be used, or
@@ -36,7 +37,7 @@ from jointst.data.corpora import split_of
 from jointst.data.corpora.left_out import LeftOut, Losses
 from jointst.data.corpora.locate import expand, locate
 from jointst.data.corpora.shared import keep_held_out_whole
-from jointst.data.corpora.table_files import SPEAKERS, Record, read
+from jointst.data.corpora.table_files import COLUMNS, SPEAKERS, WITHOUT_LANGUAGE, Record, read
 from jointst.data.corpora.transcripts import Transcripts
 from jointst.data.corpora.usable import drop_unusable, is_plain, remembered
 from jointst.kaldi.directory import DataDirectory
@@ -110,8 +111,9 @@ def prepare(config: CorpusConfig, data: Path, nj: int) -> list[Path]:
         for split in SPLITS:
             table.sets[f"{name}_{split}"] = DataDirectory(data / f"{name}_{split}", {})
     known = _known_speakers(config, losses)
+    columns = WITHOUT_LANGUAGE if len(config.languages) == 1 else COLUMNS
     for number, (path, name) in enumerate(zip(files, names, strict=True)):
-        for record in read(path, number, losses):
+        for record in read(path, number, losses, columns):
             try:
                 utterance = _add(record, table, name)
             except _Unusable as left:
@@ -195,7 +197,7 @@ def _remark_on_languages(table: _Table, losses: Losses) -> None:
 def _add(record: Record, table: _Table, name: str) -> str:
     """Put an utterance into its set, of those whose names begin with ``name``, and give its id; empty if set aside."""
     config, transcripts = table.config, table.transcripts
-    lang, split = record.fields["language"].lower(), record.fields.get("split", "").lower()
+    lang, split = record.fields.get("language", config.languages[0]).lower(), record.fields.get("split", "").lower()
     if lang not in LANGUAGES and not _CODE.fullmatch(lang):
         code = re.split("[-_]", lang)[0]
         fix = f"write {code}" if code in LANGUAGES else f"one of {' '.join(LANGUAGES)}"

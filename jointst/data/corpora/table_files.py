@@ -6,7 +6,7 @@ import codecs
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,16 @@ from jointst.data.corpora.rows import quoted_rows, read_bytes
 from jointst.kaldi.labels import LABELS
 
 COLUMNS = ("path", "text", "speaker", "language")
+WITHOUT_LANGUAGE = COLUMNS[:3]
+"""What a table must have where all is in one language."""
 OPTIONAL = ("split", *LABELS)
+MEANING = {
+    "path": "the sound file, from the list's folder on",
+    "text": "what is said",
+    "speaker": "any name, the same for all recordings of a person",
+    "language": "a code such as en",
+}
+"""What a column says, for messages."""
 SPEAKERS = ("speaker",)
 """What a table of speakers must have, beside any of the labels."""
 OTHERS = {
@@ -86,7 +95,7 @@ def read(
     else:
         records = list(_delimited(path, content, DELIMITED[kind], losses, columns))
     if not records and len(losses.lost) == before:
-        what = "recordings" if columns is COLUMNS else f"{columns[0]}s"
+        what = "recordings" if columns[0] == COLUMNS[0] else f"{columns[0]}s"
         raise DataError(f"has no {what}", path=path, fix="a line for each")
     return records
 
@@ -169,18 +178,33 @@ def _delimiter(line: str, delimiters: str, columns: Sequence[str]) -> str:
 
 
 def _check_heading(heading: list[str], path: Path, line: int, columns: Sequence[str]) -> None:
-    missing = [name for name in columns if name not in heading]
+    missing = [name for name in _wanted(columns, heading) if name not in heading]
     if missing:
-        fix = "name the columns there"
-        renamed = [f"{other} to {name}" for name in missing for other in OTHERS[name] if other in heading]
-        if renamed:
-            fix = f"rename the column {', '.join(renamed)}"
+        fix = _how_to_complete(missing, heading)
         found = " ".join(heading)
         shown = found if len(found) < 200 else f"{found[:200]}..."
         raise DataError(f"no column {' '.join(missing)}, only {shown}", path=path, line=line, fix=fix)
     doubled = {name for name in heading if heading.count(name) > 1 and name in (*COLUMNS, *OPTIONAL)}
     if doubled:
         raise DataError(f"column {' '.join(sorted(doubled))} twice", path=path, line=line, fix="remove one")
+
+
+def _wanted(columns: Sequence[str], found: Container[str]) -> Sequence[str]:
+    """The columns that are needed: the language too where it may be left out and is there under another name."""
+    otherwise = columns == WITHOUT_LANGUAGE and any(other in found for other in OTHERS["language"])
+    return COLUMNS if otherwise else columns
+
+
+def _how_to_complete(missing: Sequence[str], heading: Sequence[str]) -> str:
+    """What to do about columns that a heading lacks: rename those of other tools, add the others."""
+    renamed = {name: other for name in missing for other in OTHERS[name] if other in heading}
+    if not renamed and set(missing) >= set(COLUMNS[:3]):
+        return "begin with a line that names the columns, with commas between them"
+    parts = []
+    if renamed:
+        parts.append("rename the column " + ", ".join(f"{other} to {name}" for name, other in renamed.items()))
+    parts += [f"add a column {name}: {MEANING[name]}" for name in missing if name not in renamed]
+    return "; ".join(parts)
 
 
 def _json(path: Path, content: str, losses: Losses, columns: Sequence[str]) -> Iterator[Record]:
@@ -222,7 +246,7 @@ def _record(path: Path, number: int, item: object, losses: Losses, columns: Sequ
     """An object as a record; None where it is left out."""
     problem = fix = ""
     fields = {str(name).strip().lower(): field for name, field in item.items()} if isinstance(item, dict) else {}
-    missing = [name for name in columns if name not in fields]
+    missing = [name for name in _wanted(columns, fields) if name not in fields]
     if not isinstance(item, dict):
         problem, fix = f"holds no object but {str(item)[:40]!r}", '{"path": ...}'
     elif missing:

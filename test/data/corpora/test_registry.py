@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from jointst.common.errors import ConfigError
-from jointst.config import Config, CorpusConfig, DataConfig, TableConfig
+from jointst.config import AudioEncoderConfig, Config, CorpusConfig, DataConfig, ModelConfig, TableConfig
 from jointst.config.context import Context
 from jointst.data import corpora
 from jointst.kaldi.directory import DataDirectory
@@ -68,6 +68,16 @@ def test_refused_settings() -> None:
         corpora.run(context(sources=("timit",)))
     with pytest.raises(ConfigError, match=r"the set 'news' is not in data \(corpus.sources made: libreoffice_help_unp"):
         corpora.run(context(unpaired="news"))
+
+
+def test_a_list_is_read_before_an_encoder_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[str] = []
+    monkeypatch.setattr("jointst.pretrained.source.encoder_folder", lambda *_: fetched.append("whisper"))
+    model = ModelConfig(audio_encoder=AudioEncoderConfig(kind="whisper", source="whisper-base"))
+    corpus = CorpusConfig(sources=("table",), languages=("de",), table=TableConfig(files=("no.csv",)))
+    with pytest.raises(ConfigError, match=r"there is no file 'no\.csv'"):
+        corpora.run(Context(config=Config(model=model, corpus=corpus), name="t", nj=1))
+    assert fetched == []
 
 
 def test_a_changed_file_of_the_users_own_is_read_again() -> None:

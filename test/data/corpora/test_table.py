@@ -88,7 +88,14 @@ HEAD = "path,text,speaker,language,split\n"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("path,text,speaker\na,b,c\n", r"list\.csv:1: no column language, only path text speaker"),
+        (
+            "path,text,speaker\na,b,c\n",
+            r"csv:1: no column language, only path text speaker \(add a column language: a code such as en\)",
+        ),
+        (
+            "file,text,language\na,b,en\n",
+            r"csv:1: no column path speaker, .* \(rename the column file to path; add a column speaker: any name, the",
+        ),
         ("path,path,text,speaker,language\n", r"list\.csv:1: column path twice"),
         (HEAD, r"list\.csv: has no recordings"),
         ("", r"list\.csv: has no recordings"),
@@ -100,7 +107,7 @@ HEAD = "path,text,speaker,language,split\n"
         (HEAD + "clips/a.wav,one,x,English,train\n", r"list\.csv:2: column language: 'English' is unknown \(one of ar"),
         (HEAD + "clips/a.wav,one,x,en-US,train\n", r"column language: 'en-US' is unknown \(write en\)"),
         (HEAD + "clips/a.wav,one,x,zh_CN,train\n", r"column language: 'zh_CN' is unknown \(write zh\)"),
-        (HEAD.replace(",", "/"), r"list\.csv:1: no column path text speaker language, only path/text/speaker"),
+        (HEAD.replace(",", "/"), r"list\.csv:1: no column path text speaker language, only path/text/.* \(begin with"),
         (HEAD.replace("text", "Sentence").replace("path", "file"), r"rename the column file to path, sentence to text"),
         ("<!DOCTYPE html>\n<html>", r"list\.csv: is a web page \(download the file itself\)"),
         ("PK\x03\x04", r"list\.csv: is a workbook of a spreadsheet, whatever its name \(save it as CSV UTF-8\)"),
@@ -239,6 +246,7 @@ def test_accents_of_names_are_composed_or_not() -> None:
         ("clips/a", r"there is a\.wav: write it whole"),
         ("corpus/clips/a.wav", r"paths are relative to corpus, and this one is relative to /"),
         (r"clips\no.wav", r"there is no file 'corpus/clips/no\.wav'"),
+        ("a.wav", r"there is no file 'corpus/a\.wav' \(there is clips/a\.wav: paths are relative to corpus\)"),
         ("x" * 300, "there is no file"),
     ],
 )
@@ -272,6 +280,34 @@ def test_lines_in_other_languages_are_left_aside(capsys: pytest.CaptureFixture[s
     assert said in capsys.readouterr().out
     with pytest.raises(DataError, match=r"csv:2: column language: 'myx' is not in corpus\.languages \(one of ar de"):
         prepare(HEAD + "clips/a.wav,one,x,myx,train\n")  # then it is the setting that is wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "other", "message"),
+    [
+        (
+            "list.csv",
+            "path,text,speaker\nclips/a.wav,one,x\n",
+            "path,text,speaker,lang\nclips/a.wav,one,x,en\n",
+            r"no column language, .* \(rename the column lang to language\)",
+        ),
+        (
+            "list.jsonl",
+            '{"path": "clips/a.wav", "text": "one", "speaker": "x"}\n',
+            '{"path": "clips/a.wav", "text": "one", "speaker": "x", "locale": "en"}\n',
+            r"no key 'language' \(rename locale to language\)",
+        ),
+    ],
+)
+def test_the_language_may_be_left_out_where_there_is_one(name: str, content: str, other: str, message: str) -> None:
+    path = Path("corpus", name)
+    path.write_text(content, encoding="utf-8")
+    config = CorpusConfig(languages=("fr",), table=TableConfig(files=(str(path),)))
+    (made,) = table.prepare(config, Path("data"), nj=1)
+    assert set(DataDirectory.read(made).utt2lang.values()) == {"fr"}
+    path.write_text(other, encoding="utf-8")
+    with pytest.raises(DataError, match=message):  # a language that is stated is not read over
+        table.prepare(config, Path("data"), nj=1)
 
 
 def test_each_file_may_make_sets_of_its_own() -> None:
