@@ -114,8 +114,9 @@ class Stage:
         getattr(importlib.import_module(module), function)(context)
 
     def run(self, context: Context) -> Made:
-        """Do the work and write the stamp."""
-        module, function = self.function.split(":")
+        """Do the work and write the stamp, unless it runs every time: nobody asks then when it did."""
+        if self.always:
+            return self._run(context)
         started = time.time()
         stamp = self.stamp(context)
         stamp.unlink(missing_ok=True)
@@ -123,6 +124,15 @@ class Stage:
         write_atomically(stamp, "")
         begun = stamp.stat().st_mtime_ns
         stamp.unlink()
+        made = self._run(context)
+        record = {"settings": self.digest(context), "made": made.what, "seconds": round(time.time() - started, 2)}
+        write_atomically(stamp, json.dumps(record, indent=1) + "\n")
+        os.utime(stamp, ns=(begun, begun))  # an input that was changed amid the work is newer
+        return made
+
+    def _run(self, context: Context) -> Made:
+        """Do the work, and leave no half-made files."""
+        module, function = self.function.split(":")
         folders = (context.exp,) if self.per_experiment else (context.data, context.dump)
         try:
             for folder in folders:
@@ -132,9 +142,6 @@ class Stage:
             for folder in folders:  # of workers that were ended amid their work
                 remove_remains(folder)
             raise
-        record = {"settings": self.digest(context), "made": made.what, "seconds": round(time.time() - started, 2)}
-        write_atomically(stamp, json.dumps(record, indent=1) + "\n")
-        os.utime(stamp, ns=(begun, begun))  # an input that was changed amid the work is newer
         return made
 
 

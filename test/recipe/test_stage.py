@@ -146,6 +146,11 @@ def test_stages_of_experiments_do_not_share_stamps(stage: Stage, context: Contex
     assert own.stamp(context) != own.stamp(other)
 
 
+def test_a_stage_that_always_runs_leaves_no_stamp(stage: Stage, context: Context) -> None:
+    replace(stage, always=True).run(context)
+    assert not (context.data / ".stages").exists()
+
+
 def test_the_stamp_says_what_was_made(stage: Stage, context: Context) -> None:
     stage.run(context)
     record = json.loads(stage.stamp(context).read_text())
