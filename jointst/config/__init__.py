@@ -140,8 +140,9 @@ class Config:
             require(
                 self.loss.consistency.start_update >= self.loss.ctc_only_updates,
                 "loss.consistency.start_update",
-                f"is {self.loss.consistency.start_update}, before transducers train at {self.loss.ctc_only_updates}",
-                "start it later, or the states collapse",
+                f"is {self.loss.consistency.start_update}, before loss.ctc_only_updates "
+                f"({self.loss.ctc_only_updates}), when transducers begin to train",
+                "start it later, or make those fewer; else the states collapse",
             )
 
     def _check_durations(self) -> None:

@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 import time
+from pathlib import Path
 
 from jointst.common.errors import AGAIN, JointstError, last_words
 from jointst.common.lock import hold
@@ -21,6 +22,9 @@ from jointst.recipe.commands import COMMANDS, RECIPE_COMMANDS, Command
 from jointst.recipe.job import in_job, queue_again, run_as_job
 from jointst.recipe.stage import Stage
 from jointst.recipe.stages import STAGES
+
+SETTINGS = "conf/train.yaml"
+"""The settings of a recipe, in its folder."""
 
 
 def usage() -> str:
@@ -79,6 +83,7 @@ def _run(stage: Stage, arguments: list[str]) -> int:
         if any(word.partition("=")[0] == option for word in arguments):
             return _call(function, arguments)
     context = parse(stage.name, stage.help, arguments, spreads=bool(stage.follow))
+    _remark_on_settings(stage, arguments)
     place = find_place()
     if place is not None:
         if not stage.follow:
@@ -95,6 +100,13 @@ def _run(stage: Stage, arguments: list[str]) -> int:
             return run_as_job(context, [stage.name, *arguments])
         return run_processes([sys.executable, "-m", "jointst", stage.name, *arguments], context.processes)
     return _work(stage, context, arguments)
+
+
+def _remark_on_settings(stage: Stage, arguments: list[str]) -> None:
+    """Say so where a recipe's settings lie here and none are asked for."""
+    if Path(SETTINGS).is_file() and not any(word.partition("=")[0] == "--conf" for word in arguments):
+        said = f"runs with the default settings; those of this recipe: --conf {SETTINGS}"
+        print(f"jointst {stage.name}: {said}", file=sys.stderr, flush=True)
 
 
 def _work(stage: Stage, context: Context, arguments: list[str]) -> int:

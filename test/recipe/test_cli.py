@@ -53,6 +53,22 @@ def test_wrong_settings_are_one_message(
         assert part in shown.err
 
 
+def test_default_settings_beside_those_of_a_recipe_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = "jointst validate: runs with the default settings; those of this recipe: --conf conf/train.yaml\n"
+    main(["validate"])
+    assert said not in capsys.readouterr().err
+    Path("conf").mkdir()
+    Path("conf/train.yaml").write_text("corpus: {languages: [en]}\n")
+    main(["validate"])
+    assert said in capsys.readouterr().err
+    for option in (["--conf", "conf/train.yaml"], ["--conf=conf/train.yaml"]):
+        main(["validate", *option])
+        assert said not in capsys.readouterr().err
+
+
 def test_print_config_explains_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["train", "--model.size", "small", "--print_config"])
