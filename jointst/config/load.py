@@ -19,6 +19,7 @@ from jointst.common.place import find_place
 from jointst.config import PRESETS, Config, ModelConfig
 from jointst.config.conf_file import check_conf
 from jointst.config.context import Context
+from jointst.config.refused import in_words, placed
 
 _ONE_AT_A_TIME = threading.Lock()
 """Held while a parser works, for models may be loaded in several threads: its defaults change."""
@@ -143,22 +144,27 @@ def parse(command: str, description: str, arguments: list[str], *, spreads: bool
         spreads: whether it may run in several processes, with the options for that.
 
     Raises:
-        ConfigError: an unknown key or a value that cannot work, with the key's path.
-        JointstError: a command line or YAML file that cannot be read.
+        ConfigError: a value that cannot work, with the key's path, and file and line where a file states it.
+        DataError: a file that is missing or no YAML, or an unknown key in it.
+        JointstError: a command line that cannot be read.
     """
     arguments = ["--print_config=comments" if word == "--print_config" else word for word in arguments]
     files, arguments = _conf_files(arguments)
     try:
         values = _values(command, description, arguments, spreads)
     except argparse.ArgumentError as error:
-        raise JointstError(f"settings: {error} (jointst {command} --print_config shows all settings)") from None
+        refused = in_words(error, command)
+        raise (placed(refused, files, arguments) if isinstance(refused, ConfigError) else refused) from None
     stated = {key: values.get(key) for key in ("nproc", "nodes", "launcher", "slurm")}
     spread: dict[str, Any] = {key: value for key, value in stated.items() if value is not None}
     for key, lowest in (("nj", 1), ("ngpu", 0), ("nproc", 1), ("nodes", 1)):
         if values.get(key) is not None and values[key] < lowest:
             raise ConfigError(f"--{key}", f"is {values[key]}", f"at least {lowest}")
     name = _experiment(values["name"], files)
-    config: Config = _build(Config, values, "")
+    try:
+        config: Config = _build(Config, values, "")
+    except ConfigError as error:
+        raise placed(error, files, arguments) from None
     _check_processes(spread, values["ngpu"])
     spread["slurm"] = dict(map(setting, spread.get("slurm", ())))
     return Context(config=config, name=name, nj=values["nj"], ngpu=values["ngpu"], force=values["force"], **spread)
