@@ -26,7 +26,7 @@ ERRORS = {
 """What is called with a message, and the names of its arguments by position; without names, the last is all of it."""
 TELLERS, TOLD = ("idle", "alarms"), "found.append"
 """Functions that append what they say to a list, and how."""
-HAND_ON = ("errors.py",)
+HAND_ON = ("errors.py", "refused.py")
 """Modules that make errors of what others say."""
 _UNKNOWN = re.compile(r"(<[^<>]*>)?")
 """Words that say nothing."""
