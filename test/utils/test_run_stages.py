@@ -91,7 +91,7 @@ def test_conf_files_are_layered_and_the_last_names_the_report(recipe: Path) -> N
 def test_a_recipe_without_settings_is_told_to_write_them(recipe: Path) -> None:
     shutil.rmtree(recipe / "conf")
     done = run(recipe)
-    assert f"--conf conf/train.yaml: no such file in {recipe}; write conf/train.yaml, as docs/tutorial.md" in done.stderr
+    assert f"no such file in {recipe}; write conf/train.yaml, as docs/tutorial.md" in done.stderr
 
 
 def test_conf_beside_the_caller_is_found(recipe: Path, tmp_path: Path) -> None:

@@ -102,7 +102,8 @@ class LeftOut:
         if kept and lost <= self.most * listed:
             named = [f"  {loss.fault}" for loss in losses.lost[:NAMED]]
             more = [f"  and {lost - NAMED} more"] if lost > NAMED else []
-            head = f"corpus {self.corpus}: {said}: left out, listed in {self.path} (once they are mended, run stage 1 with --force)"
+            again = "once they are mended, run stage 1 with --force"
+            head = f"corpus {self.corpus}: {said}: left out, listed in {self.path} ({again})"
             print("\n".join([head, *named, *more]), file=sys.stderr)
             return
         shown = [str(loss.fault) for loss in losses.lost[:SHOWN]]
