@@ -11,9 +11,10 @@ columns, in any order and case, others than these being ignored::
 ``path`` is absolute, begins with ``~``, or is relative to the file that states it; ``language`` is an ISO 639-1 code:
 lines in languages that ``corpus.languages`` does not name are left aside, and where it names one alone the column may
 be missing. ``split`` is train, dev or test; where the column is missing or a field of it is empty, a hash of the
-sentence decides, so that equal sentences are in one set: 80 %, 8 %, 12 %. Where the file states sets that share sentences, test sets stay whole (see :mod:`.shared`). Fields are
-separated by commas, semicolons, tabs or bars; tabs have no quoting, as in Common Voice. A line that cannot be used, or
-whose recording cannot be read, is left out, up to ``corpus.most_left_out`` of the lines.
+sentence decides, so that equal sentences are in one set: 80 %, 8 %, 12 %. Where the file states sets that share
+sentences, test sets stay whole (see :mod:`.shared`). Fields are separated by commas, semicolons, tabs or bars; tabs
+have no quoting, as in Common Voice. A line that cannot be used, or whose recording cannot be read, is left out, up to
+``corpus.most_left_out`` of the lines.
 
 With ``corpus.table.apart`` the file ``list.csv`` makes ``data/table_list_{train,dev,test}``. Columns ``age``,
 ``gender`` and ``emotion``, here or in the files of ``corpus.table.speakers``, become the files of
