@@ -26,6 +26,7 @@ RECIPE = {"README.md": "mini", "egs/systems/README.md": "mini", "docs/tutorial.m
 """The recipe whose folder a document's commands are run in; mini, or of a recipe's README its own."""
 WRITTEN = {
     "conf/mine.yaml": "# what the reader wants\n",
+    "conf/trial.yaml": "# a copy with few updates\n",
     "conf/train.yaml": "# what the reader wants\n",
 }
 """Files that the reader is told to write, where a recipe has none."""
