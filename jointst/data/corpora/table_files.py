@@ -190,9 +190,11 @@ def _check_heading(heading: list[str], path: Path, line: int, columns: Sequence[
 
 
 def _wanted(columns: Sequence[str], found: Container[str]) -> Sequence[str]:
-    """The columns that are needed: the language too where it may be left out and is there under another name."""
-    otherwise = columns == WITHOUT_LANGUAGE and any(other in found for other in OTHERS["language"])
-    return COLUMNS if otherwise else columns
+    """The columns that are needed, and those that may be left out and are there under another name alone."""
+    if columns[0] != COLUMNS[0]:
+        return columns
+    unread = [name for name in ("language", "split") if name not in columns and name not in found]
+    return [*columns, *(name for name in unread if any(other in found for other in OTHERS[name]))]
 
 
 def _how_to_complete(missing: Sequence[str], heading: Sequence[str]) -> str:

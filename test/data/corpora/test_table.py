@@ -310,6 +310,21 @@ def test_the_language_may_be_left_out_where_there_is_one(name: str, content: str
         table.prepare(config, Path("data"), nj=1)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("list.csv", "path,text,speaker,language,subset\nclips/a.wav,one,x,en,test\n"),
+        ("list.jsonl", '{"path": "clips/a.wav", "text": "one", "speaker": "x", "language": "en", "subset": "test"}\n'),
+    ],
+)
+def test_a_split_by_another_name_is_not_read_over(name: str, content: str) -> None:
+    path = Path("corpus", name)
+    path.write_text(content, encoding="utf-8")
+    config = CorpusConfig(languages=("en",), table=TableConfig(files=(str(path),)))
+    with pytest.raises(DataError, match="(column |key ')split.*rename (the column )?subset to split"):
+        table.prepare(config, Path("data"), nj=1)
+
+
 def test_each_file_may_make_sets_of_its_own() -> None:
     Path("corpus/read-aloud.csv").write_text(HEAD + "clips/a.wav,one,x,en,train\n", encoding="utf-8")
     Path("corpus/far.tsv").write_text("path\ttext\tspeaker\tlanguage\tsplit\nclips/c.wav\ttwo\ty\ten\ttest\n")
