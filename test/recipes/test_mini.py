@@ -25,7 +25,6 @@ TOY = """
 --align.utterances 22
 """.split()
 ELEVEN = "ar de en es fr hi it ja pt ru zh".split()
-ALWAYS = [stage.name for stage in STAGES if stage.always]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +54,7 @@ def test_every_stage_makes_what_it_promises(first: subprocess.CompletedProcess[s
     context = parse("train", "", ["--conf", "conf/train.yaml", *TOY])
     for stage in STAGES:
         assert f"stage {stage.number} {stage.name}: " in first.stdout
-        assert stage.stamp(context).is_file()
+        assert stage.stamp(context).is_file() is not stage.always
         for path in stage.outputs(context):
             assert path.is_file(), path
             assert path.stat().st_size > 0, path
@@ -90,9 +89,8 @@ def test_a_second_run_finds_everything_made(first: subprocess.CompletedProcess[s
         assert (f"stage {stage.number} {stage.name}: up to date" in again.stdout) is not stage.always
     assert again.stdout.splitlines()[-1] == f"report: {recipe}/exp/train/report.html"
     after = files(recipe)
-    checked = ("validate.tsv", *(f"_{name}.json" for name in ALWAYS))
     changed = [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)]
-    assert [path for path in changed if not path.endswith(checked)] == []
+    assert [path for path in changed if not path.endswith("validate.tsv")] == []
     assert seconds < 120, "30 s on two free cores"
 
 
