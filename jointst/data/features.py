@@ -11,7 +11,7 @@ import hashlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jointst.common.errors import ConfigError, DataError
 from jointst.common.files import write_atomically
@@ -24,9 +24,6 @@ from jointst.data.shards import LENGTHS
 from jointst.kaldi.directory import DataDirectory, count_lines, read_table, write_table
 from jointst.kaldi.places import Place
 from jointst.kaldi.speed import speed_directory, with_speed
-
-if TYPE_CHECKING:
-    pass
 
 # T samples, N frames, F mel bins, W window, H hop
 

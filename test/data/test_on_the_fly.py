@@ -19,6 +19,7 @@ from jointst.data import features
 from jointst.data.on_the_fly import Recipe, find_spoken, is_on_the_fly
 from jointst.data.stored import read_features
 from jointst.kaldi.directory import DataDirectory, Segment
+from jointst.kaldi.log_mel import log_mel
 
 RATES = (16000, 8000, 16000, 22050)
 
@@ -82,7 +83,7 @@ def test_arks_are_as_they_were() -> None:
     features.run(context())
     place = DataDirectory.read(Path("data/x_dev")).feats_scp["x_dev-0"]
     samples, _ = soundfile.read("audio/x_dev-0.wav", dtype="float32")
-    expected = features.log_mel(torch.from_numpy(samples), FeatureConfig()).numpy()
+    expected = log_mel(torch.from_numpy(samples), FeatureConfig()).numpy()
     np.testing.assert_array_equal(kaldiio.load_mat(place), expected)
     assert "storage" not in FeatureConfig().stated()
 

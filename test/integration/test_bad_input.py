@@ -160,7 +160,7 @@ def test_more_labels_than_the_audio_can_carry(
         ("model:\n  dim: [1\n", "toy.yaml:3: is not YAML: "),
         ("model:\n  dim: 64\n  dmi: 64\n", "toy.yaml:3: model.dmi: there is no such setting (did you mean dim?)"),
         ("training:\n  max_updates: -1\n", "training.max_updates: is -1 (> 0)"),
-        ("model:\n  dim: wide\n", '"model.dim"'),
+        ("model:\n  dim: wide\n", "toy.yaml:2: model.dim: is 'wide' (a whole number)"),
     ],
 )
 def test_faulty_settings(recipe: Path, complaint: Complaint, text: str, message: str) -> None:
