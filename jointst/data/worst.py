@@ -72,25 +72,29 @@ def distinct(table: SizeTable, most: int) -> NDArray[np.int64]:
         return np.arange(len(table))
     found = []
     seen: dict[int, int] = {}
-    full = np.zeros((0, 0), dtype=np.bool_)  # positions, labels: of these there are enough
+    full = np.zeros(0, dtype=np.int64)  # kinds of which there are enough, in order
     for first in range(0, len(table), WINDOW):
         indices = np.arange(first, min(first + WINDOW, len(table)))
         sizes = table.take(indices)
-        rows, columns = (int(own.max()) + 1 for own in (sizes.positions, sizes.labels))
-        full = np.pad(full, ((0, max(0, rows - full.shape[0])), (0, max(0, columns - full.shape[1]))))
-        wanted = np.flatnonzero(~full[sizes.positions, sizes.labels])  # few, after the first windows
-        indices, sizes = indices[wanted], sizes.take(wanted)
-        kinds, kind_of, counts = np.unique(
-            sizes.positions << 32 | sizes.labels, return_inverse=True, return_counts=True
-        )
+        keys = sizes.positions << 32 | sizes.labels
+        wanted = np.flatnonzero(~_among(keys, full))  # few, after the first windows
+        indices = indices[wanted]
+        kinds, kind_of, counts = np.unique(keys[wanted], return_inverse=True, return_counts=True)
         before = np.array([seen.get(kind, 0) for kind in kinds.tolist()], dtype=np.int64)
         order = np.argsort(kind_of, kind="stable")
         rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)  # within its kind
         found.append(indices[np.sort(order[rank + before[kind_of[order]] < most])])
         seen.update(zip(kinds.tolist(), (before + counts).tolist(), strict=True))
-        enough = kinds[before + counts >= most]
-        full[enough >> 32, enough & 0xFFFFFFFF] = True
+        full = np.union1d(full, kinds[before + counts >= most])
     return np.concatenate(found)
+
+
+def _among(keys: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which keys are among those that are known, which are in order."""
+    if not len(known):
+        return np.zeros(len(keys), dtype=np.bool_)
+    found: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, keys), len(known) - 1)] == keys
+    return found
 
 
 def _costly(sizes: Sizes, bounds: BatchConfig) -> list[Load]:

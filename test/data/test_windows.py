@@ -163,3 +163,9 @@ def test_the_costliest_batches_of_a_large_set_are_those_of_all_its_utterances(mo
         assert load.longest == sizes.positions[load.indices].max()
     monkeypatch.setattr(worst, "WINDOW", 10**6)
     assert found == [(load.longest, load.padded, load.lattice, load.count) for load in worst.costly(sizes, BOUNDS)]
+
+
+def test_one_endless_utterance_takes_no_memory() -> None:
+    sizes = sizes_of(2000)
+    sizes.positions[700], sizes.labels[700] = 10**7, 10**6  # a table of all sizes up to there would take terabytes
+    assert 700 in worst.distinct(sizes, 1)
