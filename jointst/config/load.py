@@ -19,6 +19,7 @@ from jointst.common.place import find_place
 from jointst.config import PRESETS, Config, ModelConfig
 from jointst.config.conf_file import check_conf
 from jointst.config.context import Context
+from jointst.config.help import asked, help_of
 from jointst.config.refused import in_words, placed
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -37,11 +38,14 @@ def _parser(command: str, description: str, explained: bool, spreads: bool) -> A
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=explained)
     parser = ArgumentParser(prog=f"jointst {command}", description=description, exit_on_error=False)
-    parser.add_argument(
-        "--conf",
-        action="config",
-        help="YAML file; it states only what differs from the defaults; of several, a later one wins",
-    )
+    parser.add_argument("--conf", action="config")
+    _add_options(parser, spreads)
+    parser.add_class_arguments(Config, None)
+    return parser
+
+
+def _add_options(parser: argparse.ArgumentParser, spreads: bool) -> None:
+    """What a stage is told beside its settings."""
     parser.add_argument("--name", help="the experiment, a folder in exp (the name of the last --conf)")
     parser.add_argument("--nj", type=int, default=2, help="processes for long work")
     parser.add_argument("--ngpu", type=int, default=0, help="GPUs to train and decode on, and for a frozen encoder")
@@ -51,8 +55,15 @@ def _parser(command: str, description: str, explained: bool, spreads: bool) -> A
         parser.add_argument("--nodes", type=int, help="nodes that train (as many as torchrun or srun has)")
         parser.add_argument("--launcher", choices=("local", "slurm"), default="local", help="here, or a job of Slurm")
         parser.add_argument("--slurm", nargs="+", metavar="KEY=VALUE", help="submitit's: timeout_min=600 ...")
-    parser.add_class_arguments(Config, None)
-    return parser
+
+
+def _help(command: str, description: str, what: str, spreads: bool) -> str:
+    def add_options(parser: argparse.ArgumentParser) -> None:
+        conf = "YAML file; it states only what differs from the defaults; of several, a later one wins"
+        parser.add_argument("--conf", metavar="FILE", help=conf)
+        _add_options(parser, spreads)
+
+    return help_of(command, description, what, add_options)
 
 
 def _flatten(nested: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -93,7 +104,7 @@ def _values(command: str, description: str, arguments: list[str], spreads: bool)
     usual = ModelConfig.size
     shown = [word for word in arguments if not word.startswith("--print_config")]
     with _ONE_AT_A_TIME:
-        explained = any(word.startswith(("-h", "--help", "--print_config")) for word in arguments)
+        explained = any(word.startswith("--print_config") for word in arguments)
         parser = _parser(command, description, explained, spreads)
         _lay_under(parser, usual)
         namespace = parser.parse_args(shown)
@@ -147,7 +158,12 @@ def parse(command: str, description: str, arguments: list[str], *, spreads: bool
         ConfigError: a value that cannot work, with the key's path, and file and line where a file states it.
         DataError: a file that is missing or no YAML, or an unknown key in it.
         JointstError: a command line that cannot be read.
+        SystemExit: help was asked for and is printed.
     """
+    what = asked(arguments)
+    if what is not None:
+        print(_help(command, description, what, spreads))
+        raise SystemExit(0)
     arguments = ["--print_config=comments" if word == "--print_config" else word for word in arguments]
     files, arguments = _conf_files(arguments)
     try:

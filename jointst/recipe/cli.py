@@ -36,7 +36,8 @@ def usage() -> str:
     lines += [f"      {command.name:10s} {command.help}" for command in COMMANDS]
     lines += [
         "",
-        "jointst <command> --help lists every setting; a stage's --print_config prints them all with their values.",
+        "jointst <command> --help lists its options. For the settings of a stage: --help SECTION, --help all, and with",
+        "their values --print_config.",
     ]
     return "\n".join(lines)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,20 +12,14 @@ import torch
 from safetensors.torch import save
 
 from jointst.common.devices import choose_device
-from jointst.common.errors import DataError
 from jointst.common.files import write_atomically
 from jointst.common.threads import set_threads
 from jointst.common.units import Seconds
 from jointst.common.versions import hardware, versions
 from jointst.config.context import Context, Made
 from jointst.config.load import to_yaml
-from jointst.config.stated import settings_of
-from jointst.data.digests import file_digest, is_large
-from jointst.kaldi.durations import FIX
 from jointst.models.build import (
     MARK,
-    PHONES,
-    TOKENIZER,
     about_tables,
     build_model,
     describe,
@@ -45,6 +38,7 @@ from jointst.training.compiling import compile_layers
 from jointst.training.data import JointData
 from jointst.training.feed import Feed
 from jointst.training.fill import KEPT, settle, settled
+from jointst.training.fingerprint import fingerprint, keep_inputs, read_files, what_changed
 from jointst.training.forecast import Forecast
 from jointst.training.freeze import check_frozen
 from jointst.training.graphs import graph_stacks
@@ -56,63 +50,6 @@ from jointst.training.stopping import Stopping
 from jointst.training.take_over import TakeOver
 from jointst.training.time_to_go import TimeToGo
 from jointst.training.trainer import fit, make_trainer, take_up
-
-MAY_CHANGE = ("max_updates", "max_time", "validate_every", "keep_best", "keep_all", "workers", "on_collapse", "compile")
-"""Training settings that a continued run may change; any other change starts anew."""
-NOT_TRAINED_ON = ("root", "test", "max_tokens_per_second")
-"""Data settings that training does not depend on: a new test set must not cost a new training."""
-
-
-def fingerprint(context: Context, start: Mapping[str, str] | None = None) -> str:
-    """A hash of everything that training depends on: settings, symbol tables, statistics, transcripts.
-
-    Args:
-        context: of the experiment.
-        start: checksums of the model that it starts from, wherever that lies; None for fresh weights.
-    """
-    config = context.config
-    names = ("data", "features", "model", "loss", "training")
-    sections = settings_of(config, names)
-    if start is not None:
-        sections["training"]["start_from"] = dict(start)
-    for section, keys in (("training", MAY_CHANGE), ("data", NOT_TRAINED_ON), ("features", ("max_failures",))):
-        for key in keys:
-            del sections[section][key]
-    for key in ("pseudo", "text_only_languages"):
-        if not getattr(config.data, key):
-            del sections["data"][key]  # trainings from before there was the setting go on
-    if config.model.ctc_target == "labels":
-        del sections["model"]["ctc_target"]  # what it was before there was the setting
-    if config.durations_folder is None:
-        del sections["model"]["text_encoder"]["durations"]
-    if not config.training.dynamic_chunks:
-        del sections["training"]["dynamic_chunks"]  # trainings from before there was the setting go on
-    sections["model"]["decoder"]["lattice_bytes"] = 64 * 2**20  # its first default: it changes time and memory alone
-    if not config.model.decoder.band:
-        del sections["model"]["decoder"]["band"]  # likewise as before there was one, and what belongs to it
-        del sections["loss"]["additive"], sections["loss"]["exact_updates"]
-    sections["text_input"] = {"kind": config.tokenizer.text_input}
-    digest = hashlib.sha256(json.dumps(sections, sort_keys=True).encode())
-    for path, fix in _files(context).items():
-        if not path.is_file():
-            raise DataError("is missing", path=path, fix=fix)
-        digest.update(file_digest(path).encode() if is_large(path) else path.read_bytes())
-    return digest.hexdigest()
-
-
-def _files(context: Context) -> dict[Path, str]:
-    """The files that training depends on beside features, and what to do where one is missing."""
-    config = context.config
-    sets = [context.data / name for name in (*config.data.train, *config.data.pseudo, *config.data.unpaired)]
-    files = {path / "text": "run stage 1, corpus" for path in sets}
-    files |= {path / "phones": "run stage 3, lexicon" for path in sets}
-    files[context.data / PHONES] = "run stage 3, lexicon"
-    if config.durations_folder is not None:
-        files |= {config.durations_folder / path.name: FIX for path in sets}
-    if config.features.cmvn == "global":
-        files[context.data / "cmvn.npz"] = "run stage 4, features"
-    files[context.data / TOKENIZER] = "run stage 5, tokenizer"
-    return files
 
 
 def _look(context: Context) -> tuple[str, TakeOver | None]:
@@ -198,8 +135,9 @@ def _begin_or_go_on(context: Context) -> tuple[str, TakeOver | None, Path | None
         mark, taken = _look(context)
         return mark, taken, None if resumed is None else Path(resumed)
     mark, taken = _look(context)
-    resumed = take_up(folder, mark, context.force)
+    resumed = take_up(folder, mark, context.force, lambda: what_changed(context))
     write_atomically(folder / "config.yaml", to_yaml(context.config))
+    keep_inputs(context)
     made = versions() | {"hardware": hardware(context.ngpu)}
     write_atomically(folder / "versions.json", json.dumps(made, indent=1) + "\n")
     keep_symbols(folder, context.data)
@@ -216,7 +154,7 @@ def _check_same(context: Context, mark: str, model: JointModel, resumed: Path | 
     group = current()
     if group.place is None:
         return
-    files = [path for path in _files(context) if path.name != "text"]
+    files = [path for path in read_files(context) if path.name != "text"]
     data = context.config.data
     for name in (*data.train, *data.pseudo, *data.dev, *data.unpaired):
         files += [context.data / name / file for file in ("text", "utt2lang")]

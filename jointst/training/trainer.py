@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,16 +27,22 @@ from jointst.training.module import JointModule
 from jointst.training.sharding import Sharded
 
 
-def set_aside(folder: Path) -> None:
-    """Move an earlier training to the first free ``<folder>.old-N``: nothing already written is lost."""
+def set_aside(folder: Path, changed: str = "") -> None:
+    """Move an earlier training to the first free ``<folder>.old-N``: nothing already written is lost.
+
+    Args:
+        folder: of the training.
+        changed: what differs from it, for people; empty where that cannot be told, or nothing does.
+    """
     if not any(folder.glob("checkpoints/*.ckpt")) and not (folder / "model.safetensors").exists():
         return  # it broke off before there was anything to keep
     number = next(i for i in range(1, 10_000) if not Path(f"{folder}.old-{i}").exists())
     kept = folder.rename(f"{folder}.old-{number}")
-    print(f"settings or data differ from the training in {folder}: it is kept as {kept}, a new one starts", flush=True)
+    what = f"settings or data differ from the training in {folder}" + (f" ({changed})" if changed else "")
+    print(f"{what}: it is kept as {kept}, a new one starts", flush=True)
 
 
-def take_up(folder: Path, mark: str, force: bool) -> Path | None:
+def take_up(folder: Path, mark: str, force: bool, changed: Callable[[], str] = str) -> Path | None:
     """Go on with the training in a folder, or set one of other settings or data aside.
 
     The checkpoint is asked as well as the folder's own fingerprint: it is what the new training would go on from.
@@ -44,13 +51,14 @@ def take_up(folder: Path, mark: str, force: bool) -> Path | None:
         folder: of the training.
         mark: fingerprint of the settings and data of now.
         force: whether to start anew in any case.
+        changed: says what differs from the training in the folder.
 
     Returns:
         The checkpoint to go on from, if any.
     """
     marked = folder / "fingerprint.txt"
     if marked.is_file() and (force or marked.read_text() != mark):
-        set_aside(folder)
+        set_aside(folder, changed())
     resumed = last_checkpoint(folder / "checkpoints")
     if resumed is not None and not belongs(resumed, mark):
         set_aside(folder)

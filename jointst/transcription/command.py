@@ -139,6 +139,8 @@ def _files(recogniser: Recogniser, options: argparse.Namespace) -> int:
         if isinstance(result, Failure):
             failures.append(result)
             continue
+        if not result.text:
+            _remark_on_silence(result.name)
         text = Writer(options.format, name, named=len(names) > 1).whole(result)
         if folder is not None:
             write_atomically(_inside(folder, f"{name}.{options.format}"), text)
@@ -153,6 +155,11 @@ def _files(recogniser: Recogniser, options: argparse.Namespace) -> int:
     if failures:
         print(f"jointst transcribe: {len(failures)} of {len(names)} files failed", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _remark_on_silence(name: str) -> None:
+    """An empty line is easily taken for a fault of what reads it."""
+    print(f"jointst transcribe: {name}: no words were recognised", file=sys.stderr, flush=True)
 
 
 def _prepare_output(path: Path, *, folder: bool) -> None:
@@ -203,23 +210,25 @@ def _stream(recogniser: Recogniser, options: argparse.Namespace) -> int:
         out: TextIO = sys.stdout
         if options.output is not None:
             out = stack.enter_context(open(options.output, "w", encoding="utf-8", errors=UNPRINTABLE))
-        show = _shower(Writer(options.format, name), out)
+        show, heard = _shower(Writer(options.format, name), out), False
         try:
             for samples in pieces:
-                show(stream.accept(samples))
+                heard = show(stream.accept(samples)) or heard
         except KeyboardInterrupt:
             if source != MICROPHONE:
                 raise
         finally:  # also of audio that breaks off, what came before is told
-            show(stream.finish())
+            heard = show(stream.finish()) or heard
+    if not heard:
+        _remark_on_silence(source if source != PIPE else name)
     return 0
 
 
-def _shower(writer: Writer, out: TextIO) -> Callable[[list[Transcript]], None]:
-    """Writes transcripts; on a terminal, partial ones in place."""
+def _shower(writer: Writer, out: TextIO) -> Callable[[list[Transcript]], bool]:
+    """Writes transcripts, on a terminal partial ones in place; tells whether any has a word."""
     terminal = sys.stderr.isatty()
 
-    def show(transcripts: list[Transcript]) -> None:
+    def show(transcripts: list[Transcript]) -> bool:
         for transcript in transcripts:
             if terminal:
                 line = "" if transcript.final else transcript.text[-100:]
@@ -227,5 +236,6 @@ def _shower(writer: Writer, out: TextIO) -> Callable[[list[Transcript]], None]:
             out.write(writer.segment(transcript))
         if transcripts:
             out.flush()
+        return any(transcript.text for transcript in transcripts)
 
     return show

@@ -97,7 +97,9 @@ def mark_of(path: str) -> str:
         return str(stored.metadata()["fingerprint"])
 
 
-def test_a_second_training_is_refused_until_the_first_is_dead(recipe: Path, refusal: Callable[..., str]) -> None:
+def test_a_second_training_is_refused_until_the_first_is_dead(
+    recipe: Path, refusal: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
     checkpoint = Path("exp/toy/checkpoints/last.ckpt")
     with running(*jointst("train", *LONG)) as process:
         wait_for(process, checkpoint.is_file)
@@ -119,7 +121,9 @@ def test_a_second_training_is_refused_until_the_first_is_dead(recipe: Path, refu
         process.wait()
         assert stage("train") == 0, "the third goes on"
     assert mark_of("exp/toy/model.safetensors") == mark == Path("exp/toy/fingerprint.txt").read_text()
+    capsys.readouterr()
     assert stage("train", "--training.peak_rate", "0.1") == 0
+    assert "exp/toy (training.peak_rate was 0.001 and is 0.1): it is kept as exp/toy.old-1" in capsys.readouterr().out
     assert mark_of("exp/toy/model.safetensors") == Path("exp/toy/fingerprint.txt").read_text() != mark
     assert mark_of("exp/toy.old-1/model.safetensors") == mark, "what was there is kept"
 

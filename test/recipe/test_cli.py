@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jointst.config import Config
 from jointst.recipe.cli import main
 from jointst.recipe.stages import STAGES
 
@@ -23,6 +27,48 @@ def test_help_names_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     for stage in STAGES:
         assert f"{stage.number:2d}  {stage.name}" in shown
+
+
+def leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def helped(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_help_of_a_stage_is_one_screen_and_names_the_sections(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = helped(capsys, "train", "--help")
+    assert len(shown.splitlines()) < 60
+    for part in ("--conf FILE", "--nproc", "train the joint model", "loss", "training"):
+        assert part in shown
+    assert "--nproc" not in helped(capsys, "corpus", "-h")
+
+
+def test_help_of_a_section_has_its_settings_and_those_inside(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = helped(capsys, "train", "--conf", "not/read.yaml", "--help", "loss")
+    for name in ("--loss.text ", "--loss.consistency.weight ", "--loss.consistency.alignment "):
+        assert name in shown
+    assert "(best, of" in shown
+    assert "--training." not in shown
+    one = helped(capsys, "train", "--help", "training.peak_rate")
+    assert "--training.peak_rate" in one
+    assert "--training.seed" not in one
+    every = helped(capsys, "train", "--help=all")
+    for name in leaves(dataclasses.asdict(Config())):
+        assert f"  --{name}" in every, name
+
+
+def test_help_of_what_there_is_not_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help", "trainin"]) == 1
+    assert "there are no settings 'trainin' (jointst train --help SECTION: corpus, data" in capsys.readouterr().err
 
 
 def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,9 +21,10 @@ from jointst.models.build import build_model, read_symbols
 from jointst.training import fill, memory
 from jointst.training.data import JointData, joint_set
 from jointst.training.fill import KEPT, largest_seconds, settle, settled, with_seconds
+from jointst.training.fingerprint import fingerprint
 from jointst.training.log import read_log
 from jointst.training.memory import Trial, hardest, shown
-from jointst.training.train import fingerprint, run
+from jointst.training.train import run
 from jointst.training.trainer import make_trainer
 
 Worst = Callable[[float], Iterator[JointBatch]]

@@ -24,11 +24,12 @@ from jointst.models.joint import JointModel
 from jointst.nn.language_model import LstmLanguageModel
 from jointst.text.lexicon import PhoneTable
 from jointst.text.tokenizer import run as train_tokenizer
+from jointst.training.fingerprint import fingerprint
 from jointst.training.log import read_log
 from jointst.training.module import JointModule
 from jointst.training.start_model import read_start
 from jointst.training.take_over import TakeOver, take_over
-from jointst.training.train import fingerprint, run
+from jointst.training.train import run
 
 LETTERS = {"o": "ß", "e": "t", "t": "e", "天": "地"}
 """To the letters of the new data: o and 天 are gone, ß and 地 are new, e and t are as frequent as the other was."""

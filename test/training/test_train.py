@@ -22,15 +22,15 @@ from jointst.common.errors import CollapseError, DataError, EnvironmentFault
 from jointst.config import BatchConfig, Config, ConsistencyConfig, LossConfig, SpeechBatchConfig, TrainingConfig
 from jointst.config.context import Context
 from jointst.config.load import to_yaml
-from jointst.data import digests
 from jointst.kaldi.directory import DataDirectory
 from jointst.models.build import build_model, read_symbols
 from jointst.models.joint import JointModel
 from jointst.training.checkpoints import Checkpoints, average, last_checkpoint
 from jointst.training.data import training_set
+from jointst.training.fingerprint import fingerprint
 from jointst.training.log import read_log
 from jointst.training.module import JointModule
-from jointst.training.train import fingerprint, run
+from jointst.training.train import run
 
 CLOCK = ("seconds", "to_go", "audio_per_hour")
 SMALL, SMALL_TEXT = SpeechBatchConfig(max_utterances=4), BatchConfig(max_utterances=4)
@@ -284,45 +284,6 @@ def test_the_gradient_of_the_additive_joiners_is_clipped_apart(context: Context)
     assert all(torch.equal(part, torch.full_like(part, 1e-6)) for part in others if part is not None)
     clipped = [weight.grad for name, weight in module.named_parameters() if name in additive]
     assert sum(float(part.square().sum()) for part in clipped if part is not None) == pytest.approx(25.0, rel=1e-4)
-
-
-def test_what_starts_a_new_training_and_what_does_not(context: Context) -> None:
-    def marked(section: str, **changes: object) -> str:
-        part = dataclasses.replace(getattr(context.config, section), **changes)
-        return fingerprint(dataclasses.replace(context, config=dataclasses.replace(context.config, **{section: part})))
-
-    now = fingerprint(context)
-    assert marked("data", test=("t_test", "another")) == now
-    assert marked("training", max_updates=99) == now
-    assert marked("training", sharding="fsdp") == now
-    assert marked("features", speed_perturbation=(0.9, 1.0)) != now
-    assert marked("features", mel_bins=40) != now
-    assert marked("tokenizer", text_input="pieces") != now
-    decoder = context.config.model.decoder
-    assert marked("model", decoder=dataclasses.replace(decoder, lattice_bytes=1000)) == now
-    assert marked("model", decoder=dataclasses.replace(decoder, band=0)) != now
-    assert marked("loss", exact_updates=7) != now
-
-
-def test_large_files_are_not_read_for_each_training(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digests, "LARGE", 1)
-    monkeypatch.setattr(digests, "FRESH", -10.0)
-    now = fingerprint(context)
-    text = context.data / "t_unpaired/text"
-    assert set(json.loads((text.parent / digests.MEMORY).read_text())) == {"text", "phones"}
-    assert fingerprint(context) == now
-    text.write_text(text.read_text().replace("open", "shut"))
-    assert fingerprint(context) != now
-
-
-def test_a_training_from_before_there_was_a_band_goes_on_without_one(context: Context) -> None:
-    model, loss = context.config.model, context.config.loss
-    exact = dataclasses.replace(model, decoder=dataclasses.replace(model.decoder, band=0))
-    marks = [
-        fingerprint(dataclasses.replace(context, config=dataclasses.replace(context.config, model=exact, loss=own)))
-        for own in (loss, dataclasses.replace(loss, additive=0.1, exact_updates=7))
-    ]
-    assert marks[0] == marks[1]
 
 
 def test_a_loss_that_is_not_finite_names_the_utterances(context: Context) -> None:

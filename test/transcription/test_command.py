@@ -56,6 +56,16 @@ def test_bad_files_are_named_and_the_others_transcribed(
     found = [json.loads(line) for line in out.splitlines()]
     spoken = {Path(record["file"]).stem for record in found if record["text"]}
     assert spoken <= {"good"}, "silence says nothing"
+    assert "silent.wav: no words were recognised" in err
+
+
+def test_a_stream_without_a_word_is_told(
+    packed: Path, sound_files: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["transcribe", "--model", str(packed), "--stream", str(sound_files["silent"])]) == 0
+    out, err = capsys.readouterr()
+    assert out.strip() == ""
+    assert "silent.wav: no words were recognised" in err
 
 
 def test_the_object_and_the_command_agree(
