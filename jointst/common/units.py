@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TypeAlias
 
+Minutes: TypeAlias = float
 Seconds: TypeAlias = float
 Hertz: TypeAlias = float
 Milliseconds: TypeAlias = float

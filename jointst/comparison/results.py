@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from jointst.analysis.page import Section, figure, folded, html_table, page, paragraph
 from jointst.analysis.plots import inline, svg_of
 from jointst.common.files import write_atomically
@@ -16,6 +18,7 @@ from jointst.comparison.claims import CLAIMS, Claim
 from jointst.comparison.details import details, markdown_table
 from jointst.comparison.evidence import FLOOR, LEVEL, MARGIN, SEEDS, Finding
 from jointst.comparison.figures import measurements, text_figure, text_rows
+from jointst.comparison.pays import bin_names, gains, over_minutes, over_share
 from jointst.comparison.recipes import COLUMNS as RECIPE_COLUMNS
 from jointst.comparison.recipes import KIND as RECIPE
 from jointst.comparison.recipes import LEGEND as RECIPE_LEGEND
@@ -26,6 +29,7 @@ from jointst.comparison.tables import command_of, percent
 PAGE, FIGURES = Path("docs/results.html"), Path("docs/results")
 """Beside RESULTS.md."""
 OVERVIEW = "text.svg"
+EQUAL = "Full-context decoder, equal updates; 95 % intervals over utterances and seeds."
 SHOWN = 3
 """Lines of a claim in RESULTS.md; the others stand beside the recipes, and on the page."""
 RULES = f"""A claim is judged by the full-context decoder's macro error rate on every test set of every stored
@@ -99,6 +103,8 @@ def document(stored: Sequence[Mapping[str, Any]], recipes: Sequence[Mapping[str,
     )
     if text_rows(stored):
         text += f"![Error rates with and without text]({FIGURES / OVERVIEW})\n\n"
+    for name, (says, _) in _pays(stored).items():
+        text += f"![{says}]({FIGURES / name})\n\n"
     text += f"{WORDS}\n\n## Claims\n\n" + "".join(_claim(claim, finding) for claim, finding in findings)
     text += "## Comparisons\n\n"
     text += markdown_table(["all tables", "systems", "seeds", ""], made) if made else "No comparison is stored yet.\n\n"
@@ -111,9 +117,23 @@ def pictures(stored: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The figures of RESULTS.md by their names, as SVG."""
     rows = text_rows(stored)
     found = {OVERVIEW: svg_of(text_figure(rows))} if rows else {}
+    for name, (_, drawn) in _pays(stored).items():
+        found[name] = svg_of(drawn)
     for claim, finding in judged(stored):
         if finding.picture is not None:
             found[f"{claim.key}.svg"] = svg_of(measurements(finding.picture))
+    return found
+
+
+def _pays(stored: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, Figure]]:
+    """What they say and the figures of when text and the consistency loss pay, as far as that was measured."""
+    found = {}
+    minutes, shares = over_minutes(stored), over_share(stored)
+    if minutes:
+        found["minutes.svg"] = "Gain over minutes of paired speech", gains(minutes, "minutes of paired speech")
+    if shares:
+        axis = "share of an utterance's words that no paired training text holds"
+        found["share.svg"] = "Gain over the share of words never heard", gains(shares, axis, bin_names())
     return found
 
 
@@ -124,7 +144,9 @@ def results_page(stored: Sequence[Mapping[str, Any]], drawn: Mapping[str, str]) 
     header = "<h1>Results</h1>" + html_table(["verdict", "claim", "of", "reason"], rows, prose=True)
     if OVERVIEW in drawn:
         svg = inline(drawn[OVERVIEW], "overview", "Error rates with and without text")
-        header += figure(svg, "Full-context decoder, equal updates; 95 % intervals over utterances and seeds.")
+        header += figure(svg, EQUAL)
+    for name, (says, _) in _pays(stored).items():
+        header += figure(inline(drawn[name], name.removesuffix(".svg"), says), f"{says}. {EQUAL}")
     sections = []
     for claim, finding in findings:
         body = paragraph(f"{claim.says} ({claim.source})")

@@ -22,7 +22,9 @@ from jointst.comparison.collect import (
     recall_of,
     utterances_of,
 )
+from jointst.comparison.evidence import DECODER
 from jointst.comparison.grid import Cell, Control, Grid
+from jointst.comparison.pays import by_share
 from jointst.scoring.significance import (
     Errors,
     Samples,
@@ -85,6 +87,7 @@ def summarise(
                 "dev_losses": {
                     name: [seed.dev_losses for seed in seeds] for name, seeds in _by_system(grid, own, scores).items()
                 },
+                "by_share": _by_share(grid, _by_system(grid, own, scores)),
                 "layers": _layers(own) if grid.align else {},
                 "probes": _probes(own) if grid.probe else {},
             }
@@ -186,6 +189,16 @@ def _tables(grid: Grid, results: Results) -> list[dict[str, Any]]:
             found.append(
                 {"set": name, "decoder": decoder, "part": part, "utterances": len(utterances), "systems": systems}
             )
+    return found
+
+
+def _by_share(grid: Grid, results: Results) -> dict[str, list[dict[str, Any]]]:
+    """Test set to changes on utterances with a like share of words never heard."""
+    found = {}
+    for key in sorted({key for seeds in results.values() for seed in seeds for key in seed.lines}):
+        rows = by_share(results, key, grid.path) if key[1] == DECODER else []
+        if rows:
+            found[key[0]] = rows
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jointst.common.languages import LANGUAGES
-from jointst.common.units import Hertz, Milliseconds, frames_in, samples_in
+from jointst.common.units import Hertz, Milliseconds, Minutes, frames_in, samples_in
 from jointst.config.check import require
 
 LOW_FREQUENCY: Hertz = 20.0
@@ -34,6 +34,9 @@ class DataConfig:
     text_only_languages: tuple[str, ...] = ()
     """Languages without speech: their utterances in the paired training, pseudo and dev sets are left out of training,
     their unpaired text stays. What their test sets then show was learnt from text and from other languages."""
+    paired_minutes: Minutes = 0.0
+    """So much of the speech in ``train`` is trained on, drawn by a hash of the utterances' names; 0 for all. Symbols
+    and feature statistics are still those of all of it."""
     same_sentences: bool = False
     """Whether development and test sentences may be in training and unpaired text, as in a corpus of commands;
     otherwise that is an error, unless nearly all of a set's sentences are in training."""
@@ -50,6 +53,7 @@ class DataConfig:
         require(not both, "pseudo", f"also under train: {' '.join(sorted(both))}", "name each set once")
         for code in self.text_only_languages:
             require(code in LANGUAGES, "text_only_languages", f"{code!r} is unknown", f"known: {' '.join(LANGUAGES)}")
+        require(self.paired_minutes >= 0, "paired_minutes", f"is {self.paired_minutes}", "at least 0")
         require(self.max_tokens_per_second > 0, "max_tokens_per_second", f"is {self.max_tokens_per_second}", "> 0")
 
 

@@ -16,6 +16,7 @@ from jointst.common.languages import language
 from jointst.config import Decoder
 from jointst.config.context import Context, Made
 from jointst.kaldi.directory import DataDirectory, read_table
+from jointst.kaldi.part import only, spoken_part
 from jointst.scoring.counts import Counts, Scored, score_utterances
 from jointst.scoring.phrases import FILE, read_decoded_phrases, recall_of_phrases
 from jointst.scoring.sclite import executable, run_sclite
@@ -122,6 +123,7 @@ def _training(context: Context) -> _Known:
     paired, unpaired = (
         [DataDirectory.read(context.data / name) for name in names] for names in (data.train, data.unpaired)
     )
+    paired = only(paired, spoken_part(context.config, context.data))
     speakers = {speaker for directory in paired for speaker in directory.utt2spk.values()}
     return _Known(speakers=speakers, heard=_words(paired), read=_words(unpaired))
 

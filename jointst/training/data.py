@@ -22,6 +22,7 @@ from jointst.data.sampler import BucketSampler, Turns
 from jointst.data.stored_texts import StoredTexts, open_texts
 from jointst.data.symbols import Symbols
 from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.part import only, spoken_part
 from jointst.ranks.signals import bear_signals
 
 MOST_WORKERS = 8
@@ -110,6 +111,7 @@ def read_training_sets(config: Config, root: Path, symbols: Symbols) -> tuple[Pa
     """
     durations = config.durations_folder
     directories = with_speech(config.data, root, config.data.train, config.features.speed_perturbation)
+    directories = only(directories, spoken_part(config, root))
     directories += with_speech(config.data, root, config.data.pseudo)
     paired = PairedSet(directories, symbols, may_lack=config.features.max_failures > 0, durations=durations)
     paired.check_durations(config.model.rows_per_position)

@@ -59,6 +59,8 @@ def _sections(config: Config) -> dict[str, dict[str, Any]]:
     for key in ("pseudo", "text_only_languages"):
         if not getattr(config.data, key):
             del sections["data"][key]  # trainings from before there was the setting go on
+    if config.data.paired_minutes:
+        sections["data"]["paired_minutes"] = config.data.paired_minutes
     if config.model.ctc_target == "labels":
         del sections["model"]["ctc_target"]  # what it was before there was the setting
     if config.durations_folder is None:

@@ -63,11 +63,12 @@ def test_ablations_train_on_top_of_best(recipe: Context, name: str) -> None:
         assert [key for key in found if key.startswith("consistency/")] == ["consistency/layer2"]
 
 
-def test_systems_and_ablations_leave_data_features_and_schedule_to_the_recipe() -> None:
+def test_systems_and_ablations_leave_features_and_schedule_to_the_recipe() -> None:
     for path in SYSTEMS.rglob("*.yaml"):
         assert check_conf(path, Config), path
         stated = yaml.safe_load(path.read_text())
-        assert stated.keys() <= {"loss", "model", "tokenizer"}, path
+        assert stated.keys() <= {"loss", "model", "tokenizer", "data"}, path
+        assert stated.get("data", {}).keys() <= {"paired_minutes"}, path
         assert stated.get("model", {}).keys() <= {"text_encoder", "ctc_target", "decoder"}, path
         assert stated.get("model", {}).get("decoder", {}).keys() <= {"band"}, path
         assert stated.get("tokenizer", {}).keys() <= {"text_input"}, path
