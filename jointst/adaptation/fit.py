@@ -58,8 +58,8 @@ class Plan:
         seed: of order and masks.
     """
 
-    updates: int = 1000
-    first_updates: int = 300
+    updates: int = 750
+    first_updates: int = 200
     rate: float = 1e-3
     batch: int = 16
     look_every: int = 100
