@@ -86,13 +86,13 @@ def _below(settings: type[Any], default: Any, prefix: str, said: str) -> Iterato
         if not sentence.get(field.name):
             raise AssertionError(f"{settings.__name__}.{field.name}: there is no sentence below it")
         if dataclasses.is_dataclass(kind):
-            inner.append((typing.cast("type[Any]", kind), value, name, sentence[field.name]))
+            inner.append((typing.cast("type[Any]", kind), value, name))
         else:
             words = _choices(kind)
             own.append(Setting(name=name, default=shown(value), sentence=sentence[field.name], choices=words))
     yield Section(name=prefix, about=f"{said} {(settings.__doc__ or '').strip()}".strip(), settings=tuple(own))
-    for kind, value, name, about in inner:
-        yield from _below(kind, value, name, about)
+    for kind, value, name in inner:
+        yield from _below(kind, value, name, "")
 
 
 def sections() -> list[Section]:
