@@ -32,6 +32,7 @@ class Line:
         voice: seen or unseen; None where that is not known.
         errors: in the unit of the language.
         length: reference tokens.
+        words: of the reference, also where characters are counted.
         recognised: words never heard in training that were recognised.
         occurrences: how many there were.
     """
@@ -40,6 +41,7 @@ class Line:
     voice: str | None
     errors: int
     length: int
+    words: int
     recognised: int
     occurrences: int
 
@@ -131,6 +133,7 @@ def _line(record: dict[str, Any]) -> Line:
         voice=record["voice"],
         errors=counts["substitutions"] + counts["deletions"] + counts["insertions"],
         length=counts["length"],
+        words=record["words"]["length"],
         recognised=unheard["recognised"],
         occurrences=unheard["occurrences"],
     )

@@ -201,9 +201,16 @@ def check_data(grid: Grid) -> None:
     """Check that the stages before training have run.
 
     Raises:
-        JointstError: an input of the training of some system is missing.
+        JointstError: an input of the training of some system is missing, or systems hear unlike amounts of speech.
     """
     train = next(stage for stage in STAGES if stage.name == "train")
+    heard = {system: grid.base(system).config.data.paired_minutes for system in grid.systems}
+    if len(set(heard.values())) > 1:
+        less, more = min(heard, key=heard.__getitem__), max(heard, key=heard.__getitem__)
+        raise JointstError(
+            f"--systems: {less} and {more} hear unlike amounts of speech, so that other words are new to each (compare "
+            "each amount under a --name of its own; jointst results draws them together)"
+        )
     for system in grid.systems:
         missing = [path for path in train.inputs(grid.base(system)) if not path.exists()]
         if missing:

@@ -10,7 +10,6 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from jointst.analysis.plots import INK, SERIES, styled
-from jointst.common.units import Minutes
 from jointst.comparison.collect import CellScores, Line, errors_of
 from jointst.comparison.evidence import DECODER, FLOOR
 from jointst.scoring.significance import bootstrap, relative_change
@@ -21,17 +20,15 @@ BINS = ((0.0, 0.0), (0.0, 0.15), (0.15, 0.35), (0.35, 1.0))
 """Shares of an utterance's words that no paired training text holds: above the first, up to the second."""
 FEWEST = 20
 """Utterances of a bin; with fewer there are no figures for it."""
-_MINUTES = re.compile(r"minutes_(\d+(?:\.\d+)?)")
+_MINUTES = re.compile(r"minutes_[\d.]+")
 
 Points = list[tuple[float, float, Sequence[float] | None]]
 """Place on the axis, relative change, interval."""
 
 
-def without_minutes(system: str) -> tuple[str, Minutes | None]:
-    """A system's name without the part that says how much speech it has (``minutes_30``), and these minutes."""
-    found = [match.group(1) for match in map(_MINUTES.fullmatch, system.split("+")) if match]
-    name = "+".join(part for part in system.split("+") if not _MINUTES.fullmatch(part))
-    return name, float(found[0]) if found else None
+def without_minutes(system: str) -> str:
+    """A system's name without the part that says how much speech it has (``minutes_30``)."""
+    return "+".join(part for part in system.split("+") if not _MINUTES.fullmatch(part))
 
 
 def by_share(results: Mapping[str, Sequence[CellScores]], key: tuple[str, str], path: Path) -> list[dict[str, Any]]:
@@ -43,7 +40,8 @@ def by_share(results: Mapping[str, Sequence[CellScores]], key: tuple[str, str], 
         path: of the comparison, for errors.
 
     Returns:
-        For each system, what it is measured against, and each bin: utterances, change, its 95 % interval.
+        For each system, what it is measured against, and each bin: utterances, macro error rates, change, its 95 %
+        interval.
 
     Raises:
         DataError: seeds were scored on different utterances.
@@ -56,70 +54,75 @@ def by_share(results: Mapping[str, Sequence[CellScores]], key: tuple[str, str], 
             if len(chosen) < FEWEST:
                 continue
             ours, theirs = (errors_of(lines[name], chosen, path) for name in (system, other))
-            samples = bootstrap([ours, theirs])
-            change = relative_change(*(errors.rates().get("pooled", 0.0) for errors in (ours, theirs)))
+            rates = [errors.rates().get("macro", 0.0) for errors in (ours, theirs)]
+            change = relative_change(*rates)
             if change is None:
                 continue  # no errors to lower
+            samples = bootstrap([ours, theirs])
             rows.append(
                 {
                     "system": system,
                     "against": other,
                     "share": [low, high],
                     "utterances": len(chosen),
+                    "rates": rates,
                     "change": change,
-                    "interval": samples[0].change(samples[1]).intervals()["pooled"],
+                    "interval": samples[0].change(samples[1]).intervals()["macro"],
                 }
             )
     return rows
 
 
 def _pairs(systems: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Those of :data:`PAIRS` that are there, of equally much speech."""
+    """Those of :data:`PAIRS` that are there."""
     named = {without_minutes(system): system for system in systems}
-    minutes = sorted({found for _, found in named}, key=lambda found: found or 0.0)
-    return [
-        (named[system, found], named[other, found])
-        for system, other in PAIRS
-        for found in minutes
-        if (system, found) in named and (other, found) in named
-    ]
+    return [(named[system], named[other]) for system, other in PAIRS if system in named and other in named]
 
 
 def _within(line: Line, low: float, high: float) -> bool:
-    share = line.occurrences / max(1, line.length)
+    share = line.occurrences / max(1, line.words)
     return share == 0 if high == 0 else low < share <= high
 
 
 def over_minutes(stored: Sequence[Mapping[str, Any]]) -> list[tuple[str, Points]]:
-    """Gains over minutes of paired speech: a row for each test set and pair, of comparisons at equal updates."""
-    rows: dict[str, Points] = {}
+    """Gains over minutes of paired speech: a row for each test set and pair that was measured with two amounts of it.
+
+    Taken together are comparisons at equal updates of one recipe, with the same settings files.
+    """
+    rows: dict[tuple[str, ...], Points] = {}
     for summary in stored:
+        minutes = summary.get("paired_minutes")
         for own in summary["controls"].get("updates", {}).get("tables", []):
-            if own["decoder"] != DECODER or own["part"]:
+            if not minutes or own["decoder"] != DECODER or own["part"]:
                 continue
             for system, other in _pairs(own["systems"]):
-                (name, minutes), (plain, _) = without_minutes(system), without_minutes(other)
-                found = own["systems"][system]["against"].get(other)
-                rates = [own["systems"][each]["rates"].get("macro") for each in (system, other)]
-                if minutes is None or found is None or None in rates or min(rates) >= FLOOR:
-                    continue
-                label = f"{summary['recipe']}/{summary['name']}, {own['set']}: {name} against {plain}"
-                if found["change"].get("macro") is not None:
-                    point = minutes, found["change"]["macro"], found["intervals"]["macro"]
-                    rows.setdefault(label, []).append(point)
-    return [(label, sorted(points, key=lambda point: point[0])) for label, points in rows.items()]
+                found = own["systems"][system]["against"][other]
+                change = found["change"].get("macro")
+                rates = [own["systems"][each]["rates"]["macro"] for each in (system, other)]
+                if change is not None and min(rates) < FLOOR:
+                    pair = f"{without_minutes(system)} against {without_minutes(other)}"
+                    key = summary["recipe"], *summary["grid"]["conf"], own["set"], pair
+                    rows.setdefault(key, []).append((minutes, change, found["intervals"]["macro"]))
+    several = {key: points for key, points in rows.items() if len({place for place, _, _ in points}) > 1}
+    return [(f"{key[0]}, {key[-2]}: {key[-1]}", sorted(points, key=_place)) for key, points in several.items()]
 
 
 def over_share(stored: Sequence[Mapping[str, Any]]) -> list[tuple[str, Points]]:
-    """Gains over the share of words that only text has: a row for each test set and pair, at equal updates."""
+    """Gains over the share of words that no paired text holds: a row for each test set and pair, at equal updates."""
     rows: dict[str, Points] = {}
     for summary in stored:
         for name, found in summary["controls"].get("updates", {}).get("by_share", {}).items():
             for row in found:
-                label = f"{summary['recipe']}/{summary['name']}, {name}: {row['system']} against {row['against']}"
-                place = BINS.index(tuple(row["share"]))
-                rows.setdefault(label, []).append((float(place), row["change"], row["interval"]))
+                ends = tuple(row["share"])
+                if ends in BINS and min(row["rates"]) < FLOOR:
+                    label = f"{summary['recipe']}/{summary['name']}, {name}: {row['system']} against {row['against']}"
+                    point = float(BINS.index(ends)), row["change"], row["interval"]
+                    rows.setdefault(label, []).append(point)
     return [(label, points) for label, points in rows.items() if len(points) > 1]
+
+
+def _place(point: tuple[float, float, Sequence[float] | None]) -> float:
+    return point[0]
 
 
 def bin_names() -> list[str]:
@@ -140,15 +143,12 @@ def gains(rows: Sequence[tuple[str, Points]], axis: str, ticks: Sequence[str] | 
         panel = drawn.subplots()
         panel.axhline(0.0, color=INK, linewidth=0.9)
         for number, (label, points) in enumerate(rows):
-            nudge = 0.04 * (number - (len(rows) - 1) / 2)
-            places = [
-                place + nudge if ticks else place * 1.03 ** (number - (len(rows) - 1) / 2) for place, _, _ in points
-            ]
+            aside = (number + 0.5) / len(rows) - 0.5  # so that intervals lie beside each other
+            places = [place + 0.5 * aside if ticks else place * 1.2**aside for place, _, _ in points]
+            changes = [100 * change for _, change, _ in points]
             colour = SERIES[number % len(SERIES)]
             dashes = ("-", "--", ":", "-.")[number // len(SERIES) % 4]
-            panel.plot(
-                places, [100 * y for _, y, _ in points], "o", linestyle=dashes, color=colour, markersize=4, label=label
-            )
+            panel.plot(places, changes, marker="o", linestyle=dashes, color=colour, markersize=4, label=label)
             for place, (_, _, ends) in zip(places, points, strict=True):
                 if ends is not None:
                     panel.plot([place, place], [100 * end for end in ends], color=colour, linewidth=1.2)
@@ -157,7 +157,7 @@ def gains(rows: Sequence[tuple[str, Points]], axis: str, ticks: Sequence[str] | 
         else:
             panel.set_xscale("log")
             marks = sorted({place for _, points in rows for place, _, _ in points})
-            panel.set_xticks(marks, [f"{mark:g}" for mark in marks])
+            panel.set_xticks(marks, [f"{mark:.0f}" for mark in marks])
             panel.minorticks_off()
         panel.set_xlabel(axis)
         panel.set_ylabel("change of the error rate, %")

@@ -103,7 +103,7 @@ def document(stored: Sequence[Mapping[str, Any]], recipes: Sequence[Mapping[str,
     )
     if text_rows(stored):
         text += f"![Error rates with and without text]({FIGURES / OVERVIEW})\n\n"
-    for name, (says, _) in _pays(stored).items():
+    for name, (says, _) in pays_figures(stored).items():
         text += f"![{says}]({FIGURES / name})\n\n"
     text += f"{WORDS}\n\n## Claims\n\n" + "".join(_claim(claim, finding) for claim, finding in findings)
     text += "## Comparisons\n\n"
@@ -117,7 +117,7 @@ def pictures(stored: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The figures of RESULTS.md by their names, as SVG."""
     rows = text_rows(stored)
     found = {OVERVIEW: svg_of(text_figure(rows))} if rows else {}
-    for name, (_, drawn) in _pays(stored).items():
+    for name, (_, drawn) in pays_figures(stored).items():
         found[name] = svg_of(drawn)
     for claim, finding in judged(stored):
         if finding.picture is not None:
@@ -125,7 +125,7 @@ def pictures(stored: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return found
 
 
-def _pays(stored: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, Figure]]:
+def pays_figures(stored: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, Figure]]:
     """What they say and the figures of when text and the consistency loss pay, as far as that was measured."""
     found = {}
     minutes, shares = over_minutes(stored), over_share(stored)
@@ -145,7 +145,7 @@ def results_page(stored: Sequence[Mapping[str, Any]], drawn: Mapping[str, str]) 
     if OVERVIEW in drawn:
         svg = inline(drawn[OVERVIEW], "overview", "Error rates with and without text")
         header += figure(svg, EQUAL)
-    for name, (says, _) in _pays(stored).items():
+    for name, (says, _) in pays_figures(stored).items():
         header += figure(inline(drawn[name], name.removesuffix(".svg"), says), f"{says}. {EQUAL}")
     sections = []
     for claim, finding in findings:

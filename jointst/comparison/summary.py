@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from jointst.common.units import Minutes
 from jointst.comparison.cell import Outcome
 from jointst.comparison.collect import (
     ALL,
@@ -25,6 +26,7 @@ from jointst.comparison.collect import (
 from jointst.comparison.evidence import DECODER
 from jointst.comparison.grid import Cell, Control, Grid
 from jointst.comparison.pays import by_share
+from jointst.kaldi.part import spoken_minutes
 from jointst.scoring.significance import (
     Errors,
     Samples,
@@ -73,6 +75,7 @@ def summarise(
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "grid": asdict(grid),
         "dev_sets": dev_sets(grid),
+        "paired_minutes": paired_minutes(grid),
         "commits": sorted({str(own.versions.get("git_commit")) for own in scores.values()}),
         "python": versions.get("python"),
         "torch": versions.get("packages", {}).get("torch"),
@@ -95,6 +98,12 @@ def summarise(
         },
     }
     return {key: _rounded(value) for key, value in found.items()}
+
+
+def paired_minutes(grid: Grid) -> Minutes:
+    """How much paired speech its systems hear."""
+    context = grid.base(grid.systems[0])
+    return spoken_minutes(context.config, context.data)
 
 
 def dev_sets(grid: Grid) -> list[str]:

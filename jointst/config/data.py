@@ -35,8 +35,8 @@ class DataConfig:
     """Languages without speech: their utterances in the paired training, pseudo and dev sets are left out of training,
     their unpaired text stays. What their test sets then show was learnt from text and from other languages."""
     paired_minutes: Minutes = 0.0
-    """So much of the speech in ``train`` is trained on, drawn by a hash of the utterances' names; 0 for all. Symbols
-    and feature statistics are still those of all of it."""
+    """So much of the speech in ``train`` is trained on, drawn by a hash of the utterances' names; 0 for all. Symbols,
+    feature statistics and ``jointst lm`` still have all of it."""
     same_sentences: bool = False
     """Whether development and test sentences may be in training and unpaired text, as in a corpus of commands;
     otherwise that is an error, unless nearly all of a set's sentences are in training."""

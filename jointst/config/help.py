@@ -9,6 +9,7 @@ import textwrap
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from jointst.common.errors import JointstError
@@ -107,12 +108,12 @@ def sections() -> list[Section]:
 
 
 def asked(arguments: list[str]) -> str | None:
-    """What help is asked for: a section, a setting, :data:`EVERYTHING`, "" of the command; None where none is."""
+    """What help is asked for: sections, settings, :data:`EVERYTHING`, "" of the command; None where none is."""
     for i, word in enumerate(arguments):
         flag, _, what = word.partition("=")
         if flag in FLAGS:
-            after = arguments[i + 1] if i + 1 < len(arguments) else ""
-            return what or ("" if after.startswith("-") else after)
+            named = takewhile(lambda word: not word.startswith("-") or "." in word, arguments[i + 1 :])
+            return what or " ".join(named)
     return None
 
 
@@ -153,19 +154,20 @@ def _command(command: str, description: str, add_options: Callable[[argparse.Arg
 
 def _settings(command: str, what: str, width: int) -> str:
     known = sections()
-    name = what.removeprefix("--").rstrip(".")
-    lines: list[str] = []
-    for section in known:
-        inside = name == EVERYTHING or section.name == name or section.name.startswith(f"{name}.")
-        own = [setting for setting in section.settings if inside or setting.name == name]
-        if own:
-            lines += ["", *textwrap.wrap(f"{section.name}: {section.about}", width), ""]
-            lines += _columns([(f"--{setting.name}", _told(setting)) for setting in own], 40, width)
-    if not lines:
-        outer = ", ".join(section.name for section in known if "." not in section.name)
-        fix = f"jointst {command} --help SECTION: {outer}, or {EVERYTHING}"
-        raise JointstError(f"--help: there are no settings {what!r} ({fix})")
-    return "\n".join(lines[1:]) + "\n"
+    lines = ["Defaults stand in brackets; with the values of --conf: --print_config"]
+    for name in (word.removeprefix("--").rstrip(".") for word in what.split()):
+        before = len(lines)
+        for section in known:
+            inside = name == EVERYTHING or section.name == name or section.name.startswith(f"{name}.")
+            own = [setting for setting in section.settings if inside or setting.name == name]
+            if own:
+                lines += ["", *textwrap.wrap(f"{section.name}: {section.about}", width), ""]
+                lines += _columns([(f"--{setting.name}", _told(setting)) for setting in own], 40, width)
+        if len(lines) == before:
+            outer = ", ".join(section.name for section in known if "." not in section.name)
+            fix = f"jointst {command} --help SECTION: {outer}, or {EVERYTHING}"
+            raise JointstError(f"--help: there are no settings {name!r} ({fix})")
+    return "\n".join(lines) + "\n"
 
 
 def _told(setting: Setting) -> str:

@@ -31,7 +31,8 @@ def settings_of(config: Config, sections: Iterable[str]) -> dict[str, dict[str, 
             del settings["model"]["audio_encoder"][key]
     if "data" in settings:
         del settings["data"]["same_sentences"]  # only what is found fault with depends on it
-        del settings["data"]["paired_minutes"]  # symbols, features and what an update costs do not depend on it
+        if not config.data.paired_minutes:
+            del settings["data"]["paired_minutes"]
     if "features" in settings:
         settings["features"] = config.features.stated()
     if "loss" in settings:

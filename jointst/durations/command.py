@@ -26,6 +26,7 @@ from jointst.data.dataset import PairedSet, TextSet, in_order, read_directories
 from jointst.durations import forced, predictor
 from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.durations import write_durations
+from jointst.kaldi.part import only, spoken_part
 from jointst.kaldi.phone_times import read_phone_times
 from jointst.models.build import Trained, load_trained
 from jointst.probing.linear import LinearProbe
@@ -33,6 +34,8 @@ from jointst.probing.linear import LinearProbe
 
 def run(context: Context) -> Made:
     """Align every training and development set, copies at other speeds included, and predict for unpaired text.
+
+    Of the paired training speech, what ``data.paired_minutes`` and ``data.text_only_languages`` leave.
 
     Writes ``durations/<set>`` (see :mod:`jointst.kaldi.durations`), ``durations/model.safetensors`` and, last,
     ``durations/durations.json``: the error of both in milliseconds, where true times are known.
@@ -48,8 +51,10 @@ def run(context: Context) -> Made:
     _check_names(context)
     folder = context.exp / "durations"
     speeds = context.config.features.speed_perturbation
-    training = read_directories(context.data, data.train, speeds) + read_directories(context.data, data.pseudo)
-    heard = _paired(context, trained, read_directories(context.data, data.train))
+    part = spoken_part(context.config, context.data)
+    training = only(read_directories(context.data, data.train, speeds), part)
+    training += read_directories(context.data, data.pseudo)
+    heard = _paired(context, trained, only(read_directories(context.data, data.train), part))
     probe = _train(context, trained, heard)
     phones: list[Tensor] = []
     counted: list[Tensor] = []

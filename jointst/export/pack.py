@@ -18,6 +18,7 @@ from jointst.common.languages import LANGUAGES
 from jointst.config.context import Context, Made
 from jointst.config.load import from_yaml
 from jointst.kaldi.directory import DataDirectory, sort_keys
+from jointst.kaldi.part import only, spoken_part
 from jointst.models.build import ENCODER, form_of_encoder
 from jointst.models.packed import PARAMETERS, RECOGNISER, TEXT_BRANCH, TRAINING_ONLY, WEIGHTS
 from jointst.pretrained.registry import encoder_class, open_encoder
@@ -121,10 +122,10 @@ def _trained_on(context: Context) -> dict[str, set[str]]:
     """The words that the model has met in training, by language."""
     data = context.config.data
     read = data.unpaired if context.config.loss.text > 0 else ()
-    sets = [context.data / name for name in (*data.train, *data.pseudo, *read)]
     found: dict[str, set[str]] = {}
-    for path in sets:
-        directory = DataDirectory.read(path, only=("text", "utt2lang"))
+    spoken = [DataDirectory.read(context.data / name, only=("text", "utt2lang")) for name in data.train]
+    others = [DataDirectory.read(context.data / name, only=("text", "utt2lang")) for name in (*data.pseudo, *read)]
+    for directory in (*only(spoken, spoken_part(context.config, context.data)), *others):
         for utterance, text in directory.text.items():
             lang = directory.utt2lang.get(utterance)
             if lang in LANGUAGES:

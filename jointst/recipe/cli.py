@@ -15,6 +15,7 @@ from jointst.common.lock import hold
 from jointst.common.place import check_asked, find_place
 from jointst.common.threads import set_threads, sleep_while_waiting
 from jointst.config.context import Context
+from jointst.config.help import asked
 from jointst.config.load import parse
 from jointst.ranks.group import current
 from jointst.ranks.spawn import run_processes
@@ -78,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(stage: Stage, arguments: list[str]) -> int:
     """Run a stage unless all it makes is up to date."""
-    if stage.alone and names_directories(arguments):
+    if stage.alone and not asked(arguments) and names_directories(arguments):
         return _call(stage.alone, arguments)
     for option, function in stage.instead.items():
         if any(word.partition("=")[0] == option for word in arguments):

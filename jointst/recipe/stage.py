@@ -80,6 +80,8 @@ class Stage:
         config = dataclasses.replace(
             context.config, training=dataclasses.replace(context.config.training, **_NO_EFFECT)
         )
+        if not self.per_experiment:  # what is shared is made of all speech, whatever part an experiment hears
+            config = dataclasses.replace(config, data=dataclasses.replace(config.data, paired_minutes=0.0))
         settings = settings_of(config, self.sections)
         return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -123,9 +123,11 @@ def _training(context: Context) -> _Known:
     paired, unpaired = (
         [DataDirectory.read(context.data / name) for name in names] for names in (data.train, data.unpaired)
     )
-    paired = only(paired, spoken_part(context.config, context.data))
-    speakers = {speaker for directory in paired for speaker in directory.utt2spk.values()}
-    return _Known(speakers=speakers, heard=_words(paired), read=_words(unpaired))
+    spoken = only(paired, spoken_part(context.config, context.data))
+    speakers = {speaker for directory in spoken for speaker in directory.utt2spk.values()}
+    # a language whose speech is all left out has been heard in no word
+    heard: dict[str, set[str]] = {lang: set() for directory in paired for lang in directory.utt2lang.values()}
+    return _Known(speakers=speakers, heard=heard | _words(spoken), read=_words(unpaired))
 
 
 def _words(directories: Sequence[DataDirectory]) -> dict[str, set[str]]:

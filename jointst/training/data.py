@@ -111,7 +111,8 @@ def read_training_sets(config: Config, root: Path, symbols: Symbols) -> tuple[Pa
     """
     durations = config.durations_folder
     directories = with_speech(config.data, root, config.data.train, config.features.speed_perturbation)
-    directories = only(directories, spoken_part(config, root))
+    if config.data.paired_minutes:
+        directories = only(directories, spoken_part(config, root))
     directories += with_speech(config.data, root, config.data.pseudo)
     paired = PairedSet(directories, symbols, may_lack=config.features.max_failures > 0, durations=durations)
     paired.check_durations(config.model.rows_per_position)

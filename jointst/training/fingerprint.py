@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -59,8 +60,6 @@ def _sections(config: Config) -> dict[str, dict[str, Any]]:
     for key in ("pseudo", "text_only_languages"):
         if not getattr(config.data, key):
             del sections["data"][key]  # trainings from before there was the setting go on
-    if config.data.paired_minutes:
-        sections["data"]["paired_minutes"] = config.data.paired_minutes
     if config.model.ctc_target == "labels":
         del sections["model"]["ctc_target"]  # what it was before there was the setting
     if config.durations_folder is None:
@@ -92,8 +91,7 @@ def read_files(context: Context) -> dict[Path, str]:
 
 def keep_inputs(context: Context) -> None:
     """Remember the files that a training reads, so that :func:`what_changed` can name those that have changed."""
-    found = {str(path): file_digest(path) for path in read_files(context)}
-    write_atomically(context.exp / INPUTS, json.dumps(found, indent=1) + "\n")
+    write_atomically(context.exp / INPUTS, json.dumps(_inputs(context), indent=1) + "\n")
 
 
 def what_changed(context: Context) -> str:
@@ -108,26 +106,37 @@ def what_changed(context: Context) -> str:
 
 
 def _changed_settings(context: Context) -> Iterator[str]:
+    """Settings on which the training depends and whose own values differ, the size, from which others follow, first."""
     try:
-        before = _leaves(_sections(from_yaml(context.exp / "config.yaml")))
+        earlier = from_yaml(context.exp / "config.yaml")
+        before, now = (_leaves(_sections(config)) for config in (earlier, context.config))
     except (JointstError, OSError):
         return  # of another version, or damaged: nothing can be said of it
-    now = _leaves(_sections(context.config))
-    for key in sorted(before.keys() | now.keys()):
-        old, new = before.get(key, _NONE), now.get(key, _NONE)
-        if old != new:
-            yield f"{key} was {_shown(old)} and is {_shown(new)}"
+    old, new = (_leaves(dataclasses.asdict(config)) for config in (earlier, context.config))
+    counted = {key for key in before.keys() | now.keys() if before.get(key, _NONE) != now.get(key, _NONE)}
+    if "text_input.kind" in counted:
+        counted.add("tokenizer.text_input")
+    for key in sorted(counted, key=lambda key: (key != "model.size", key)):
+        if old.get(key, _NONE) != new.get(key, _NONE):
+            yield f"{key} was {_shown(old.get(key))} and is {_shown(new.get(key))}"
 
 
 def _changed_files(context: Context) -> Iterator[str]:
     try:
-        before = json.loads((context.exp / INPUTS).read_text(encoding="utf-8"))
-        now = {str(path): file_digest(path) for path in read_files(context)}
-        for path in sorted(before.keys() & now.keys()):
-            if before[path] != now[path]:
-                yield f"{path} has changed"
+        before, now = json.loads((context.exp / INPUTS).read_text(encoding="utf-8")), _inputs(context)
+        for name in sorted(before.keys() & now.keys()):
+            if before[name] != now[name]:
+                yield f"{context.data / name} has changed"
     except (OSError, ValueError, AttributeError):
         return
+
+
+def _inputs(context: Context) -> dict[str, str]:
+    """Checksums of the files that are read, by their places in the folder of data directories where they lie there."""
+    return {
+        str(path.relative_to(context.data) if path.is_relative_to(context.data) else path): file_digest(path)
+        for path in read_files(context)
+    }
 
 
 def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -142,4 +151,4 @@ def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    return "not stated" if value is _NONE else json.dumps(value, ensure_ascii=False, default=str)
+    return json.dumps(value, ensure_ascii=False, default=str)

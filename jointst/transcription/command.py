@@ -236,6 +236,6 @@ def _shower(writer: Writer, out: TextIO) -> Callable[[list[Transcript]], bool]:
             out.write(writer.segment(transcript))
         if transcripts:
             out.flush()
-        return any(transcript.text for transcript in transcripts)
+        return any(transcript.final and transcript.text for transcript in transcripts)
 
     return show

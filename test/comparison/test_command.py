@@ -95,6 +95,8 @@ def test_a_grid_survives_a_killed_cell_is_interrupted_and_continued(
     check_tables(summary)
     assert summary["dev_sets"] == []
     last = read_log(EXP / "joist_seed1/log.jsonl")
+    assert summary["paired_minutes"] > 0
+    assert set(summary["controls"]["updates"]) >= {"by_share", "tables"}
     losses = summary["controls"]["updates"]["dev_losses"]["joist"][1]
     expected = next(line for line in reversed(last) if "dev_loss" in line)
     assert losses == pytest.approx({key: expected[f"dev_{key}"] for key in ("streaming", "full_context")}, rel=1e-4)
@@ -218,6 +220,14 @@ def test_options_that_do_not_fit(
     errors = capsys.readouterr().err
     assert errors.startswith("jointst compare: error: ")
     assert message in errors
+
+
+def test_systems_that_hear_unlike_amounts_of_speech_are_not_compared(
+    recipe: Context, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *GRID, "--systems", "paired", "paired+minutes_10"]) == 1
+    assert "--systems: paired and paired+minutes_10 hear unlike amounts of speech" in capsys.readouterr().err
+    assert not EXP.exists()
 
 
 def test_data_that_is_not_made_is_said(recipe: Context, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,9 +10,11 @@ import pytest
 from jointst.common.errors import ConfigError, DataError
 from jointst.config import DataConfig
 from jointst.config.context import Context
+from jointst.export.pack import run as export
 from jointst.kaldi.directory import DataDirectory
-from jointst.kaldi.part import only, spoken_part
+from jointst.kaldi.part import only, spoken_minutes, spoken_part
 from jointst.models.build import read_symbols
+from jointst.recipe.stages import STAGES
 from jointst.scoring.score import run as score
 from jointst.training.data import read_training_sets
 from jointst.training.fingerprint import fingerprint
@@ -61,6 +63,50 @@ def test_a_part_is_there_at_every_speed(toy: Context) -> None:
 def test_more_than_there_is_is_refused(toy: Context) -> None:
     with pytest.raises(DataError, match=r"t_train: .* minutes of speech in t_train, fewer than the 1000 asked for"):
         spoken_part(with_minutes(toy, 1000).config, toy.data)
+
+
+def test_lengths_that_are_not_known_are_asked_for(toy: Context) -> None:
+    (toy.data / "t_train/utt2num_frames").unlink()
+    with pytest.raises(DataError, match=r"t_train/utt2num_frames: does not say how long .* \(run stage 4, features\)"):
+        spoken_part(with_minutes(toy, 1).config, toy.data)
+
+
+def test_the_part_is_of_languages_that_are_heard(toy: Context) -> None:
+    minutes = minutes_of(toy) / 4
+    less = with_minutes(toy, minutes)
+    data = dataclasses.replace(less.config.data, text_only_languages=("ru",))
+    config = dataclasses.replace(less.config, data=data)
+    part = spoken_part(config, toy.data)
+    assert part
+    assert not any(key.startswith("ru") for key in part)
+    assert minutes_of(toy, part) >= minutes
+    assert spoken_minutes(config, toy.data) == pytest.approx(minutes_of(toy, part))
+    assert spoken_minutes(toy.config, toy.data) == pytest.approx(minutes_of(toy))
+    assert set(read_training_sets(config, toy.data, read_symbols(toy.config, toy.data))[0].utterances) == part
+
+
+def test_another_part_makes_training_and_what_follows_run_again_and_nothing_before(toy: Context) -> None:
+    less = with_minutes(toy, minutes_of(toy) / 2)
+    differ = {stage.name for stage in STAGES if stage.digest(less) != stage.digest(toy)}
+    assert {"train", "decode", "score"} <= differ
+    assert not differ & {"corpus", "validate", "lexicon", "features", "tokenizer"}
+
+
+def test_a_packed_model_knows_the_words_of_its_part(toy: Context) -> None:
+    def words(context: Context) -> int:
+        packed = export(context).where
+        return sum(len(path.read_text().split()) for path in (packed / "lang").glob("words_*.txt"))
+
+    assert 0 < words(with_minutes(toy, minutes_of(toy) / 4)) < words(toy)
+
+
+def test_a_language_of_which_nothing_is_left_is_not_heard(toy: Context) -> None:
+    hidden = dataclasses.replace(toy.config.data, text_only_languages=("ru",))
+    score(dataclasses.replace(toy, config=dataclasses.replace(toy.config, data=hidden)))
+    lines = map(json.loads, (toy.exp / "score/utterances.jsonl").read_text().splitlines())
+    said = [line for line in lines if line["language"] == "ru"]
+    assert said
+    assert all(line["unheard_words"]["occurrences"] == line["words"]["length"] for line in said)
 
 
 def test_training_hears_the_part_alone_and_is_another_training(toy: Context) -> None:

@@ -58,9 +58,14 @@ def test_help_of_a_section_has_its_settings_and_those_inside(capsys: pytest.Capt
         assert name in shown
     assert "(best, of" in shown
     assert "--training." not in shown
-    one = helped(capsys, "train", "--help", "training.peak_rate")
+    one = helped(capsys, "train", "--help", "--training.peak_rate")
     assert "--training.peak_rate" in one
     assert "--training.seed" not in one
+    two = helped(capsys, "train", "--help", "loss.consistency", "model.decoder")
+    assert "--loss.consistency.weight " in two
+    assert "--model.decoder.band " in two
+    assert "--loss.text " not in two
+    assert "--data.train " in helped(capsys, "validate", "--help", "data")
     every = helped(capsys, "train", "--help=all")
     for name in leaves(dataclasses.asdict(Config())):
         assert f"  --{name}" in every, name

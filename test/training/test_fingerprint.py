@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from typing import Any
 
 import pytest
@@ -55,7 +56,25 @@ def test_changed_settings_are_named_with_their_values(begun: Context) -> None:
     assert said.endswith(", and 1 more")
     assert said.count(" was ") == 3
     silent = changed(begun, "data", text_only_languages=("it",))
-    assert what_changed(silent).startswith("data.text_only_languages was not stated")
+    assert what_changed(silent) == 'data.text_only_languages was [] and is ["it"]'
+
+
+def test_settings_that_nobody_changed_are_not_named(begun: Context) -> None:
+    assert what_changed(changed(begun, "tokenizer", text_input="pieces")) == (
+        'tokenizer.text_input was "phones" and is "pieces"'
+    )
+    band = begun.config.model.decoder.band
+    decoder = dataclasses.replace(begun.config.model.decoder, band=0)
+    assert what_changed(changed(begun, "model", decoder=decoder)) == f"model.decoder.band was {band} and is 0"
+    assert what_changed(changed(begun, "model", size="small", dim=12)).startswith("model.size was ")
+
+
+def test_data_that_have_moved_are_the_same_data(begun: Context) -> None:
+    shutil.copytree(begun.data, "elsewhere")
+    moved = changed(begun, "data", root="elsewhere")
+    assert what_changed(moved) == ""
+    (moved.data / "t_train/text").write_text("other text\n")
+    assert what_changed(moved) == "elsewhere/t_train/text has changed"
 
 
 def test_changed_files_are_named(begun: Context) -> None:
