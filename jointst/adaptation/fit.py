@@ -1,9 +1,10 @@
 """Training on text alone, or on text and some speech of the old domain, from a trained model.
 
-Speech is heard as before: the audio encoder stays as it is. The shared encoders and the decoders learn what text says
-by what the text encoder makes of it. That of a model of speech alone has learnt nothing yet: it is trained first, by
-what the rest of the model, which stays as it is meanwhile, understands: the CTC that spells phones from the audio
-encoder's states, and the transducers, on sentences of words that it knows.
+Speech is heard as before: the audio encoder stays as it is. Without speech to rehearse on the shared encoders stay,
+too, and the decoders alone learn what text says by what the text encoder makes of it: encoders that hear no speech
+forget it. With speech the shared encoders and the text encoder learn as well. A text encoder of a model of speech alone
+has learnt nothing yet: it is trained first, by what the rest of the model, which stays as it is meanwhile, understands:
+the CTC that spells phones from the audio encoder's states, and the transducers, on sentences of words that it knows.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ from jointst.models.objective import Branch, branch_loss, consistency_parts, ctc
 from jointst.training.schedule import optimisation
 from jointst.training.time_to_go import TimeToGo, in_words
 
-TAUGHT = ("streaming_encoder", "widening", "full_context_encoder", "streaming_decoder", "full_context_decoder")
-"""Parts of the model that learn from text; so does the text encoder where there is speech, by which it stays true."""
+DECODERS = ("streaming_decoder", "full_context_decoder")
+"""Parts of the model that learn from text."""
+ENCODERS = ("streaming_encoder", "widening", "full_context_encoder", "text_encoder")
+"""Parts that learn with them where there is speech to rehearse on, by which they stay true."""
 SPEECH_BATCH = 8
 """Utterances of an update, where there are some to rehearse on."""
 CONSISTENCY = 0.3
@@ -266,7 +269,7 @@ class Teacher:
     def _learn(self, first: int) -> tuple[list[Look], Look]:
         """Learn the text; all looks, and the one whose weights are kept."""
         updates, every = self._plan.updates, self._plan.look_every
-        learning = TAUGHT if self._speech is None else (*TAUGHT, "text_encoder")
+        learning = DECODERS if self._speech is None else (*ENCODERS, *DECODERS)
         optimiser = self._optimiser(learning, self._plan.rate, updates)
         begun = self._weights()
         looks = [self._look(0)]

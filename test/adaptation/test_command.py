@@ -79,6 +79,14 @@ def test_what_is_learnt(model: Path, toy: Context, capsys: pytest.CaptureFixture
     assert not hasattr(load_packed(out).model, "text_encoder")
 
 
+def test_by_text_alone_the_decoders_learn(model: Path) -> None:
+    """Encoders that hear no speech forget it."""
+    assert adapt(model, "--text", text(*NEW), *TAUGHT, "--updates", "5") == 0
+    old, new = read_start(model).state, read_start(Path("out")).state
+    changed = {name.split(".")[0] for name in old if not torch.equal(old[name], new[name])}
+    assert changed == {"streaming_decoder", "full_context_decoder"}
+
+
 def test_an_adapted_model_is_adapted_again(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By the folder of the experiment too; it knows the words by then, and is replaced only where that is asked for."""
     command = ["--text", text(*NEW), *TAUGHT, "--updates", "1"]
