@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from documentation.commands import ROOT
 
+from jointst.config.help import sections
 from jointst.config.load import parse
 from jointst.export.onnx import check
 from jointst.recipe.cli import names_directories
@@ -27,6 +28,9 @@ from jointst.recipe.stages import STAGES
 
 NAMES = {*(stage.name for stage in (*STAGES, *RECIPE_COMMANDS)), *(command.name for command in COMMANDS)}
 """Every command of jointst."""
+
+SECTIONS = {section.name for section in sections()}
+"""What ``--help`` of a stage has settings of."""
 
 
 class _Parsed(Exception):

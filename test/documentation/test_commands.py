@@ -107,7 +107,8 @@ def check(command: Command, root: Path) -> None:
     if first == "jointst" or rest[:2] == ["-m", "jointst"]:
         words = rest if first == "jointst" else rest[2:]
         if command.inline and (len(words) < 2 or "--help" in words):
-            assert all(word in parsing.NAMES or word in ("--help", "DIR") for word in words), "names no command"
+            known = {*parsing.NAMES, *parsing.SECTIONS, "--help", "DIR"}
+            assert known.issuperset(words), "names no command, or help of no settings"
         else:
             parsing.jointst(words)
     elif first.endswith(".venv/bin/python"):
