@@ -42,6 +42,8 @@ HELD: Seconds = 10.0
 START_SECONDS: Seconds = 10.0
 """In which the first message must come: until then a client has a connection, and no place among the streams."""
 START_FIELDS = ("type", "sample_rate", "model", "language", "decoder", "search", "phrases", "token")
+BROKEN_OFF = 1006
+"""The code of a connection that was not closed properly (RFC 6455)."""
 WIDTH = 2
 """Bytes of a sample."""
 
@@ -259,6 +261,8 @@ class _Conversation:
         except asyncio.TimeoutError:
             text = f"the client has read nothing for {self._settings.wait:g} s"
             raise Refused(status=408, message=text, code="timeout") from None
+        except RuntimeError:  # uvicorn says so where a client left, or broke the protocol, and was not yet read from
+            raise WebSocketDisconnect(BROKEN_OFF) from None
 
 
 def _step(stream: StreamingRecogniser, samples: bytes | None) -> tuple[list[Transcript], Seconds]:

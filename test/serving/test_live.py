@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from serving.conftest import RATE, Start, noise
 from starlette.testclient import TestClient, WebSocketDenialResponse, WebSocketTestSession
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from jointst import Recogniser
 from jointst.serving import live
@@ -66,6 +66,29 @@ def test_phrases_and_beam(client: TestClient) -> None:
     plain = talk(client, [{**START, "search": "beam"}, audio, END])[0]
     raised = talk(client, [{**START, "search": "beam", "phrases": [["the window", 30], "door"]}, audio, END])[0]
     assert raised[-2]["text"] != plain[-2]["text"]
+
+
+def test_a_client_that_is_gone_before_it_is_answered_is_no_fault(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """uvicorn has closed the connection by itself, and refuses what is sent then."""
+
+    async def send_json(*_: Any) -> None:
+        raise RuntimeError("Unexpected ASGI message 'websocket.send', after sending 'websocket.close'.")
+
+    def gone() -> float:
+        return float(client.app.state.service.metrics.requests.labels("/v1/audio/stream", live.GONE)._value.get())  # type: ignore[attr-defined]
+
+    before = gone()
+    monkeypatch.setattr(WebSocket, "send_json", send_json)
+    with client.websocket_connect(URL) as socket:
+        socket.send_text(json.dumps(START))
+        for _ in range(100):
+            if gone() > before:
+                break
+            time.sleep(0.1)
+    assert gone() == before + 1
+    assert "a live stream failed" not in caplog.text
 
 
 def test_streams_beside_each_other(client: TestClient) -> None:
