@@ -77,7 +77,9 @@ def test_a_client_that_is_gone_before_it_is_answered_is_no_fault(
         raise RuntimeError("Unexpected ASGI message 'websocket.send', after sending 'websocket.close'.")
 
     def gone() -> float:
-        return float(client.app.state.service.metrics.requests.labels("/v1/audio/stream", live.GONE)._value.get())  # type: ignore[attr-defined]
+        registry = client.app.state.service.metrics.registry  # type: ignore[attr-defined]
+        labels = {"route": "/v1/audio/stream", "status": str(live.GONE)}
+        return float(registry.get_sample_value("jointst_requests_total", labels) or 0.0)
 
     before = gone()
     monkeypatch.setattr(WebSocket, "send_json", send_json)
