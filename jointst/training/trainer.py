@@ -27,18 +27,20 @@ from jointst.training.module import JointModule
 from jointst.training.sharding import Sharded
 
 
-def set_aside(folder: Path, changed: str = "") -> None:
+def set_aside(folder: Path, changed: str = "", *, forced: bool = False) -> None:
     """Move an earlier training to the first free ``<folder>.old-N``: nothing already written is lost.
 
     Args:
         folder: of the training.
-        changed: what differs from it, for people; empty where that cannot be told, or nothing does.
+        changed: what differs from it, for people; empty where that cannot be told.
+        forced: whether nothing differs, and a new one is asked for all the same.
     """
     if not any(folder.glob("checkpoints/*.ckpt")) and not (folder / "model.safetensors").exists():
         return  # it broke off before there was anything to keep
     number = next(i for i in range(1, 10_000) if not Path(f"{folder}.old-{i}").exists())
     kept = folder.rename(f"{folder}.old-{number}")
     what = f"settings or data differ from the training in {folder}" + (f" ({changed})" if changed else "")
+    what = f"the training in {folder} is set aside (--force)" if forced else what
     print(f"{what}: it is kept as {kept}, a new one starts", flush=True)
 
 
@@ -58,7 +60,8 @@ def take_up(folder: Path, mark: str, force: bool, changed: Callable[[], str] = s
     """
     marked = folder / "fingerprint.txt"
     if marked.is_file() and (force or marked.read_text() != mark):
-        set_aside(folder, changed())
+        same = marked.read_text() == mark
+        set_aside(folder, "" if same else changed(), forced=same)
     resumed = last_checkpoint(folder / "checkpoints")
     if resumed is not None and not belongs(resumed, mark):
         set_aside(folder)

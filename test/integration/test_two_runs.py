@@ -128,6 +128,10 @@ def test_a_second_training_is_refused_until_the_first_is_dead(
     assert "and is 0.1): it is kept as exp/toy.old-1" in said
     assert mark_of("exp/toy/model.safetensors") == Path("exp/toy/fingerprint.txt").read_text() != mark
     assert mark_of("exp/toy.old-1/model.safetensors") == mark, "what was there is kept"
+    assert stage("train", "--training.peak_rate", "0.1", "--force") == 0
+    said = capsys.readouterr().out
+    assert "the training in exp/toy is set aside (--force): it is kept as exp/toy.old-2, a new one starts" in said
+    assert "differ" not in said
 
 
 @pytest.mark.parametrize(("at", "name"), [("feats.scp", "features"), ("phones", "lexicon"), ("tokenizer", "tokenizer")])
