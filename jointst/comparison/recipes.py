@@ -1,4 +1,4 @@
-"""What recipes reach by their own settings: kept beside them, and one table of all."""
+"""What recipes reach by their own settings, and what yardsticks reach beside them: kept, and one table of all."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from jointst.comparison.tables import percent
 KIND = "recipe"
 COLUMNS = ["recipe", "made by", "set", "streaming", "full-context", "words never heard", "updates", "hours", "on"]
 LEGEND = (
-    "One training each, by the recipe's own settings: macro error rate in % (words, or characters where the language "
-    "writes no spaces), share of the words recognised that no paired training text holds, hours of training by the "
-    "clock, whatever else the machine did. `jointst results --keep exp/NAME` in a recipe's folder adds its own."
+    "Rows with `run.sh` or `--conf`: one training each, by the recipe's own settings; the others are yardsticks "
+    "(`tools/yardstick_*.py`). Macro error rate in % (words, or characters where the language writes no spaces), "
+    "share of the words recognised that no paired training text holds, hours of training by the clock, whatever else "
+    "the machine did. `jointst results --keep exp/NAME` in a recipe's folder adds its own."
 )
 
 
 def kept(folder: Path) -> dict[str, Any]:
-    """What is kept of an experiment.
+    """What is kept of an experiment, or of a yardstick (``tools/yardstick_*.py``).
 
     Args:
         folder: exp/<name> in a recipe's folder.
@@ -31,22 +32,39 @@ def kept(folder: Path) -> dict[str, Any]:
     Raises:
         DataError: a stage up to 8, score, has not run, or has left a damaged file.
     """
-    scores, made = (_json(folder / name) for name in ("score/scores.json", "versions.json"))
-    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    last = json.loads((folder / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
-    decoding = config.get("decoding", {})
-    search = [decoding.get("search", "greedy")] + [decoding["lm"]] * (decoding.get("lm", "none") not in (None, "none"))
-    return {
+    scores, yardstick = _json(folder / "score/scores.json"), folder / "score/yardstick.json"
+    found = {
         "kind": KIND,
         "recipe": Path.cwd().name,
         "name": folder.name,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }
+    sets = {"sets": {name: _set(record) for name, record in scores["sets"].items()}}
+    if yardstick.is_file():
+        return found | _yardstick(_json(yardstick)) | sets
+    made = _json(folder / "versions.json")
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    last = json.loads((folder / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    decoding = config.get("decoding", {})
+    search = [decoding.get("search", "greedy")] + [decoding["lm"]] * (decoding.get("lm", "none") not in (None, "none"))
+    own = {
         "commit": made.get("git_commit"),
         "hardware": made.get("hardware", "unknown"),
         "search": ", ".join(search),
         "updates": last["update"],
         "hours": round(last["seconds"] / 3600, 3),
-        "sets": {name: _set(record) for name, record in scores["sets"].items()},
+    }
+    return found | own | sets
+
+
+def _yardstick(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What a yardstick says of itself, in the words of a recipe's experiment."""
+    return {
+        "system": about["system"],
+        "limit": about.get("limit"),
+        "hardware": about.get("hardware", "unknown"),
+        "updates": None,
+        "hours": round(about["minutes"] / 60, 3) if "minutes" in about else None,
     }
 
 
@@ -76,10 +94,10 @@ def _set(record: Mapping[str, Any]) -> dict[str, Any]:
 def recipe_rows(stored: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Rows under :data:`COLUMNS`, a row for each set of each experiment."""
     rows = []
-    for own in stored:
-        command = f"`--conf conf/{own['name']}.yaml`" if own["name"] != "train" else "`run.sh`"
-        first = [f"[{own['recipe']}](egs/{own['recipe']})", f"{command}, {own['search']}"]
-        last = [f"{own['updates']}", f"{own['hours']:.2f}", own["hardware"]]
+    for own in sorted(stored, key=lambda own: (own["recipe"], "system" in own)):
+        first = [f"[{own['recipe']}](egs/{own['recipe']})", _made_by(own)]
+        last = ["-" if own["updates"] is None else f"{own['updates']}"]
+        last += ["-" if own["hours"] is None else f"{own['hours']:.2f}", own["hardware"]]
         for number, (name, decoders) in enumerate(own["sets"].items()):
             rates = [percent(decoders.get(d, {}).get("macro")) for d in ("streaming", "full_context")]
             recall = percent(list(decoders.values())[-1]["recall"])  # of the pass that hears all, where there is one
@@ -87,3 +105,12 @@ def recipe_rows(stored: Sequence[Mapping[str, Any]]) -> list[list[str]]:
                 first, last = [""] * len(first), [""] * len(last)
             rows.append([*first, name, *rates, recall, *last])
     return rows
+
+
+def _made_by(own: Mapping[str, Any]) -> str:
+    """The settings of an experiment and its search, or the system that a yardstick is."""
+    if "system" in own:
+        limit = f"; {own['limit']} utterances of each set at most, evenly spread" if own["limit"] else ""
+        return f"{own['system']}{limit}"
+    command = f"`--conf conf/{own['name']}.yaml`" if own["name"] != "train" else "`run.sh`"
+    return f"{command}, {own['search']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,19 @@ def test_an_experiment_that_is_not_scored(toy: Context, capsys: pytest.CaptureFi
     assert main(["results", "--keep", str(toy.exp), "--out", str(tmp_path / "RESULTS.md")]) == 1
     assert "score/scores.json: is not there (run the recipe up to stage 8)" in capsys.readouterr().err
     assert not (tmp_path / "RESULTS.md").exists()
+
+
+def test_a_yardstick_stands_below_what_it_is_of(toy: Context, tmp_path: Path) -> None:
+    score(toy)
+    (toy.exp / "versions.json").write_text(json.dumps({"git_commit": "0123456789", "hardware": "a machine"}))
+    about = {"system": "another toolkit", "minutes": 90.0, "limit": 20, "hardware": "the same machine"}
+    other = tmp_path / "another"
+    shutil.copytree(toy.exp / "score", other / "score")
+    (other / "score/yardstick.json").write_text(json.dumps(about))
+    out = tmp_path / "top" / "RESULTS.md"
+    kept = ["results/another.json", f"results/{toy.name}.json"]
+    assert main(["results", "--keep", str(other), str(toy.exp), "--out", str(out), *kept]) == 0
+    ours, theirs = (line for line in out.read_text().splitlines() if "t_test" in line)
+    assert f"`--conf conf/{toy.name}.yaml`, greedy" in ours
+    assert "| another toolkit; 20 utterances of each set at most, evenly spread | t_test |" in theirs
+    assert theirs.endswith("| - | 1.50 | the same machine |")

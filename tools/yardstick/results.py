@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jointst.common.files import write_atomically
+from jointst.common.versions import hardware
 from jointst.config.context import Context
 from jointst.config.load import parse
 from jointst.kaldi.directory import DataDirectory, write_table
@@ -58,6 +59,7 @@ def score(context: Context, about: Mapping[str, Any], sets: Sequence[DataDirecto
     """Print the tables of stage 8 and store them, with what the system is in ``yardstick.json`` beside them."""
     made = score_decoders(context, ("full_context",), sets=sets)
     path = context.exp / "score" / "yardstick.json"
-    write_atomically(path, json.dumps(dict(about), indent=1, ensure_ascii=False) + "\n")
+    own = {**about, "hardware": hardware(int(about.get("gpus", 0)))}
+    write_atomically(path, json.dumps(own, indent=1, ensure_ascii=False) + "\n")
     print(f"{made.what} -> {made.where}")
     return path
