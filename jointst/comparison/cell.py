@@ -45,6 +45,19 @@ class Outcome:
     hardware: str = ""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which comes to this process alone where Ctrl-C comes to the cell's, too."""
+
+
+def terminated(number: int, frame: object) -> None:
+    """A handler of signals.
+
+    Raises:
+        Terminated: always.
+    """
+    raise Terminated
+
+
 def note_of(cell: Cell) -> Outcome:
     """What was noted of a cell when it last ended; waiting if nothing was."""
     try:
@@ -129,7 +142,9 @@ def _run(words: list[str], output: int, claim: Claim, until: Seconds | None, wat
                 process.wait(GRACE)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupted:
+        if isinstance(interrupted, Terminated):
+            process.send_signal(signal.SIGINT)
         _end(process)
         raise
     except subprocess.TimeoutExpired:

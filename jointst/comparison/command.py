@@ -19,7 +19,7 @@ from jointst.common.errors import JointstError
 from jointst.common.files import write_atomically
 from jointst.common.lock import Busy, Claim, hold
 from jointst.common.units import Seconds
-from jointst.comparison.cell import Outcome
+from jointst.comparison.cell import Outcome, terminated
 from jointst.comparison.grid import CONTROLS, Cell, Control, Grid, check_data
 from jointst.comparison.launch import ASK_EVERY, run_array, run_here, time_array, time_here
 from jointst.comparison.pace import TOLERANCE, EqualTime, equal_time
@@ -112,6 +112,7 @@ def run(arguments: list[str]) -> int:
     check_data(grid)
     if options.seconds is not None:  # a shell lets what runs in the background ignore interruptions
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, terminated)  # else the cell under way would go on alone
     command = shlex.join(["jointst", "compare", *arguments])
     data = {claim for system in grid.systems for claim in grid.base(system).reading}
     with hold(sorted(data, key=str), WHAT, command), _together(grid, command):
