@@ -23,13 +23,17 @@ from jointst.comparison.recipes import COLUMNS as RECIPE_COLUMNS
 from jointst.comparison.recipes import KIND as RECIPE
 from jointst.comparison.recipes import LEGEND as RECIPE_LEGEND
 from jointst.comparison.recipes import kept, recipe_rows
-from jointst.comparison.stored import read_stored
+from jointst.comparison.stored import read_stored, training_hours
 from jointst.comparison.tables import command_of, percent
 
 PAGE, FIGURES = Path("docs/results.html"), Path("docs/results")
 """Beside RESULTS.md."""
 OVERVIEW = "text.svg"
 EQUAL = "Full-context decoder, equal updates; 95 % intervals over utterances and seeds."
+AGAIN = (
+    "The first lines of each page are the command that makes it again, its hardware beside it; an interrupted one goes "
+    "on by `jointst compare --name NAME` in the recipe's folder."
+)
 SHOWN = 3
 """Lines of a claim in RESULTS.md; the others stand beside the recipes, and on the page."""
 RULES = f"""A claim is judged by the full-context decoder's macro error rate on every test set of every stored
@@ -93,9 +97,10 @@ def document(stored: Sequence[Mapping[str, Any]], recipes: Sequence[Mapping[str,
     rows = [[f"[{claim.key}](#{claim.key})", claim.says, claim.source, finding.verdict] for claim, finding in findings]
     made = [
         [f"[{s['recipe']}/{s['name']}]({_beside(s)})", ", ".join(s["grid"]["systems"]), len(s["grid"]["seeds"])]
-        + ["settings were chosen by it" if s.get("dev_sets") else "it judges claims"]
+        + [f"{training_hours(s):.1f}", "settings were chosen by it" if s.get("dev_sets") else "it judges claims"]
         for s in stored
     ]
+    hours = sum(map(training_hours, stored))
     text = (
         "# Results\n\nMade by `jointst results` from `egs/*/results/*.json`, which `jointst compare --store` writes; "
         f"to be made again, not edited. With all plots: [{PAGE.name}]({PAGE}).\n\n"
@@ -107,7 +112,11 @@ def document(stored: Sequence[Mapping[str, Any]], recipes: Sequence[Mapping[str,
         text += f"![{says}]({FIGURES / name})\n\n"
     text += f"{WORDS}\n\n## Claims\n\n" + "".join(_claim(claim, finding) for claim, finding in findings)
     text += "## Comparisons\n\n"
-    text += markdown_table(["all tables", "systems", "seeds", ""], made) if made else "No comparison is stored yet.\n\n"
+    if made:
+        text += markdown_table(["all tables", "systems", "seeds", "hours of training", ""], made)
+        text += f"All trainings together took {hours:.0f} h by the clock. {AGAIN}\n\n"
+    else:
+        text += "No comparison is stored yet.\n\n"
     if recipes:
         text += f"## Recipes\n\n{markdown_table(RECIPE_COLUMNS, recipe_rows(recipes))}{RECIPE_LEGEND}\n\n"
     return f"{text}## How verdicts are reached\n\n{RULES}\n"

@@ -39,6 +39,12 @@ def read_stored(paths: Sequence[Path], kind: str = KIND) -> list[dict[str, Any]]
     return sorted(found, key=lambda summary: (summary["recipe"], summary["name"]))
 
 
+def training_hours(summary: Mapping[str, Any]) -> float:
+    """Hours by the clock of the trainings of a comparison, each once whatever controls it stands under."""
+    cells = [cell for control in summary["controls"].values() for cell in control["cells"]]
+    return sum({(cell["key"], cell.get("updates")): cell.get("hours") or 0.0 for cell in cells}.values())
+
+
 def _halved(control: Mapping[str, Any], baseline: str) -> dict[str, Any]:
     tables = []
     for table in control["tables"]:

@@ -26,7 +26,7 @@ from jointst.comparison.evidence import (
 )
 from jointst.comparison.page import html_of
 from jointst.comparison.results import document, judged, pictures, results_page
-from jointst.comparison.stored import read_stored, stored_text
+from jointst.comparison.stored import read_stored, stored_text, training_hours
 from jointst.comparison.tables import dev_columns, dev_rows, probe_columns, text_of
 from jointst.recipe.cli import main
 
@@ -314,6 +314,20 @@ def test_the_document_is_short_and_has_a_figure_for_each_claim() -> None:
     assert "svg" not in empty
     assert pictures([]) == {}
     assert "<svg" not in results_page([], {})
+
+
+def test_hours_count_a_training_once_under_whichever_controls_it_stands() -> None:
+    own = _summary()
+    names = {cell["system"] for cell in own["controls"]["updates"]["cells"]}
+    once = 3 * (0.25 * (len(names) - 1) + 0.26)
+    assert training_hours(own) == pytest.approx(2 * once), "those at equal time are others"
+    for cell in own["controls"]["time"]["cells"]:
+        cell["key"] = cell["key"].removesuffix("_time")
+    assert training_hours(own) == pytest.approx(once)
+    own["controls"]["time"]["cells"][0]["hours"] = None  # not trained yet
+    own["controls"]["time"]["cells"][0]["key"] = "another"
+    assert training_hours(own) == pytest.approx(once)
+    assert f"All trainings together took {once:.0f} h by the clock" in document([own])
 
 
 def test_what_settings_are_chosen_by_judges_no_claim() -> None:
