@@ -17,7 +17,8 @@ from jointst.config import AlignConfig, Config, DataConfig, ExportConfig, Featur
 from jointst.config.context import Context
 from jointst.config.load import to_yaml
 from jointst.export.pack import run as export
-from jointst.kaldi.directory import DataDirectory, write_table
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.tables import write_table
 from jointst.models.build import build_model, digest_symbols, read_symbols
 from jointst.text.lexicon import PhoneTable
 from jointst.text.tokenizer import run as train_tokenizer

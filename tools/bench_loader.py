@@ -46,7 +46,8 @@ from jointst.data.harder import make_harder, some_speech
 from jointst.data.shards import command as shard
 from jointst.data.stored import Augment
 from jointst.kaldi.audio import file_behind
-from jointst.kaldi.directory import DataDirectory, read_table, write_table
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.tables import read_table, write_table
 from jointst.models.build import read_symbols
 from jointst.text import tokenizer
 from jointst.text.lexicon import PhoneTable

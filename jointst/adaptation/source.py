@@ -17,7 +17,7 @@ from jointst.common.files import write_atomically
 from jointst.config import Config, LossConfig
 from jointst.config.load import to_yaml
 from jointst.export.pack import words_file, write_weights
-from jointst.kaldi.directory import sort_keys
+from jointst.kaldi.tables import sort_keys
 from jointst.models.build import ENCODER, MARK, PHONES, TOKENIZER, digest_tables, read_languages
 from jointst.models.packed import PARAMETERS
 from jointst.text.pronounce import Lexicon, lexicon_text, parse_lexicon

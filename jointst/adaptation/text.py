@@ -14,7 +14,8 @@ from jointst.common.threads import available_cpus
 from jointst.config import LexiconConfig
 from jointst.data.corpora.sentences import Selection
 from jointst.data.corpora.text_files import sentences_of
-from jointst.kaldi.directory import DataDirectory, sort_keys
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.tables import sort_keys
 from jointst.text.lexicon import BOUNDARY, UNKNOWN, PhoneTable
 from jointst.text.pronounce import Lexicon, lexicon_text, make_lexicons, words_of
 from jointst.text.tokenizer import UNKNOWN as UNKNOWN_LABEL

@@ -9,22 +9,9 @@ from statistics import mean
 from typing import Any
 
 from jointst.comparison.collect import TEXT_ONLY
-from jointst.comparison.evidence import (
-    SEEDS,
-    Change,
-    Finding,
-    Mark,
-    Picture,
-    Stored,
-    changes,
-    judge_gain,
-    judge_lower,
-    judge_seeds,
-    judge_share,
-    picture_of,
-    recalls,
-)
+from jointst.comparison.evidence import Change, Mark, Picture, Stored, changes, picture_of, recalls
 from jointst.comparison.tables import nearness, percent
+from jointst.comparison.verdicts import SEEDS, Finding, judge_gain, judge_lower, judge_seeds, judge_share
 
 JOIST_GAIN = 0.14
 """JOIST's best relative gain from text injection (arXiv 2210.07353)."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jointst.comparison.claims import Claim
-from jointst.comparison.evidence import Finding
 from jointst.comparison.tables import (
     DEV_LEGEND,
     DEV_LOSSES,
@@ -33,6 +32,7 @@ from jointst.comparison.tables import (
     rows_of,
     title_of,
 )
+from jointst.comparison.verdicts import Finding
 
 
 def _row(cells: Sequence[object]) -> str:

@@ -16,7 +16,7 @@ from jointst.common.files import write_atomically
 from jointst.common.versions import ROOT
 from jointst.comparison.claims import CLAIMS, Claim
 from jointst.comparison.details import details, markdown_table
-from jointst.comparison.evidence import FLOOR, LEVEL, MARGIN, SEEDS, Finding
+from jointst.comparison.evidence import FLOOR
 from jointst.comparison.figures import measurements, text_figure, text_rows
 from jointst.comparison.pays import bin_names, gains, over_minutes, over_share
 from jointst.comparison.recipes import COLUMNS as RECIPE_COLUMNS
@@ -25,6 +25,7 @@ from jointst.comparison.recipes import LEGEND as RECIPE_LEGEND
 from jointst.comparison.recipes import kept, recipe_rows
 from jointst.comparison.stored import read_stored, training_hours
 from jointst.comparison.tables import command_of, percent
+from jointst.comparison.verdicts import LEVEL, MARGIN, SEEDS, Finding
 
 PAGE, FIGURES = Path("docs/results.html"), Path("docs/results")
 """Beside RESULTS.md."""

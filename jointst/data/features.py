@@ -21,9 +21,10 @@ from jointst.config import Config, FeatureConfig
 from jointst.config.context import Context, Made
 from jointst.data.feature_jobs import Hearing, Job, do_job
 from jointst.data.shards import LENGTHS
-from jointst.kaldi.directory import DataDirectory, count_lines, read_table, write_table
+from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.places import Place
 from jointst.kaldi.speed import speed_directory, with_speed
+from jointst.kaldi.tables import count_lines, read_table, write_table
 
 # T samples, N frames, F mel bins, W window, H hop
 

@@ -20,7 +20,7 @@ from jointst.config.load import parse
 from jointst.data.repairs import AT_LAST, IN_SET, Draft, mend_leaks
 from jointst.data.rules import RULES, Everything, Set
 from jointst.data.validate import check, judge, read_all
-from jointst.kaldi.directory import Table
+from jointst.kaldi.tables import Table
 
 HELP = "mend data directories (order, line ends, keys, empty and leaked sentences) and keep a backup"
 MAX_DROPPED = 0.2

@@ -21,7 +21,8 @@ from jointst.data.rules.leaks import Leak, repeated_sentences, shared_audio, sha
 from jointst.data.rules.segments import TOLERANCE, empty_segments, past_end
 from jointst.data.rules.transcripts import CONTROL, LETTER, SPACES, normalised
 from jointst.kaldi.audio import OVERSHOOT
-from jointst.kaldi.directory import BOM, Segment, invert, sort_keys
+from jointst.kaldi.directory import Segment, invert
+from jointst.kaldi.tables import BOM, sort_keys
 from jointst.text.marks import strip_marks
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from jointst.common.errors import DataError
 from jointst.common.units import Hertz, Seconds
 from jointst.kaldi.audio import Samples, load_audio
-from jointst.kaldi.directory import Segment, read_table
+from jointst.kaldi.directory import Segment
 from jointst.kaldi.recordings import Recording, examine
 from jointst.kaldi.sound.level import CANCEL_FIX, SCALE_FIX, cancel_problem, scale_problem
+from jointst.kaldi.tables import read_table
 
 SUFFIXES = (
     ".wav .flac .ogg .opus .oga .mp3 .m4a .mp4 .aac .aif .aiff .au .snd .sph .w64 .caf .wma .amr .webm .mka".split()

@@ -33,8 +33,9 @@ from jointst.data.symbols import Symbols, pad_text
 from jointst.data.text_records import Record, in_blocks, in_order, read_whole, streamed
 from jointst.data.text_store import FORMAT, Block, Ragged, Store, damaged, open_store, write_store
 from jointst.data.windows import Group
-from jointst.kaldi.directory import OutOfOrder, require_file, require_folder
+from jointst.kaldi.directory import require_folder
 from jointst.kaldi.durations import check_durations, durations_file, parse_durations
+from jointst.kaldi.tables import OutOfOrder, require_file
 
 FOLDER = ".symbols"
 _TOGETHER = 2**16

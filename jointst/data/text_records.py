@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jointst.common.errors import DataError
-from jointst.kaldi.directory import DataDirectory, OutOfOrder, empty_set, read_table, require_folder, stream_table
+from jointst.kaldi.directory import DataDirectory, empty_set, require_folder
 from jointst.kaldi.durations import durations_file
+from jointst.kaldi.tables import OutOfOrder, read_table, stream_table
 
 BLOCK = 10_000
 """Sentences of a block."""

@@ -13,8 +13,9 @@ from jointst.common.progress import progress
 from jointst.config.context import Context, Made
 from jointst.data.rules import RULES, Everything, Finding, Part, Rule, Set
 from jointst.data.rules.segments import used_recordings
-from jointst.kaldi.directory import FILES, MAY_BE_EMPTY, Table, scan_table
+from jointst.kaldi.directory import FILES
 from jointst.kaldi.recordings import examine
+from jointst.kaldi.tables import MAY_BE_EMPTY, Table, scan_table
 
 FIXED = " [fix]"
 """Mark of what ``jointst fix`` mends."""

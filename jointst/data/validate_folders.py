@@ -18,7 +18,7 @@ from jointst.common.languages import LANGUAGES
 from jointst.config import Config
 from jointst.data.rules import Everything, Finding, Part, Rule, Set
 from jointst.data.validate import check, judge, read_set, remark_on_paths
-from jointst.kaldi.directory import Table
+from jointst.kaldi.tables import Table
 
 ROLES: tuple[Part, ...] = ("train", "dev", "test", "unpaired")
 Role = tuple[Path, tuple[Part, ...]]

@@ -19,7 +19,7 @@ from jointst.data.dataset import PairedSet, in_order, read_directories
 from jointst.decoding.hypothesis import Hypothesis, words_of_pieces
 from jointst.decoding.phrases import read_phrases, readings
 from jointst.decoding.search import Search, build_search
-from jointst.kaldi.directory import write_table
+from jointst.kaldi.tables import write_table
 from jointst.models.build import Trained, load_trained
 from jointst.scoring.phrases import FILE
 

@@ -23,7 +23,8 @@ from jointst.config.context import Context, Made
 from jointst.decoding.hypothesis import Hypothesis
 from jointst.decoding.search import Search, build_search
 from jointst.kaldi.audio import load_audio
-from jointst.kaldi.directory import DataDirectory, Segment, read_table, sort_keys, write_table
+from jointst.kaldi.directory import DataDirectory, Segment
+from jointst.kaldi.tables import read_table, sort_keys, write_table
 from jointst.models.build import Trained, load_trained
 from jointst.scoring.counts import count
 from jointst.text.normalise import normalise

@@ -17,8 +17,9 @@ from jointst.common.files import write_atomically, write_lines_atomically
 from jointst.common.languages import LANGUAGES
 from jointst.config.context import Context, Made
 from jointst.config.load import from_yaml
-from jointst.kaldi.directory import DataDirectory, sort_keys
+from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.part import only, spoken_part
+from jointst.kaldi.tables import sort_keys
 from jointst.models.build import ENCODER, form_of_encoder
 from jointst.models.packed import PARAMETERS, RECOGNISER, TEXT_BRANCH, TRAINING_ONLY, WEIGHTS
 from jointst.pretrained.registry import encoder_class, open_encoder

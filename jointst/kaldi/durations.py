@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jointst.common.errors import DataError
-from jointst.kaldi.directory import DataDirectory, read_table, write_table
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.tables import read_table, write_table
 
 FIX = (
     "run jointst durations with the settings of the paired-only system, whose folder model.text_encoder.durations names"

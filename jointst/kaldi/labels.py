@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from jointst.kaldi.directory import DataDirectory, read_table, write_table
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.tables import read_table, write_table
 
 LABELS = ("age", "gender", "emotion")
 """What the sources know; other files of the same form are read where they are asked for."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from jointst.common.errors import DataError
 from jointst.common.units import Seconds
-from jointst.kaldi.directory import read_table, write_table
+from jointst.kaldi.tables import read_table, write_table
 
 FILE = "phone_times"
 SILENCE = "sil"

@@ -18,7 +18,7 @@ from rapidfuzz.distance import Levenshtein
 
 from jointst.common.errors import DataError
 from jointst.common.languages import language
-from jointst.kaldi.directory import scan_table
+from jointst.kaldi.tables import scan_table
 
 Segmenter = Callable[[str, str], list[str]]
 """Language code and normalised text to words."""

@@ -15,8 +15,9 @@ from jointst.common.files import write_atomically
 from jointst.common.languages import language
 from jointst.config import Decoder
 from jointst.config.context import Context, Made
-from jointst.kaldi.directory import DataDirectory, read_table
+from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.part import only, spoken_part
+from jointst.kaldi.tables import read_table
 from jointst.scoring.counts import Counts, Scored, score_utterances
 from jointst.scoring.phrases import FILE, read_decoded_phrases, recall_of_phrases
 from jointst.scoring.sclite import executable, run_sclite

@@ -13,8 +13,9 @@ from jointst.common.languages import LANGUAGES
 from jointst.common.progress import progress
 from jointst.config import LexiconConfig
 from jointst.config.context import Context, Made
-from jointst.kaldi.directory import DataDirectory, sort_keys, write_sorted
+from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.speed import speed_directory
+from jointst.kaldi.tables import sort_keys, write_sorted
 from jointst.text.pronounce import Lexicon, make_lexicons, phonemizer
 
 PAD = 0

@@ -15,7 +15,7 @@ from jointst.common.files import write_atomically
 from jointst.common.languages import LANGUAGES
 from jointst.common.parallel import run_jobs
 from jointst.config import LexiconConfig
-from jointst.kaldi.directory import sort_keys
+from jointst.kaldi.tables import sort_keys
 from jointst.text.phonemes import Phonemizer, Phones, front_end_versions
 
 Lexicon = dict[str, Phones]

@@ -14,7 +14,7 @@ import pytest
 
 from jointst.common.errors import DataError, EnvironmentFault
 from jointst.common.parallel import run_jobs
-from jointst.kaldi.directory import read_table, write_table
+from jointst.kaldi.tables import read_table, write_table
 
 
 @pytest.mark.parametrize("nj", [1, 2])

@@ -12,22 +12,12 @@ import pytest
 
 from jointst.comparison.claims import CLAIMS
 from jointst.comparison.details import details
-from jointst.comparison.evidence import (
-    Change,
-    Picture,
-    Share,
-    Verdict,
-    changes,
-    judge_gain,
-    judge_lower,
-    judge_seeds,
-    judge_share,
-    recalls,
-)
+from jointst.comparison.evidence import Change, Picture, Share, changes, recalls
 from jointst.comparison.page import html_of
 from jointst.comparison.results import document, judged, pictures, results_page
 from jointst.comparison.stored import read_stored, stored_text, training_hours
 from jointst.comparison.tables import dev_columns, dev_rows, probe_columns, text_of
+from jointst.comparison.verdicts import Verdict, judge_gain, judge_lower, judge_seeds, judge_share
 from jointst.recipe.cli import main
 
 BOTH = ("updates", "time")

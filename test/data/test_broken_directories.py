@@ -20,7 +20,8 @@ from jointst.config import Config, DataConfig
 from jointst.config.context import Context
 from jointst.data.fix import fix
 from jointst.data.rules import RULES
-from jointst.kaldi.directory import DataDirectory, Segment, read_table, write_table
+from jointst.kaldi.directory import DataDirectory, Segment
+from jointst.kaldi.tables import read_table, write_table
 from jointst.recipe.cli import main
 
 CONF = """

@@ -7,7 +7,8 @@ import pytest
 from jointst.common.errors import DataError
 from jointst.config.context import Context
 from jointst.data.dataset import PairedSet, in_order, read_directories
-from jointst.kaldi.directory import DataDirectory, read_table, write_table
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.tables import read_table, write_table
 from jointst.models.build import read_symbols
 
 

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 from jointst.data.rules import RULES
-from jointst.kaldi.directory import DataDirectory, read_table
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.tables import read_table
 from jointst.recipe.cli import main
 
 TRAIN = Path("data/x_train")

@@ -16,7 +16,7 @@ from jointst.config.context import Context
 from jointst.data.dataset import read_directories
 from jointst.decoding import decode, tune
 from jointst.decoding.search import Search, build_search, digest_models
-from jointst.kaldi.directory import read_table
+from jointst.kaldi.tables import read_table
 from jointst.models.build import digest_symbols, load_trained
 from jointst.recipe.stages import fusion_files
 from jointst.training import language_model

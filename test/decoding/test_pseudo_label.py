@@ -17,7 +17,8 @@ from jointst.config import DataConfig, PseudoLabelConfig
 from jointst.config.context import Context
 from jointst.decoding.hypothesis import Hypothesis
 from jointst.decoding.pseudo_label import confidence_of, run
-from jointst.kaldi.directory import DataDirectory, read_table, write_table
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.tables import read_table, write_table
 from jointst.models.build import digest_symbols
 
 

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from integration.toy_recipe import CONF, stage
 
-from jointst.kaldi.directory import read_table, write_table
+from jointst.kaldi.tables import read_table, write_table
 from jointst.recipe.stages import STAGES
 
 TEXT = Path("data/mini_train/text")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from jointst.common.errors import DataError
-from jointst.kaldi.directory import DataDirectory, Segment, invert, read_table, scan_table, write_table
+from jointst.kaldi.directory import DataDirectory, Segment, invert
+from jointst.kaldi.tables import read_table, scan_table, write_table
 
 
 def test_table_is_sorted_by_bytes_and_read_back(tmp_path: Path) -> None:

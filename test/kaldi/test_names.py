@@ -19,9 +19,10 @@ from jointst.data import features
 from jointst.data.dataset import PairedSet
 from jointst.decoding.search import Search
 from jointst.decoding.tune import Dev
-from jointst.kaldi.directory import DataDirectory, read_table
+from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.durations import write_durations
 from jointst.kaldi.names import Names
+from jointst.kaldi.tables import read_table
 from jointst.models.build import load_trained, read_symbols
 from jointst.probing.probe import run as probe
 

@@ -34,7 +34,8 @@ from jointst.data.batch import JointBatch
 from jointst.data.features import run as make_features
 from jointst.data.stored import read_features
 from jointst.export.pack import run as export
-from jointst.kaldi.directory import DataDirectory, write_table
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.tables import write_table
 from jointst.models.build import build_model, load_trained, read_symbols
 from jointst.pretrained.fine_tuning import rate_shares, recompute
 from jointst.pretrained.registry import open_encoder

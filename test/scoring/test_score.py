@@ -11,7 +11,8 @@ import pytest
 from jointst.common.errors import DataError
 from jointst.config import Config, DataConfig, ScoringConfig
 from jointst.config.context import Context
-from jointst.kaldi.directory import DataDirectory, write_table
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.tables import write_table
 from jointst.scoring.score import run
 from jointst.text.normalise import SCORING
 

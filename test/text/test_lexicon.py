@@ -9,7 +9,8 @@ import pytest
 from jointst.common.errors import DataError
 from jointst.config import Config, DataConfig, LexiconConfig
 from jointst.config.context import Context, Made
-from jointst.kaldi.directory import DataDirectory, read_table
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.tables import read_table
 from jointst.recipe.stages import STAGES
 from jointst.text.lexicon import PhoneTable, run
 

@@ -13,7 +13,8 @@ import soundfile
 import yaml
 
 from jointst.common.errors import EnvironmentFault
-from jointst.kaldi.directory import DataDirectory, Segment, read_table
+from jointst.kaldi.directory import DataDirectory, Segment
+from jointst.kaldi.tables import read_table
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "tools"))
 yardstick_espnet = importlib.import_module("yardstick_espnet")

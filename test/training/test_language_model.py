@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from jointst.config import BatchConfig, LmConfig
 from jointst.config.context import Context
-from jointst.kaldi.directory import read_table, write_table
+from jointst.kaldi.tables import read_table, write_table
 from jointst.training.language_model import run
 from jointst.training.log import read_log
 

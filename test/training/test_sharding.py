@@ -38,7 +38,8 @@ from jointst.config import (
 from jointst.config.context import Context
 from jointst.config.load import parse, to_yaml
 from jointst.data.features import run as make_features
-from jointst.kaldi.directory import DataDirectory, write_table
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.tables import write_table
 from jointst.ops.zero_gradients import with_zeros
 from jointst.pretrained.fine_tuning import recompute
 from jointst.pretrained.registry import open_encoder

@@ -22,8 +22,9 @@ from jointst.common.files import write_atomically
 from jointst.common.parallel import run_jobs
 from jointst.common.processes import temporary
 from jointst.kaldi.audio import load_audio
-from jointst.kaldi.directory import DataDirectory, read_table, write_table
+from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.speed import change_speed, with_speed
+from jointst.kaldi.tables import read_table, write_table
 
 PACKAGES = ("espnet==202511", "torch==2.11.*", "torchaudio==2.11.*", "setuptools<81")
 """What the environment holds; setuptools, since ESPnet's dependencies still ask for pkg_resources."""

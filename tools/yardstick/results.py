@@ -12,7 +12,8 @@ from jointst.common.files import write_atomically
 from jointst.common.versions import hardware
 from jointst.config.context import Context
 from jointst.config.load import parse
-from jointst.kaldi.directory import DataDirectory, write_table
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.tables import write_table
 from jointst.scoring.score import score_decoders
 
 

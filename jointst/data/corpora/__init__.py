@@ -20,7 +20,8 @@ from jointst.common.errors import ConfigError
 from jointst.common.files import write_atomically
 from jointst.config import CorpusConfig
 from jointst.config.context import Context, Made
-from jointst.kaldi.directory import DataDirectory, count_lines
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.tables import count_lines
 
 SOURCES = {
     "mini": "jointst.data.corpora.mini",

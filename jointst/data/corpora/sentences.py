@@ -17,7 +17,8 @@ from jointst.common.parallel import run_jobs
 from jointst.config import CorpusConfig
 from jointst.data.corpora import held_out
 from jointst.data.corpora.debian import fetch
-from jointst.kaldi.directory import DataDirectory, read_table
+from jointst.kaldi.directory import DataDirectory
+from jointst.kaldi.tables import read_table
 
 REASONS = ("script", "length", "english", "held_out", "duplicate", "surplus", "encoding")
 """Why a sentence is left out: another script, or signs that are not read as they stand; too short or too long; left

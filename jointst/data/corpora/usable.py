@@ -15,8 +15,9 @@ from jointst.data.corpora.left_out import LeftOut, Losses
 from jointst.data.rules import RULES, Everything, Set
 from jointst.data.rules.segments import TOLERANCE
 from jointst.kaldi.audio import OVERSHOOT
-from jointst.kaldi.directory import DataDirectory, Segment, Table
+from jointst.kaldi.directory import DataDirectory, Segment
 from jointst.kaldi.recordings import VERSION, Recording, examine
+from jointst.kaldi.tables import Table
 
 RULES_OF_ONE = {
     "audio-missing": "audio-missing",

@@ -11,8 +11,9 @@ from typing import Literal, TypeAlias
 from jointst.common.errors import DataError
 from jointst.common.units import Seconds
 from jointst.config import Config, DataConfig
-from jointst.kaldi.directory import LineError, Segment, Table
+from jointst.kaldi.directory import Segment
 from jointst.kaldi.recordings import Recording
+from jointst.kaldi.tables import LineError, Table
 
 Part: TypeAlias = Literal["train", "pseudo", "dev", "test", "unpaired"]
 Level: TypeAlias = Literal["ERROR", "WARNING"]

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from jointst.common.languages import LANGUAGES
 from jointst.data.rules.frame import Everything, Finding, Set, rule
-from jointst.kaldi.directory import invert, sort_keys
+from jointst.kaldi.directory import invert
+from jointst.kaldi.tables import sort_keys
 
 
 def _leading(item: Set) -> str:

@@ -19,8 +19,9 @@ from jointst.common.units import seconds_of
 from jointst.data.shards import LENGTHS
 from jointst.data.shards.pack import Packed, ShardJob, pack
 from jointst.data.shards.sources import Utterance, utterances_of
-from jointst.kaldi.directory import DataDirectory, write_table
+from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.storage import is_url
+from jointst.kaldi.tables import write_table
 
 
 class _Parser(argparse.ArgumentParser):

@@ -15,8 +15,9 @@ from jointst.common.errors import DataError
 from jointst.config.context import Context
 from jointst.data.stored import read_features
 from jointst.kaldi.audio import Samples, load_audio
-from jointst.kaldi.directory import DataDirectory, read_table
+from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.log_mel import log_mel
+from jointst.kaldi.tables import read_table
 from jointst.models.build import Trained
 
 COMPARED = 4

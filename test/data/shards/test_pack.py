@@ -20,8 +20,9 @@ from jointst.common.errors import DataError, JointstError
 from jointst.data.shards import pack
 from jointst.data.shards.command import run
 from jointst.kaldi.audio import load_audio
-from jointst.kaldi.directory import DataDirectory, read_table
+from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.places import Place
+from jointst.kaldi.tables import read_table
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,8 @@ from jointst.config.context import Context
 from jointst.data import features
 from jointst.data.shards.command import run
 from jointst.data.stored import read_features
-from jointst.kaldi.directory import DataDirectory, Segment, read_table, write_table
+from jointst.kaldi.directory import DataDirectory, Segment
+from jointst.kaldi.tables import read_table, write_table
 
 
 def context(storage: str, **settings: object) -> Context:
