@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,26 +85,35 @@ def _within(line: Line, low: float, high: float) -> bool:
 
 
 def over_minutes(stored: Sequence[Mapping[str, Any]]) -> list[tuple[str, Points]]:
-    """Gains over minutes of paired speech: a row for each test set and pair that was measured with two amounts of it.
+    """Gains over minutes of paired speech: a row for each test set, control and pair measured with two amounts of it.
 
-    Taken together are comparisons at equal updates of one recipe, with the same settings files.
+    Taken together are comparisons of one recipe with the same settings files. At equal time a pair that took the same
+    time is shown as well: it has the same trainings as at equal updates.
     """
     rows: dict[tuple[str, ...], Points] = {}
     for summary in stored:
         minutes = summary.get("paired_minutes")
-        for own in summary["controls"].get("updates", {}).get("tables", []):
-            if not minutes or own["decoder"] != DECODER or own["part"]:
-                continue
-            for system, other in _pairs(own["systems"]):
-                found = own["systems"][system]["against"][other]
+        if not minutes:
+            continue
+        for control, name, systems in _last_pass(summary):
+            for system, other in _pairs(systems):
+                found = systems[system]["against"][other]
                 change = found["change"].get("macro")
-                rates = [own["systems"][each]["rates"]["macro"] for each in (system, other)]
+                rates = [systems[each]["rates"]["macro"] for each in (system, other)]
                 if change is not None and min(rates) < FLOOR:
-                    pair = f"{without_minutes(system)} against {without_minutes(other)}"
-                    key = summary["recipe"], *summary["grid"]["conf"], own["set"], pair
+                    pair = f"equal {control}: {without_minutes(system)} against {without_minutes(other)}"
+                    key = summary["recipe"], *summary["grid"]["conf"], name, pair
                     rows.setdefault(key, []).append((minutes, change, found["intervals"]["macro"]))
     several = {key: points for key, points in rows.items() if len({place for place, _, _ in points}) > 1}
-    return [(f"{key[0]}, {key[-2]}: {key[-1]}", sorted(points, key=_place)) for key, points in several.items()]
+    return [(f"{key[0]}, {key[-2]}, {key[-1]}", sorted(points, key=_place)) for key, points in several.items()]
+
+
+def _last_pass(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Control, test set and systems of every table of the last pass on a whole set."""
+    for control, found in summary["controls"].items():
+        for own in found["tables"]:
+            if own["decoder"] == DECODER and not own["part"]:
+                yield control, own["set"], own["systems"]
 
 
 def over_share(stored: Sequence[Mapping[str, Any]]) -> list[tuple[str, Points]]:

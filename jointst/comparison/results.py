@@ -30,7 +30,7 @@ from jointst.comparison.verdicts import LEVEL, MARGIN, SEEDS, Finding
 PAGE, FIGURES = Path("docs/results.html"), Path("docs/results")
 """Beside RESULTS.md."""
 OVERVIEW = "text.svg"
-EQUAL = "Full-context decoder, equal updates; 95 % intervals over utterances and seeds."
+DRAWN = "Full-context decoder; 95 % intervals over utterances and seeds."
 AGAIN = (
     "The first lines of each page are the command that makes it again, its hardware beside it; an interrupted one goes "
     "on by `jointst compare --name NAME` in the recipe's folder."
@@ -143,7 +143,7 @@ def pays_figures(stored: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, Fi
         found["minutes.svg"] = "Gain over minutes of paired speech", gains(minutes, "minutes of paired speech")
     if shares:
         axis = "share of an utterance's words that no paired training text holds"
-        found["share.svg"] = "Gain over the share of words never heard", gains(shares, axis, bin_names())
+        found["share.svg"] = "Gain over the share of words never heard, equal updates", gains(shares, axis, bin_names())
     return found
 
 
@@ -154,9 +154,9 @@ def results_page(stored: Sequence[Mapping[str, Any]], drawn: Mapping[str, str]) 
     header = "<h1>Results</h1>" + html_table(["verdict", "claim", "of", "reason"], rows, prose=True)
     if OVERVIEW in drawn:
         svg = inline(drawn[OVERVIEW], "overview", "Error rates with and without text")
-        header += figure(svg, EQUAL)
+        header += figure(svg, f"Equal updates. {DRAWN}")
     for name, (says, _) in pays_figures(stored).items():
-        header += figure(inline(drawn[name], name.removesuffix(".svg"), says), f"{says}. {EQUAL}")
+        header += figure(inline(drawn[name], name.removesuffix(".svg"), says), f"{says}. {DRAWN}")
     sections = []
     for claim, finding in findings:
         body = paragraph(f"{claim.says} ({claim.source})")

@@ -105,11 +105,23 @@ def test_gains_over_minutes_are_drawn_where_they_were_measured() -> None:
         {**summary({"paired": 0.4, "joist": 0.1}, minutes=50), "recipe": "ru"},  # a single point
     ]
     [(label, points)] = over_minutes(stored)
-    assert label == "sw, t_test: joist against paired"
+    assert label == "sw, t_test, equal updates: joist against paired"
     assert [(place, round(change, 3)) for place, change, _ in points] == [(10.1, -0.5), (217.5, 0.0)]
     drawn = gains(over_minutes(stored), "minutes of paired speech")
     assert [text.get_text() for text in drawn.axes[0].get_xticklabels()] == ["10", "218"]
     assert over_share(stored) == []
+
+
+def test_gains_at_equal_time_are_rows_of_their_own() -> None:
+    stored = [summary({"paired": 0.4, "joist": rate}, minutes=minutes) for rate, minutes in ((0.2, 10), (0.3, 100))]
+    for own in stored:
+        own["controls"]["time"] = summary({"paired": 0.4, "joist": 0.6})["controls"]["updates"]
+    updates, time = over_minutes(stored)
+    assert [updates[0], time[0]] == [
+        f"sw, t_test, equal {control}: joist against paired" for control in ("updates", "time")
+    ]
+    assert [round(change, 3) for _, change, _ in updates[1]] == [-0.5, -0.25]
+    assert [round(change, 3) for _, change, _ in time[1]] == [0.5, 0.5]
 
 
 def row(ends: Sequence[float], rate: float = 0.5) -> dict[str, Any]:
