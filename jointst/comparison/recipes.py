@@ -16,10 +16,10 @@ from jointst.comparison.tables import percent
 KIND = "recipe"
 COLUMNS = ["recipe", "made by", "set", "streaming", "full-context", "words never heard", "updates", "hours", "on"]
 LEGEND = (
-    "Rows with `run.sh` or `--conf`: one training each, by the recipe's own settings; the others are yardsticks "
-    "(`tools/yardstick_*.py`). Macro error rate in % (words, or characters where the language writes no spaces), "
-    "share of the words recognised that no paired training text holds, hours of training by the clock, whatever else "
-    "the machine did. `jointst results --keep exp/NAME` in a recipe's folder adds its own."
+    "Rows with `run.sh` or `--conf`: one training each, by the recipe's own settings; the others are "
+    "[yardsticks](tools/README.md#yardsticks). Macro error rate in % (words, or characters where the language writes no "
+    "spaces), share of the words recognised that no paired training text holds, hours of training by the clock, "
+    "whatever else the machine did. `jointst results --keep exp/NAME` in a recipe's folder adds its own."
 )
 
 
