@@ -17,8 +17,8 @@ KIND = "recipe"
 COLUMNS = ["recipe", "made by", "set", "streaming", "full-context", "words never heard", "updates", "hours", "on"]
 LEGEND = (
     "Rows with `run.sh` or `--conf`: one training each, by the recipe's own settings; the others are "
-    "[yardsticks](tools/README.md#yardsticks). Macro error rate in % (words, or characters where the language writes no "
-    "spaces), share of the words recognised that no paired training text holds, hours of training by the clock, "
+    "[yardsticks](tools/README.md#yardsticks). Macro error rate in % (words, or characters where the language writes "
+    "no spaces), share of the words recognised that no paired training text holds, hours of training by the clock, "
     "whatever else the machine did. `jointst results --keep exp/NAME` in a recipe's folder adds its own."
 )
 
