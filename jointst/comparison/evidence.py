@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ FLOOR = 0.8
 """Where no system has an error rate below this, no difference means anything."""
 DECODER = "full_context"
 """The decoder that claims are judged by: the last pass."""
+
+_MINUTES = re.compile(r"minutes_[\d.]+")
 
 Stored = Sequence[Mapping[str, Any]]
 """Summaries of comparisons."""
@@ -102,6 +105,11 @@ def _mark(where: str, value: float, interval: tuple[float, float] | None, *, cou
     return Mark(label=where, value=100 * value, interval=ends, counts=counts)
 
 
+def without_minutes(system: str) -> str:
+    """A system's name without the part that says how much speech it has (``minutes_30``)."""
+    return "+".join(part for part in system.split("+") if not _MINUTES.fullmatch(part))
+
+
 def picture_of(measured: Sequence[Change], at: float = 0.0) -> Picture | None:
     """Of relative changes; ``at`` is the change in percent that matters."""
     marks = tuple(item.mark for item in measured)
@@ -156,6 +164,11 @@ class _Table:
     summary: Mapping[str, Any]
     systems: Mapping[str, Any]
 
+    def called(self, system: str) -> str:
+        """The name that a system has here, where a comparison is of some minutes of speech alone."""
+        named = {without_minutes(name): name for name in self.systems}
+        return system if system in self.systems else named.get(system, system)
+
     def _cells(self, system: str, control: str) -> list[Mapping[str, Any]]:
         return [cell for cell in self.summary["controls"][control]["cells"] if cell["system"] == system]
 
@@ -188,29 +201,30 @@ def changes(
     Args:
         stored: summaries.
         system: the one in question.
-        other: the one it is measured against.
+        other: the one it is measured against; both also where they have some minutes of speech alone.
         fits: which test sets count, by name.
         part: of the test sets.
     """
     found = []
     for table in _tables(stored, fits, part):
-        against = table.systems.get(system, {}).get("against", {}).get(other)
+        names = table.called(system), table.called(other)
+        against = table.systems.get(names[0], {}).get("against", {}).get(names[1])
         if against is None or against["change"].get("macro") is None:
             continue
         ends, value = against["intervals"]["macro"], against["change"]["macro"]
-        rows = [table.systems[name] for name in (system, other)]
+        rows = [table.systems[name] for name in names]
         found.append(
             Change(
-                where=f"{table.where}, {system} against {other}",
+                where=f"{table.where}, {' against '.join(names)}",
                 control=table.control,
                 recipe=table.summary["recipe"],
                 seeds=min(row["seeds"] for row in rows),
                 value=value,
                 interval=None if ends is None else (ends[0], ends[1]),
                 p=against["mapsswe"] if against["difference"] * value >= 0 else 1.0,
-                lost=table.lost(system) + table.lost(other),
+                lost=sum(map(table.lost, names)),
                 low=min(row["rates"]["macro"] for row in rows) < FLOOR,
-                again=table.again(system, other),
+                again=table.again(*names),
             )
         )
     return found
@@ -220,7 +234,7 @@ def recalls(stored: Stored, systems: Sequence[str], fits: Callable[[str], bool])
     """Recall of words never heard, of every one of ``systems`` that was measured."""
     found = []
     for table in _tables(stored, fits):
-        for name in systems:
+        for name in map(table.called, systems):
             recall = table.systems.get(name, {}).get("recall")
             if recall is not None:
                 ends = recall["interval"]

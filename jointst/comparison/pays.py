@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 
 from jointst.analysis.plots import INK, SERIES, styled
 from jointst.comparison.collect import CellScores, Line, errors_of
-from jointst.comparison.evidence import DECODER, FLOOR
+from jointst.comparison.evidence import DECODER, FLOOR, without_minutes
 from jointst.scoring.significance import bootstrap, relative_change
 
 PAIRS = (("joist", "paired"), ("best", "joist"), ("best+stop_speech", "joist"))
@@ -20,15 +19,9 @@ BINS = ((0.0, 0.0), (0.0, 0.15), (0.15, 0.35), (0.35, 1.0))
 """Shares of an utterance's words that no paired training text holds: above the first, up to the second."""
 FEWEST = 20
 """Utterances of a bin; with fewer there are no figures for it."""
-_MINUTES = re.compile(r"minutes_[\d.]+")
 
 Points = list[tuple[float, float, Sequence[float] | None]]
 """Place on the axis, relative change, interval."""
-
-
-def without_minutes(system: str) -> str:
-    """A system's name without the part that says how much speech it has (``minutes_30``)."""
-    return "+".join(part for part in system.split("+") if not _MINUTES.fullmatch(part))
 
 
 def by_share(results: Mapping[str, Sequence[CellScores]], key: tuple[str, str], path: Path) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from jointst.comparison.collect import CellScores, Line
-from jointst.comparison.pays import BINS, by_share, gains, over_minutes, over_share, without_minutes
+from jointst.comparison.evidence import changes, without_minutes
+from jointst.comparison.pays import BINS, by_share, gains, over_minutes, over_share
 from jointst.comparison.results import pays_figures
 
 KEY = ("t_test", "full_context")
@@ -157,3 +158,16 @@ def test_the_results_hold_both_figures() -> None:
     found = pays_figures(stored)
     assert set(found) == {"minutes.svg", "share.svg"}
     assert pays_figures(stored[1:]) == {}
+
+
+def test_claims_are_judged_by_some_minutes_of_speech_as_well() -> None:
+    own = summary({"paired+minutes_10": 0.5, "joist+minutes_10": 0.4}, minutes=10)
+    own["controls"]["updates"]["cells"] = []
+    for system in own["controls"]["updates"]["tables"][0]["systems"].values():
+        system["seeds"] = 3
+        for against in system["against"].values():
+            against |= {"difference": -1.0, "mapsswe": 0.01}
+    [found] = changes([own], "joist", "paired")
+    assert found.where == "sw/hours, t_test, equal updates, joist+minutes_10 against paired+minutes_10"
+    assert found.value == pytest.approx(-0.2)
+    assert changes([own], "best", "joist") == []
