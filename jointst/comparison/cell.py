@@ -143,9 +143,7 @@ def _run(words: list[str], output: int, claim: Claim, until: Seconds | None, wat
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL)
     except KeyboardInterrupt as interrupted:
-        if isinstance(interrupted, Terminated):
-            process.send_signal(signal.SIGINT)
-        _end(process)
+        _end(process, told=not isinstance(interrupted, Terminated))
         raise
     except subprocess.TimeoutExpired:
         _end(process)
@@ -153,12 +151,13 @@ def _run(words: list[str], output: int, claim: Claim, until: Seconds | None, wat
     return process.returncode
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Wait for a stage that was interrupted, should it hang kill it."""
+def _end(process: subprocess.Popen[bytes], *, told: bool = True) -> None:
+    """Wait for a stage that was interrupted, or is to be, unless it was ``told``; should it hang kill it."""
     try:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE / 10)
-            return
+        if told:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE / 10)
+                return
         process.send_signal(signal.SIGINT)  # the first one may have come to this process alone
         process.wait(GRACE)
     except (KeyboardInterrupt, subprocess.TimeoutExpired):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +110,12 @@ def without_minutes(system: str) -> str:
     return "+".join(part for part in system.split("+") if not _MINUTES.fullmatch(part))
 
 
+def names_of(systems: Iterable[str]) -> dict[str, str]:
+    """What systems are called where they have some minutes of speech alone, by what they are called elsewhere."""
+    systems = list(systems)
+    return {without_minutes(name): name for name in systems} | {name: name for name in systems}
+
+
 def picture_of(measured: Sequence[Change], at: float = 0.0) -> Picture | None:
     """Of relative changes; ``at`` is the change in percent that matters."""
     marks = tuple(item.mark for item in measured)
@@ -149,25 +155,22 @@ class Share:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Table:
+class Table:
     """A table of the last pass.
 
     Attributes:
         where: recipe, comparison, test set, control.
+        name: of the test set.
         control: what is equal.
         summary: of the comparison.
         systems: rows.
     """
 
     where: str
+    name: str
     control: str
     summary: Mapping[str, Any]
     systems: Mapping[str, Any]
-
-    def called(self, system: str) -> str:
-        """The name that a system has here, where a comparison is of some minutes of speech alone."""
-        named = {without_minutes(name): name for name in self.systems}
-        return system if system in self.systems else named.get(system, system)
 
     def _cells(self, system: str, control: str) -> list[Mapping[str, Any]]:
         return [cell for cell in self.summary["controls"][control]["cells"] if cell["system"] == system]
@@ -183,14 +186,14 @@ class _Table:
         return self.control != first and keys[0] == keys[1]
 
 
-def _tables(stored: Stored, fits: Callable[[str], bool], part: str = "") -> Iterator[_Table]:
+def tables(stored: Stored, fits: Callable[[str], bool] = lambda name: True, part: str = "") -> Iterator[Table]:
     """Every table of the last pass on whole sets, or on a part of them."""
     for summary in stored:
         for control, found in summary["controls"].items():
             for own in found["tables"]:
                 if own["decoder"] == DECODER and own["part"] == part and fits(own["set"]):
                     where = f"{summary['recipe']}/{summary['name']}, {own['set']}, equal {control}"
-                    yield _Table(where=where, control=control, summary=summary, systems=own["systems"])
+                    yield Table(where=where, name=own["set"], control=control, summary=summary, systems=own["systems"])
 
 
 def changes(
@@ -206,8 +209,9 @@ def changes(
         part: of the test sets.
     """
     found = []
-    for table in _tables(stored, fits, part):
-        names = table.called(system), table.called(other)
+    for table in tables(stored, fits, part):
+        known = names_of(table.systems)
+        names = known.get(system, system), known.get(other, other)
         against = table.systems.get(names[0], {}).get("against", {}).get(names[1])
         if against is None or against["change"].get("macro") is None:
             continue
@@ -233,9 +237,10 @@ def changes(
 def recalls(stored: Stored, systems: Sequence[str], fits: Callable[[str], bool]) -> list[Share]:
     """Recall of words never heard, of every one of ``systems`` that was measured."""
     found = []
-    for table in _tables(stored, fits):
-        for name in map(table.called, systems):
-            recall = table.systems.get(name, {}).get("recall")
+    for table in tables(stored, fits):
+        known = names_of(table.systems)
+        for name in (known[system] for system in systems if system in known):
+            recall = table.systems[name].get("recall")
             if recall is not None:
                 ends = recall["interval"]
                 found.append(

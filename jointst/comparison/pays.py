@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from jointst.analysis.plots import INK, SERIES, styled
 from jointst.comparison.collect import CellScores, Line, errors_of
-from jointst.comparison.evidence import DECODER, FLOOR, without_minutes
+from jointst.comparison.evidence import FLOOR, names_of, tables, without_minutes
 from jointst.scoring.significance import bootstrap, relative_change
 
 PAIRS = (("joist", "paired"), ("best", "joist"), ("best+stop_speech", "joist"))
@@ -68,7 +68,7 @@ def by_share(results: Mapping[str, Sequence[CellScores]], key: tuple[str, str], 
 
 def _pairs(systems: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Those of :data:`PAIRS` that are there."""
-    named = {without_minutes(system): system for system in systems}
+    named = names_of(systems)
     return [(named[system], named[other]) for system, other in PAIRS if system in named and other in named]
 
 
@@ -80,33 +80,22 @@ def _within(line: Line, low: float, high: float) -> bool:
 def over_minutes(stored: Sequence[Mapping[str, Any]]) -> list[tuple[str, Points]]:
     """Gains over minutes of paired speech: a row for each test set, control and pair measured with two amounts of it.
 
-    Taken together are comparisons of one recipe with the same settings files. At equal time a pair that took the same
-    time is shown as well: it has the same trainings as at equal updates.
+    Taken together are comparisons of one recipe with the same settings, on files and on the command line. A pair that
+    takes the same time is shown at equal updates alone: at equal time the trainings are the same.
     """
     rows: dict[tuple[str, ...], Points] = {}
-    for summary in stored:
-        minutes = summary.get("paired_minutes")
-        if not minutes:
-            continue
-        for control, name, systems in _last_pass(summary):
-            for system, other in _pairs(systems):
-                found = systems[system]["against"][other]
-                change = found["change"].get("macro")
-                rates = [systems[each]["rates"]["macro"] for each in (system, other)]
-                if change is not None and min(rates) < FLOOR:
-                    pair = f"equal {control}: {without_minutes(system)} against {without_minutes(other)}"
-                    key = summary["recipe"], *summary["grid"]["conf"], name, pair
-                    rows.setdefault(key, []).append((minutes, change, found["intervals"]["macro"]))
+    for table in tables(stored):
+        minutes, grid = table.summary.get("paired_minutes"), table.summary["grid"]
+        for system, other in _pairs(table.systems) if minutes else []:
+            found = table.systems[system]["against"][other]
+            change = found["change"].get("macro")
+            rates = [table.systems[each]["rates"]["macro"] for each in (system, other)]
+            if change is not None and min(rates) < FLOOR and not table.again(system, other):
+                pair = f"equal {table.control}: {without_minutes(system)} against {without_minutes(other)}"
+                key = table.summary["recipe"], *grid["conf"], *grid["overrides"], table.name, pair
+                rows.setdefault(key, []).append((float(minutes or 0), change, found["intervals"]["macro"]))
     several = {key: points for key, points in rows.items() if len({place for place, _, _ in points}) > 1}
     return [(f"{key[0]}, {key[-2]}, {key[-1]}", sorted(points, key=_place)) for key, points in several.items()]
-
-
-def _last_pass(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Control, test set and systems of every table of the last pass on a whole set."""
-    for control, found in summary["controls"].items():
-        for own in found["tables"]:
-            if own["decoder"] == DECODER and not own["part"]:
-                yield control, own["set"], own["systems"]
 
 
 def over_share(stored: Sequence[Mapping[str, Any]]) -> list[tuple[str, Points]]:

@@ -87,13 +87,16 @@ def summary(rates: dict[str, float], *, minutes: float = 0.0, share: Sequence[di
         }
         for name, rate in rates.items()
     }
+    cells = [{"system": name, "key": f"{name}_seed0", "status": "finished"} for name in rates]
     table = {"set": "t_test", "decoder": "full_context", "part": "", "systems": systems}
     return {
         "recipe": "sw",
         "name": "hours",
-        "grid": {"conf": ["conf/train.yaml"]},
+        "grid": {"conf": ["conf/train.yaml"], "overrides": []},
         **({"paired_minutes": minutes} if minutes else {}),
-        "controls": {"updates": {"tables": [table], "by_share": {"t_test": list(share)} if share else {}}},
+        "controls": {
+            "updates": {"cells": cells, "tables": [table], "by_share": {"t_test": list(share)} if share else {}}
+        },
     }
 
 
@@ -117,12 +120,18 @@ def test_gains_at_equal_time_are_rows_of_their_own() -> None:
     stored = [summary({"paired": 0.4, "joist": rate}, minutes=minutes) for rate, minutes in ((0.2, 10), (0.3, 100))]
     for own in stored:
         own["controls"]["time"] = summary({"paired": 0.4, "joist": 0.6})["controls"]["updates"]
+        own["controls"]["time"]["cells"][0]["key"] += "_time"
     updates, time = over_minutes(stored)
     assert [updates[0], time[0]] == [
         f"sw, t_test, equal {control}: joist against paired" for control in ("updates", "time")
     ]
     assert [round(change, 3) for _, change, _ in updates[1]] == [-0.5, -0.25]
     assert [round(change, 3) for _, change, _ in time[1]] == [0.5, 0.5]
+    for own in stored:
+        own["controls"]["time"]["cells"][0]["key"] = "paired_seed0"
+    assert over_minutes(stored) == [updates], "the same trainings"
+    stored[1]["grid"]["overrides"] = ["--training.max_updates", "9"]
+    assert over_minutes(stored) == [], "other trainings"
 
 
 def row(ends: Sequence[float], rate: float = 0.5) -> dict[str, Any]:
@@ -162,7 +171,6 @@ def test_the_results_hold_both_figures() -> None:
 
 def test_claims_are_judged_by_some_minutes_of_speech_as_well() -> None:
     own = summary({"paired+minutes_10": 0.5, "joist+minutes_10": 0.4}, minutes=10)
-    own["controls"]["updates"]["cells"] = []
     for system in own["controls"]["updates"]["tables"][0]["systems"].values():
         system["seeds"] = 3
         for against in system["against"].values():
