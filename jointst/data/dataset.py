@@ -66,7 +66,9 @@ class TextSet:
         self.languages = [sys.intern(directory.utt2lang.get(utterance, "")) for directory, utterance in keys]
         bar = progress(keys, desc=f"read {' '.join(directory.path.name for directory in directories)}", unit="text")
         self.phones = Sequences.of(symbols.inputs(directory, utterance) for directory, utterance in bar)
-        self.labels = Sequences.of(symbols.labels(directory, utterance) for directory, utterance in keys)
+        self.labels = self.phones  # where the text encoder reads word pieces
+        if symbols.text_input == "phones":
+            self.labels = Sequences.of(symbols.labels(directory, utterance) for directory, utterance in keys)
         self.durations: Sequences | None = None
         if durations is not None:
             self.durations = Sequences.of(durations_of(durations, directories, self.phones.lengths.tolist()))
