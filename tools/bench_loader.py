@@ -41,7 +41,7 @@ from jointst.config import (
 )
 from jointst.config.context import Context
 from jointst.data import corpora, features
-from jointst.data.dataset import PairedSet
+from jointst.data.dataset import JointSet
 from jointst.data.harder import make_harder, some_speech
 from jointst.data.shards import command as shard
 from jointst.data.stored import Augment
@@ -242,7 +242,6 @@ def large(report: Report, options: argparse.Namespace) -> None:
     rows = []
     for storage in ("shards", "arks"):
         hours, utterances, shards = repeated(options.hours, storage)
-        begun, worked = perf_counter(), process_time()
         config = Config(
             data=DataConfig(train=("large",), dev=("dev",), test=("dev",), unpaired=()),
             features=FeatureConfig(storage=storage, cmvn="none"),  # type: ignore[arg-type]
@@ -250,12 +249,15 @@ def large(report: Report, options: argparse.Namespace) -> None:
             training=TrainingConfig(speech_batch=SpeechBatchConfig(max_utterances=16)),
         )
         context = Context(config=config, name="bench", nj=1)
-        paired, _ = read_training_sets(config, context.data, read_symbols(config, context.data))
-        joint = joint_set(config, paired, None)
-        work = partial(_hours_of_step, joint, paired)
-        loader = iter(DataLoader(Batches(work, options.batches), batch_size=None, num_workers=options.workers))
-        next(loader)
-        start, worked = perf_counter() - begun, process_time() - worked
+        starts = []
+        for _ in ("its store is written", "it is there"):
+            begun, worked = perf_counter(), process_time()
+            paired, _ = read_training_sets(config, context.data, read_symbols(config, context.data))
+            joint = joint_set(config, paired, None)
+            work = partial(_hours_of_step, joint)
+            loader = iter(DataLoader(Batches(work, options.batches), batch_size=None, num_workers=options.workers))
+            next(loader)
+            starts.append((perf_counter() - begun, process_time() - worked))
         done, seen, begun = 0.0, [], perf_counter()
         for audio, memory in loader:
             done += audio
@@ -269,21 +271,22 @@ def large(report: Report, options: argparse.Namespace) -> None:
                 f"{hours:.1f}",
                 utterances,
                 shards,
-                f"{start:.1f}",
-                f"{worked:.1f}",
+                *(f"{value:.1f}" for start in starts for value in start),
                 f"{early[0]:.0f} to {late[0]:.0f}",
                 f"{early[1]:.0f} to {late[1]:.0f}",
                 f"{done / seconds:.3f}",
             ]
         )
-        report.hold(f"{storage}: seconds until the first batch", start, most=20.0)
+        report.hold(f"{storage}: seconds until the first batch", starts[0][0], most=20.0)
         report.hold(f"{storage}: growth of a loader process, MiB", float(late[0] - early[0]), most=50.0)
     columns = [
         "",
         "hours",
         "utterances",
         "files",
-        "start, s",
+        "first start, s",
+        "of these CPU",
+        "later starts, s",
         "of these CPU",
         "loader process, MiB",
         "main process, MiB",
@@ -293,8 +296,8 @@ def large(report: Report, options: argparse.Namespace) -> None:
     report.table("A large set", columns, rows, note)
 
 
-def _hours_of_step(joint: object, paired: PairedSet, step: int) -> float:
-    batch = joint.batch(step).paired  # type: ignore[attr-defined]
+def _hours_of_step(joint: JointSet, step: int) -> float:
+    batch = joint.batch(step).paired
     return sum(batch.frame_counts) * 0.01 / 3600
 
 

@@ -111,7 +111,7 @@ def memory() -> dict[str, float]:
 def prepare(folder: Path) -> dict[str, float]:
     """Make the store of a data directory."""
     from jointst.config import TokenizerConfig
-    from jointst.data.stored_texts import stored
+    from jointst.data.stores import stored
     from jointst.data.symbols import Symbols
     from jointst.text import tokenizer
     from jointst.text.lexicon import PhoneTable

@@ -69,9 +69,8 @@ class Plan:
     look_seconds: float = option(0.07, "to look through a window for the largest batches [measured]")
     process_gb: float = option(1.0, "of a process that trains, its windows of text included [measured]")
     loader_gb: float = option(0.25, "of a loader process, likewise [measured]")
-    start_us_an_utterance: float = option(36.6, "CPU time to read and tokenise it [measured]")
-    reading_bytes: float = option(2400, "of an utterance in memory at most, while sets are read [measured by a test]")
-    held_bytes: float = option(1000, "of an utterance in memory afterwards [measured by a test]")
+    start_us_an_utterance: float = option(12.6, "CPU time to write it into its set's store, once [measured]")
+    held_bytes: float = option(4, "of an utterance in memory, its length [measured by a test]")
 
     @property
     def utterances(self) -> float:
@@ -119,9 +118,10 @@ class Plan:
         """Of a GPU."""
         return self.audio_hours_a_gpu_hour / 3600 * cpu_seconds_an_hour
 
-    def node_tables_gb(self, bytes_an_utterance: float) -> float:
+    @property
+    def node_lengths_gb(self) -> float:
         """Each process of a node has its own."""
-        return self.gpus_a_node * self.utterances * bytes_an_utterance / 1e9
+        return self.gpus_a_node * self.utterances * self.held_bytes / 1e9
 
     @property
     def node_processes_gb(self) -> float:
@@ -174,8 +174,7 @@ def figures(plan: Plan) -> str:
         ["GPU: weights, gradients, their buckets, Adam, GB", BYTES_A_PARAMETER * plan.parameters / 1e9],
         ["GPU: the same with training.sharding: fsdp, GB", fsdp],
         ["GPU: parameters that fill half of it, millions", plan.gpu_gb / 2 * 1e3 / BYTES_A_PARAMETER],
-        ["node: tables of utterances while they are read, GB", plan.node_tables_gb(plan.reading_bytes)],
-        ["node: afterwards, GB", plan.node_tables_gb(plan.held_bytes)],
+        ["node: lengths of all utterances, GB", plan.node_lengths_gb],
         ["node: processes with their windows of text, GB", plan.node_processes_gb],
         ["update: gradients that a process sends, GB", plan.gradient_gb],
         ["update: sending them, ms", 1e3 * plan.gradient_seconds],
@@ -196,13 +195,12 @@ def breaks(plan: Plan) -> str:
     sentences_gb = plan.sentences * (49 + plan.text_bytes + 8) / 1e9  # a string, and its place in a list
     start = plan.utterances * plan.start_us_an_utterance / 1e6 / 60
     look = plan.sentences / WINDOW * plan.look_seconds / 60
-    training = plan.node_tables_gb(plan.held_bytes) + plan.node_processes_gb
+    training = plan.node_lengths_gb + plan.node_processes_gb
     needs: list[tuple[str, float, float]] = [
         ("stage 5 holds the text of all sets, GB", sentences_gb, plan.node_gb),
         ("one process writes the store, hours", plan.store_hours, plan.prepare_hours),
-        ("start: each process reads all tables, minutes", start, plan.start_minutes),
+        ("start: the first one writes the stores of speech, minutes", start, plan.start_minutes),
         ("start: the first process looks through all text, minutes", look, plan.start_minutes),
-        ("tables of utterances while they are read, GB a node", plan.node_tables_gb(plan.reading_bytes), plan.node_gb),
         ("all processes in training, GB a node", training, plan.node_gb),
         ("loader processes a GPU, shards, augmentation", cores, plan.loaders_a_gpu),
         ("loader processes a GPU, Opus, augmentation", opus_cores, plan.loaders_a_gpu),

@@ -91,19 +91,18 @@ def main() -> None:
     report = Report(options.out, "Noise", machine("cpu", torch.get_num_threads()), toy=False)
     errors: dict[tuple[str, str, str], dict[str, str]] = {}
     for name in runs:
-        for row, rate in decoded(options, [*settings, "--name", f"{options.out.relative_to('exp')}/{name}"]):
-            errors.setdefault(row, {})[name] = f"{rate:.1f}"
+        for row, rates in decoded(options, [*settings, "--name", f"{options.out.relative_to('exp')}/{name}"]):
+            errors.setdefault(row, {})[name] = "{:.1f} ({:.1f})".format(*rates)
     rows = [[*row, *(found[name] for name in runs)] for row, found in errors.items()]
-    title = (
-        f"Error rates in %, {options.decoder.replace('_', '-')}, trained with {' '.join(options.augment)} and without"
-    )
-    report.table(title, ["set", "noise", "SNR, dB", "without", "with"], rows)
+    title = f"Error rates in %, {options.decoder.replace('_', '-')}, trained without and with augmentation"
+    note = f"Of words where the language writes spaces (of characters); augmentation: {' '.join(options.augment)}."
+    report.table(title, ["set", "noise", "SNR, dB", "without", "with"], rows, note)
     report.write()
     print(report.text())
 
 
 def decoded(options: argparse.Namespace, settings: list[str]):  # type: ignore[no-untyped-def]
-    """(set, noise, SNR) and the error rate of a model, in turn."""
+    """(set, noise, SNR) and the error rates of a model, of its scoring unit and of characters, in turn."""
     import torch
 
     from jointst.config.load import parse
@@ -111,7 +110,7 @@ def decoded(options: argparse.Namespace, settings: list[str]):  # type: ignore[n
     from jointst.data.harder import make_harder, some_speech
     from jointst.decoding.search import build_search
     from jointst.models.build import load_trained
-    from jointst.scoring.counts import score_utterances
+    from jointst.scoring.counts import score_utterances, total
     from jointst.scoring.score import segment
     from jointst.text.normalise import for_scoring
 
@@ -140,8 +139,8 @@ def decoded(options: argparse.Namespace, settings: list[str]):  # type: ignore[n
                     texts[utterance] = trained.symbols.tokenizer.decode(hypotheses[0].labels)
             said, languages = ({key: table[key] for key in texts} for table in (directory.text, directory.utt2lang))
             scored = score_utterances(said, texts, languages, path=options.out, normalise=for_scoring, segment=segment)
-            wrong, length = (sum(getattr(item.main, key) for item in scored) for key in ("errors", "length"))
-            yield (name, noise, "" if snr is None else f"{snr:g}"), 100 * wrong / length
+            sums = [total(item.main for item in scored), total(item.characters for item in scored)]
+            yield (name, noise, "" if snr is None else f"{snr:g}"), [100 * own.errors / own.length for own in sums]
 
 
 if __name__ == "__main__":

@@ -5,30 +5,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from jointst.common.errors import DataError
 from jointst.common.progress import progress
-from jointst.common.units import positions_in
 from jointst.data.batch import JointBatch, PairedBatch, TextBatch
 from jointst.data.sampler import BucketSampler, Turns
 from jointst.data.sequences import Sequences
 from jointst.data.sizes import Sizes
-from jointst.data.stored import Augment, read_features
+from jointst.data.speech_set import SpeechSet, speech_sizes
 from jointst.data.stored_texts import StoredTexts
 from jointst.data.strings import Strings
 from jointst.data.symbols import Symbols, pad_text
 from jointst.data.windows import WINDOW, groups_of
 from jointst.data.worst import costly, worst, worst_pairs
 from jointst.kaldi.directory import DataDirectory
-from jointst.kaldi.durations import FIX, durations_of
+from jointst.kaldi.durations import durations_of
 from jointst.kaldi.names import Names
 from jointst.kaldi.speed import speed_directory
 
@@ -61,7 +58,7 @@ class TextSet:
     ) -> None:
         names = Names(directories) if names is None else names
         keys = [(directory, utterance) for directory in directories for utterance in directory.utterances]
-        self.utterances = [names(directory, utterance) for directory, utterance in keys]
+        self.utterances: Sequence[str] = [names(directory, utterance) for directory, utterance in keys]
         # interned, since each line read gave a string of its own
         self.languages = [sys.intern(directory.utt2lang.get(utterance, "")) for directory, utterance in keys]
         bar = progress(keys, desc=f"read {' '.join(directory.path.name for directory in directories)}", unit="text")
@@ -97,7 +94,7 @@ class TextSet:
         )
 
 
-class PairedSet(TextSet):
+class PairedSet(TextSet, SpeechSet):
     """Utterances of some data directories, with features.
 
     Args:
@@ -106,9 +103,6 @@ class PairedSet(TextSet):
         may_lack: whether utterances without features are left out, by name; for data whose features stage was allowed
             to fail on some (``features.max_failures``).
         durations: as in :class:`TextSet`.
-
-    Attributes:
-        augment: what changes the audio of training speech whose features are made each time; None for nothing.
 
     Raises:
         DataError: an utterance has no features and may not lack them, or a whole set has none.
@@ -127,59 +121,24 @@ class PairedSet(TextSet):
         super().__init__(directories, symbols, durations=durations, names=names)
         keys = [(directory, utterance) for directory in directories for utterance in directory.utterances]
         self._scp = Strings(directory.feats_scp[utterance] for directory, utterance in keys)
-        self.frames = [directory.utt2num_frames[utterance] for directory, utterance in keys]
-        self.augment: Augment | None = None
+        counts = (directory.utt2num_frames[utterance] for directory, utterance in keys)
+        self.frames = np.fromiter(counts, np.int64, len(keys))
 
     def place(self, i: int) -> str:
         """Where the features of utterance ``i`` are, as ``feats.scp`` says."""
         return self._scp[i]
 
+    def text_batch(self, indices: Sequence[int]) -> TextBatch:
+        """The transcripts at ``indices``."""
+        return self.batch(indices)
+
+    def durations_of(self, i: int) -> Tensor | None:
+        """Durations of the phones of utterance ``i``; None where the text encoder wants none."""
+        return None if self.durations is None else self.durations[i]
+
     def paired_sizes(self, subsampling: int) -> Sizes:
         """What each utterance costs at a subsampling factor."""
-        encoded = [positions_in(frames, subsampling) for frames in self.frames]
-        return Sizes(
-            positions=np.array(self.frames, dtype=np.int64),
-            encoded=np.array(encoded, dtype=np.int64),
-            labels=self.labels.lengths,
-        )
-
-    def check_durations(self, subsampling: int) -> None:
-        """Check that the durations of each utterance sum to its encoder positions.
-
-        Raises:
-            DataError: they do not, by name.
-        """
-        for utterance, frames, counts in zip(self.utterances, self.frames, self.durations or (), strict=False):
-            positions = positions_in(frames, subsampling)
-            if int(counts.sum()) != positions:
-                problem = f"has durations that sum to {int(counts.sum())}, its speech has {positions} positions"
-                raise DataError(problem, utterance=utterance, fix=f"its features are others: {FIX}")
-
-    def features(self, i: int, step: int | None = None) -> Tensor:
-        """Features of utterance ``i``, (T, F) float32, as they are, or as a step of the training changes them.
-
-        Raises:
-            DataError: they cannot be read or made, by name.
-        """
-        utterance = self.utterances[i]
-        change = None if step is None or self.augment is None else partial(self.augment, utterance=utterance, step=step)
-        return read_features(self._scp[i], utterance, change)
-
-    def paired_batch(self, indices: Sequence[int], step: int | None = None) -> PairedBatch:
-        """The utterances at ``indices``; ``step`` as for :meth:`features`."""
-        features = [self.features(i, step) for i in indices]
-        text = self.batch(indices)
-        return PairedBatch(
-            utterances=text.utterances,
-            languages=text.languages,
-            features=torch.nn.utils.rnn.pad_sequence(features, batch_first=True),
-            feature_lengths=torch.tensor([len(matrix) for matrix in features], dtype=torch.int64),
-            phones=text.phones,
-            phone_lengths=text.phone_lengths,
-            labels=text.labels,
-            label_lengths=text.label_lengths,
-            durations=text.durations,
-        )
+        return speech_sizes(self.frames, self.labels.lengths, subsampling)
 
 
 class JointSet:
@@ -199,7 +158,7 @@ class JointSet:
 
     def __init__(
         self,
-        paired: PairedSet,
+        paired: SpeechSet,
         paired_sampler: BucketSampler,
         unpaired: TextSet | StoredTexts | None,
         unpaired_sampler: BucketSampler | None,
@@ -295,7 +254,7 @@ class JointSet:
         if not self._use_text:
             return JointBatch(paired=paired, transcripts=None, unpaired=None)
         shared = indices[: round(self._share * len(indices))]
-        transcripts = replace(self._paired.batch(shared), languages=shown[: len(shared)]) if shared else None
+        transcripts = replace(self._paired.text_batch(shared), languages=shown[: len(shared)]) if shared else None
         unpaired = None
         if self._unpaired is not None and sentences is not None:
             unpaired = self._unpaired.batch(sentences.tolist())
@@ -333,7 +292,8 @@ def read_directories(root: Path, names: Sequence[str], speeds: Sequence[float] =
 
 def batches_in_order(paired: PairedSet, batch_utterances: int, limit: int | None = None) -> list[list[int]]:
     """Indices of all utterances once, by length, the longest first, in batches."""
-    order = sorted(range(len(paired.utterances)), key=lambda i: (-paired.frames[i], paired.utterances[i]))
+    frames = paired.frames.tolist()
+    order = sorted(range(len(frames)), key=lambda i: (-frames[i], paired.utterances[i]))
     if limit is not None and len(order) > limit:
         # Evenly spread over the set, so that a sample holds every language.
         by_name = sorted(order, key=lambda i: paired.utterances[i])

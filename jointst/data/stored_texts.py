@@ -1,17 +1,10 @@
 """Sentences of some data directories that are read from stores on disk when they are needed: text of any amount.
 
-A store lies in the folder ``.symbols`` of its data directory. It is named by a digest of what it was made from, so that
-one of another text, lexicon or tokenizer is never read.
-
 N sentences.
 """
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import json
-import shutil
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -22,125 +15,16 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
-from jointst.common.errors import DataError
-from jointst.common.progress import progress
 from jointst.data.batch import TextBatch
-from jointst.data.digests import file_digest
 from jointst.data.sizes import Sizes
+from jointst.data.stores import open_stores
 from jointst.data.symbols import Symbols, pad_text
-from jointst.data.text_records import Record, in_blocks, in_order, read_whole, streamed
-from jointst.data.text_store import FORMAT, Block, Ragged, Store, damaged, open_store, write_store
+from jointst.data.text_store import Store, damaged
 from jointst.data.windows import Group
-from jointst.kaldi.directory import require_folder
-from jointst.kaldi.durations import check_durations, durations_file, parse_durations
-from jointst.kaldi.tables import OutOfOrder, require_file
 
-FOLDER = ".symbols"
 _TOGETHER = 2**16
 """Sentences whose sizes are read together: what that takes beside them stays small."""
-NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
-"""What is said of a data directory in which nothing may be written."""
-
-
-def stored(folder: Path, symbols: Symbols, *, durations: Path | None = None, threads: int = 1) -> Store:
-    """The store of a data directory; it is written where there is none of what the directory holds now.
-
-    Args:
-        folder: the data directory.
-        symbols: symbol tables.
-        durations: folder of the durations of its phones, if the text encoder wants them.
-        threads: that tokenize.
-
-    Raises:
-        DataError: a missing or malformed file, or an utterance without phones or durations that fit.
-        OSError: the disk is full, or the folder cannot be written.
-    """
-    kind, key = _key(folder, symbols, durations)
-    place = folder / FOLDER / f"{kind}-{key}"
-    found = open_store(place)
-    if found is not None:
-        return found
-    if place.exists():
-        print(f"{place} is damaged: it is written anew", flush=True)
-    found = _write(place, folder, symbols, durations, threads)
-    for path in place.parent.glob(f"{kind}-*"):
-        if path != place:  # of what the directory held before
-            shutil.rmtree(path, ignore_errors=True)
-    return found
-
-
-def _write(place: Path, folder: Path, symbols: Symbols, durations: Path | None, threads: int) -> Store:
-    """Write a store from files that are read side by side; where they are not in order, from all they hold."""
-
-    def written(records: Iterator[Record]) -> Store:
-        codes: dict[str, int] = {}
-        return write_store(place, _blocks(records, folder, symbols, durations, codes, threads), codes)
-
-    try:
-        return written(streamed(folder, durations))
-    except OutOfOrder:
-        return written(read_whole(folder, durations))
-    except DataError:
-        if in_order(folder, durations):
-            raise
-        return written(read_whole(folder, durations))  # what seemed to be missing stands elsewhere
-
-
-def _key(folder: Path, symbols: Symbols, durations: Path | None) -> tuple[str, str]:
-    """What kind of store it is, and a digest of all it is made from.
-
-    Raises:
-        DataError: a file is missing.
-    """
-    require_folder(folder)
-    require_file(folder / "text")
-    kind, files = symbols.text_input, [folder / "text", folder / "utt2lang"]
-    if symbols.text_input == "phones":
-        files.append(folder / "phones")
-    if durations is not None:
-        files.append(durations_file(durations, folder))
-        kind += f"-{hashlib.sha256(str(durations).encode()).hexdigest()[:8]}"
-    parts = [file_digest(path) if path.is_file() else "" for path in files]
-    text = json.dumps([FORMAT, symbols.digest, parts])
-    return kind, hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _blocks(
-    records: Iterator[Record],
-    folder: Path,
-    symbols: Symbols,
-    durations: Path | None,
-    codes: dict[str, int],
-    threads: int,
-) -> Iterator[Block]:
-    """Records as numbers; languages are numbered as they come."""
-    bar: tqdm[None] = progress(desc=f"read {folder.name}", unit="text")
-    types = {name: "<u2" if size <= 2**16 else "<i4" for name, size in symbols.sizes.items()}
-    with bar:
-        for block in in_blocks(records):
-            columns = {"names": Ragged.of_texts([record.name for record in block])}
-            labels = symbols.tokenizer.encode_all([record.text for record in block], threads)
-            inputs = labels
-            if symbols.text_input == "phones":
-                inputs = [symbols.spelled(record.phones, folder, record.name) for record in block]
-                columns["phones"] = Ragged.of(inputs, types["inputs"])
-            columns["labels"] = Ragged.of(labels, types["labels"])
-            if durations is not None:
-                path = durations / folder.name
-                counts = [
-                    list(check_durations(_parsed(record, path), len(own), path, record.name))
-                    for record, own in zip(block, inputs, strict=True)
-                ]
-                columns["durations"] = Ragged.of(counts, "<i4")
-            languages = np.array([codes.setdefault(record.language, len(codes)) for record in block])
-            yield Block(columns=columns, languages=languages)
-            bar.update(len(block))
-
-
-def _parsed(record: Record, path: Path) -> list[int] | None:
-    return None if record.durations is None else parse_durations(record.durations, path, record.name)
 
 
 class StoredTexts:
@@ -196,6 +80,14 @@ class StoredTexts:
         """The sentences of each language, in the order of their codes."""
         languages = sorted({lang for store in self._stores for lang in store.languages})
         return [_Members(self._stores, self._starts, lang) for lang in languages]
+
+    def label_lengths(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Labels of each of the sentences at ``indices``."""
+        found = np.empty(len(indices), dtype=np.int64)
+        for store, own, here in self.split(indices):
+            found[here] = store.labels.lengths_at(own)
+            store.forget()
+        return found
 
     def sizes(self, repeats: int) -> StoredSizes:
         """What each sentence costs when phones are repeated so often, or as often as their durations say."""
@@ -330,11 +222,5 @@ def open_texts(
     Raises:
         DataError, OSError: as :func:`stored`.
     """
-    try:
-        stores = [stored(folder, symbols, durations=durations, threads=threads) for folder in folders]
-    except OSError as error:
-        if error.errno not in NOT_OURS:
-            raise
-        print(f"{error.filename}: {error.strerror}: sentences are kept in memory instead", flush=True)
-        return None
-    return StoredTexts(folders, stores, symbols)
+    stores = open_stores(folders, symbols, durations=durations, threads=threads)
+    return None if stores is None else StoredTexts(folders, stores, symbols)

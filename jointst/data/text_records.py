@@ -28,6 +28,7 @@ class Record(NamedTuple):
         phones: as in ``phones``; empty where there are none.
         language: as in ``utt2lang``; empty where it is not known.
         durations: a line's value; None where there is none.
+        features: as in ``feats.scp`` and ``utt2num_frames``; None where there are none, or none are read.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Record(NamedTuple):
     phones: str
     language: str
     durations: str | None
+    features: tuple[str, str] | None = None
 
 
 class _Beside:
@@ -58,41 +60,59 @@ class _Beside:
             pass
 
 
-def streamed(folder: Path, durations: Path | None) -> Iterator[Record]:
+def streamed(folder: Path, durations: Path | None, *, speech: bool = False) -> Iterator[Record]:
     """The sentences of a data directory, line by line.
 
     Args:
         folder: the data directory.
         durations: folder of the durations of their phones, if they are needed.
+        speech: whether their features are needed.
 
     Raises:
         DataError: a missing or malformed file, by line.
         OutOfOrder: a file is not in C order.
     """
     require_folder(folder)
-    first, *paths = _files(folder, durations)
-    texts = stream_table(first)
-    phones, languages, counts = besides = [_Beside(path) for path in (*paths, None)[:3]]
+    files = files_of(folder, durations, speech=speech)
+    texts = stream_table(files.pop("text"))
+    besides = {name: _Beside(path) for name, path in files.items()}
+    phones, languages, counts, places, frames = (
+        besides.get(name, _NONE) for name in ("phones", "utt2lang", "durations", *SPEECH)
+    )
     some = False
     for name, text in texts:
         some = True
+        place, length = places(name), frames(name)
         yield Record(
-            name=name, text=text, phones=phones(name) or "", language=languages(name) or "", durations=counts(name)
+            name=name,
+            text=text,
+            phones=phones(name) or "",
+            language=languages(name) or "",
+            durations=counts(name),
+            features=None if place is None or length is None else (place, length),
         )
-    for table in besides:
+    for table in besides.values():
         table.finish()
     if not some:
         raise empty_set(folder)
 
 
-def _files(folder: Path, durations: Path | None) -> list[Path]:
-    files = [folder / name for name in ("text", "phones", "utt2lang")]
-    return files if durations is None else [*files, durations_file(durations, folder)]
+_NONE = _Beside(None)
+"""A table that is not needed."""
+
+SPEECH = ("feats.scp", "utt2num_frames")
+"""Files of a data directory that say where features are, and how many frames they have."""
 
 
-def in_order(folder: Path, durations: Path | None) -> bool:
+def files_of(folder: Path, durations: Path | None, *, speech: bool = False) -> dict[str, Path]:
+    """What :func:`streamed` reads, ``text`` first; whether they are there or not."""
+    files = {name: folder / name for name in ("text", "phones", "utt2lang", *(SPEECH if speech else ()))}
+    return files if durations is None else {**files, "durations": durations_file(durations, folder)}
+
+
+def in_order(folder: Path, durations: Path | None, *, speech: bool = False) -> bool:
     """Whether all files that :func:`streamed` reads are in C order, as far as they can be read."""
-    for path in _files(folder, durations):
+    for path in files_of(folder, durations, speech=speech).values():
         try:
             for _ in stream_table(path):
                 pass
@@ -103,10 +123,12 @@ def in_order(folder: Path, durations: Path | None) -> bool:
     return True
 
 
-def read_whole(folder: Path, durations: Path | None) -> Iterator[Record]:
+def read_whole(folder: Path, durations: Path | None, *, speech: bool = False) -> Iterator[Record]:
     """The same for files in any order, which are held in memory."""
     directory = DataDirectory.read(folder, only=("phones", "utt2lang"))
     counts = read_table(durations_file(durations, folder)) if durations is not None else {}
+    places, frames = (read_table(folder / name) if speech and (folder / name).exists() else {} for name in SPEECH)
+    having = places.keys() & frames.keys()
     for name in directory.utterances:
         yield Record(
             name=name,
@@ -114,6 +136,7 @@ def read_whole(folder: Path, durations: Path | None) -> Iterator[Record]:
             phones=directory.phones.get(name, ""),
             language=directory.utt2lang.get(name, ""),
             durations=counts.get(name),
+            features=(places[name], frames[name]) if name in having else None,
         )
 
 

@@ -1,10 +1,11 @@
-"""The sentences of one set as numbers, in files that all processes map or read: written once, whole or not at all.
+"""The sentences or utterances of one set, in files that all processes map or read: written once, whole or not at all.
 
 A store is a folder. ``header.json`` says how long every other file is; these are arrays, little-endian:
 
 - ``phones.ids``, ``phones.ends``: what the text encoder reads, of all sentences one behind the other, and where those
   of each end; likewise ``labels``, ``names`` (the utterances' ids in UTF-8) and ``durations``;
 - ``encoded``: encoder positions of each sentence, where there are durations;
+- ``places.ids``, ``places.ends``, ``frames``: of speech, where the features of each are, and how many frames they have;
 - ``languages``: the language of each, as its place in the header's list;
 - ``members``: the sentences of each language, one language after the other, where there are several.
 """
@@ -68,12 +69,15 @@ class Block:
     """Some sentences on their way to disk.
 
     Attributes:
-        columns: sequences of each, by name: ``names``, ``phones`` and ``labels``, ``durations`` if there are some.
+        columns: sequences of each, by name: ``names``, ``phones`` and ``labels``, ``durations`` if there are some, and
+            ``places`` of speech.
         languages: (N,) places in the list of languages.
+        frames: (N,) of speech.
     """
 
     columns: dict[str, Ragged]
     languages: NDArray[np.integer[Any]]
+    frames: NDArray[np.int64] | None = None
 
 
 class _Read(Sequences):
@@ -137,6 +141,7 @@ class Store:
             one encoder position, or as many as it lasts where there are durations.
         phones, labels, names, durations: by sentence; the last may be None.
         encoded: (N,), may be None.
+        places: where features are, in UTF-8, and frames: (N,) of them; of speech, else None.
     """
 
     def __init__(self, folder: Path, header: dict[str, Any]) -> None:
@@ -150,6 +155,9 @@ class Store:
         durations = "durations.ids" in header["files"]
         self.durations = self._sequences("durations") if durations else None
         self.encoded = self._array("encoded") if durations else None
+        speech = "frames" in header["files"]
+        self.places = self._sequences("places") if speech else None
+        self.frames = self._array("frames") if speech else None
         self._languages = _descriptor(self, folder / "languages")
         self._members = self._array("members") if len(self.languages) > 1 else None
 
@@ -277,6 +285,8 @@ def _write(folder: Path, blocks: Iterable[Block], languages: Mapping[str, int]) 
             if "durations" in block.columns:
                 encoded = _sums(np.maximum(block.columns["durations"].ids, 1), phones.lengths)
                 add("encoded", encoded.astype("<i4"))
+            if block.frames is not None:
+                add("frames", block.frames.astype("<i4"))
             add("languages", block.languages.astype("<u2"))
             longest = max(longest, int(phones.lengths.max()))
             lattice = max(lattice, int((encoded * (labels.lengths + 1)).max()))

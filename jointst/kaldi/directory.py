@@ -127,7 +127,7 @@ class DataDirectory:
             wav_scp=tables["wav_scp"],
             segments={key: _segment(path, key, value) for key, value in tables["segments"].items()},
             feats_scp=tables["feats_scp"],
-            utt2num_frames={key: _count(path, key, value) for key, value in tables["utt2num_frames"].items()},
+            utt2num_frames={key: frame_count(path, key, value) for key, value in tables["utt2num_frames"].items()},
             phones=tables["phones"],
         )
 
@@ -209,7 +209,12 @@ def _segment(path: Path, utterance: str, value: str) -> Segment:
         raise DataError(fault.problem, path=path / "segments", utterance=utterance, fix=fault.fix) from None
 
 
-def _count(path: Path, utterance: str, value: str) -> int:
+def frame_count(path: Path, utterance: str, value: str) -> int:
+    """Frames of an utterance as ``utt2num_frames`` of the data directory ``path`` says.
+
+    Raises:
+        DataError: it is not a number.
+    """
     if not (value.isascii() and value.isdigit()):
         file = path / "utt2num_frames"
         raise DataError(

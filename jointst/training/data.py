@@ -19,10 +19,13 @@ from jointst.data.batch import AnyBatch, JointBatch, PairedBatch
 from jointst.data.dataset import JointSet, PairedSet, TextSet, batches_in_order, in_order, read_directories
 from jointst.data.harder import make_harder, some_speech
 from jointst.data.sampler import BucketSampler, Turns
+from jointst.data.speech_set import SpeechSet
+from jointst.data.stored_speech import StoredSpeech, open_speech
 from jointst.data.stored_texts import StoredTexts, open_texts
 from jointst.data.symbols import Symbols
 from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.part import only, spoken_part
+from jointst.kaldi.speed import speed_directory
 from jointst.ranks.signals import bear_signals
 
 MOST_WORKERS = 8
@@ -102,19 +105,48 @@ def _stored(config: Config, root: Path, symbols: Symbols) -> StoredTexts | None:
     return open_texts(folders, symbols, durations=config.durations_folder, threads=available_cpus())
 
 
-def read_training_sets(config: Config, root: Path, symbols: Symbols) -> tuple[PairedSet, TextSet | StoredTexts | None]:
+def _stored_speech(config: Config, root: Path, symbols: Symbols) -> StoredSpeech | None:
+    """The paired utterances of an experiment that hears all of its sets, from their stores."""
+    data = config.data
+    if data.text_only_languages or data.paired_minutes:
+        return None
+    speeds = config.features.speed_perturbation
+    folders = [speed_directory(root / name, speed) for name in data.train for speed in speeds]
+    folders += [root / name for name in data.pseudo]
+    return open_speech(folders, symbols, durations=config.durations_folder, threads=available_cpus())
+
+
+def read_paired(config: Config, root: Path, symbols: Symbols) -> PairedSet | StoredSpeech:
+    """The paired training utterances of an experiment.
+
+    They are read from their stores when they are needed; where these cannot be written, where only a part of a set is
+    heard, or an utterance has no features, they are in memory.
+
+    Raises:
+        DataError: missing or faulty data.
+        OSError: the disk is full.
+    """
+    found = _stored_speech(config, root, symbols)
+    if found is not None:
+        return found
+    directories = with_speech(config.data, root, config.data.train, config.features.speed_perturbation)
+    if config.data.paired_minutes:
+        directories = only(directories, spoken_part(config, root))
+    directories += with_speech(config.data, root, config.data.pseudo)
+    may_lack = config.features.max_failures > 0
+    return PairedSet(directories, symbols, may_lack=may_lack, durations=config.durations_folder)
+
+
+def read_training_sets(
+    config: Config, root: Path, symbols: Symbols
+) -> tuple[PairedSet | StoredSpeech, TextSet | StoredTexts | None]:
     """The paired utterances and the unpaired sentences of an experiment, None where it uses none.
 
     Raises:
         DataError: missing or faulty data.
         OSError: the disk is full.
     """
-    durations = config.durations_folder
-    directories = with_speech(config.data, root, config.data.train, config.features.speed_perturbation)
-    if config.data.paired_minutes:
-        directories = only(directories, spoken_part(config, root))
-    directories += with_speech(config.data, root, config.data.pseudo)
-    paired = PairedSet(directories, symbols, may_lack=config.features.max_failures > 0, durations=durations)
+    paired = read_paired(config, root, symbols)
     paired.check_durations(config.model.rows_per_position)
     speech = some_speech(len(paired.utterances), lambda i: (paired.utterances[i], paired.place(i)))
     training, rate = config.training, config.features.sampling_rate
@@ -123,7 +155,7 @@ def read_training_sets(config: Config, root: Path, symbols: Symbols) -> tuple[Pa
 
 
 def joint_set(
-    config: Config, paired: PairedSet, unpaired: TextSet | StoredTexts | None, *, turns: Turns | None = None
+    config: Config, paired: SpeechSet, unpaired: TextSet | StoredTexts | None, *, turns: Turns | None = None
 ) -> JointSet:
     """The batches of an experiment.
 
@@ -131,7 +163,7 @@ def joint_set(
         DataError: an empty set, or an utterance larger than a whole batch.
     """
     training, hop = config.training, config.row
-    longest = max(paired.frames, default=0)
+    longest = int(paired.frames.max(initial=0))
     bounds = training.speech_batch.in_frames(hop, longest)
     if longest > bounds.max_positions:
         raise DataError(
@@ -168,7 +200,7 @@ def joint_set(
     )
 
 
-def training_set(config: Config, root: Path, symbols: Symbols) -> tuple[JointSet, PairedSet]:
+def training_set(config: Config, root: Path, symbols: Symbols) -> tuple[JointSet, PairedSet | StoredSpeech]:
     """The joint training set of an experiment, and its paired part.
 
     Raises:
@@ -210,21 +242,23 @@ class JointData(LightningDataModule):
         self.config = config
         self._root = root
         self._symbols = symbols
-        self._sets: tuple[PairedSet, TextSet | StoredTexts | None] | None = None
+        self._sets: tuple[PairedSet | StoredSpeech, TextSet | StoredTexts | None] | None = None
         self.next_step = 0
         self._state: dict[str, Any] | None = None
 
     @property
-    def sets(self) -> tuple[PairedSet, TextSet | StoredTexts | None]:
+    def sets(self) -> tuple[PairedSet | StoredSpeech, TextSet | StoredTexts | None]:
         """Paired utterances and unpaired sentences to train on, read once."""
         if self._sets is None:
             self._sets = read_training_sets(self.config, self._root, self._symbols)
         return self._sets
 
     def prepare_data(self) -> None:
-        """Write the stores of unpaired text that are missing: lightning has one process of each machine do so first."""
-        if self._sets is None and self.config.loss.text > 0:
-            _stored(self.config, self._root, self._symbols)
+        """Write the stores that are missing: lightning has one process of each machine do so first."""
+        if self._sets is None:
+            _stored_speech(self.config, self._root, self._symbols)
+            if self.config.loss.text > 0:
+                _stored(self.config, self._root, self._symbols)
 
     def setup(self, stage: str) -> None:
         """Read the directories."""

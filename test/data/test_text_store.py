@@ -22,11 +22,12 @@ from jointst.common.processes import HOST
 from jointst.config import BatchConfig
 from jointst.config.context import Context
 from jointst.config.load import from_yaml
-from jointst.data import stored_texts, text_records
+from jointst.data import stores, text_records
 from jointst.data.batch import TextBatch
 from jointst.data.dataset import TextSet, read_directories
 from jointst.data.sampler import BucketSampler
-from jointst.data.stored_texts import StoredTexts, open_texts, stored
+from jointst.data.stored_texts import StoredTexts, open_texts
+from jointst.data.stores import stored
 from jointst.data.symbols import Symbols
 from jointst.data.text_store import open_store
 from jointst.kaldi.directory import DataDirectory
@@ -264,7 +265,7 @@ def places(toy: Context) -> list[Path]:
 
 def test_it_is_written_once(toy: Context, symbols: Symbols, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(toy, symbols)
-    monkeypatch.setattr(stored_texts, "write_store", None)
+    monkeypatch.setattr(stores, "write_store", None)
     opened(toy, symbols)
     os.utime(toy.data / "t_train/text")
     opened(toy, symbols)

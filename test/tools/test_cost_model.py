@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from jointst.config import TokenizerConfig
-from jointst.data.dataset import PairedSet
+from jointst.data.stored_speech import open_speech
 from jointst.data.symbols import Symbols
 from jointst.data.text_store import Block, Ragged, write_store
 from jointst.data.windows import WINDOW
@@ -74,7 +74,7 @@ def test_by_hand_with_arguments(model: ModuleType) -> None:
     plan = model.Plan(**ROUND)
     assert plan.node_read_gb_a_second(50) == pytest.approx(0.1)
     assert plan.loader_cores(2.5) == pytest.approx(2.5)
-    assert plan.node_tables_gb(1000) == pytest.approx(0.72)
+    assert plan.node_lengths_gb == pytest.approx(0.00288)
 
 
 def cells(tables: str, begins: str) -> list[str]:
@@ -107,39 +107,29 @@ def test_bytes_of_a_stored_sentence(languages: int, model: ModuleType, tmp_path:
 
 
 def test_bytes_of_an_utterance_in_memory(model: ModuleType, tmp_path: Path) -> None:
-    """What is assumed of reading and holding tables is what they take, to a tenth."""
-    plan, count = model.Plan(), 3000
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    generator = np.random.default_rng(0)
-    names = [f"{i:0{int(plan.name_bytes)}d}" for i in range(count)]
-
-    def spelled(length: float, between: str) -> dict[str, str]:
-        return {name: between.join(generator.choice(list(letters), int(length))) for name in names}
-
-    text = spelled(plan.text_bytes, "")
+    """Nothing but its length, however long names, text and places are."""
+    count, letters = 3000, "abcdefghijklmnopqrstuvwxyz"
+    names = [f"{i:024d}" for i in range(count)]
     DataDirectory(
         path=tmp_path,
-        text=text,
-        utt2spk={name: name[:12] for name in names},
+        text=dict.fromkeys(names, letters),
         utt2lang=dict.fromkeys(names, "en"),
-        wav_scp={name: f"/data/shards/train/train_000000.tar:{i:09d}:100000" for i, name in enumerate(names)},
         feats_scp={name: f"dump/data/train/train_sharded_feats.1.jsonl:{100 * i}" for i, name in enumerate(names)},
         utt2num_frames={name: 1200 + i % 300 for i, name in enumerate(names)},
-        phones=spelled(plan.phones, " "),
+        phones=dict.fromkeys(names, " ".join(letters)),
     ).write(tmp_path)
-    pieces = tokenizer.Tokenizer.from_bytes(tokenizer.train([letters, *text.values()], TokenizerConfig(kind="char")))
+    pieces = tokenizer.Tokenizer.from_bytes(tokenizer.train([letters], TokenizerConfig(kind="char")))
     symbols = Symbols(tokenizer=pieces, phones=PhoneTable.of(letters), text_input="phones")
+    open_speech([tmp_path], symbols)
     gc.collect()
     tracemalloc.start()
-    paired = PairedSet([DataDirectory.read(tmp_path)], symbols)
+    speech = open_speech([tmp_path], symbols)
     gc.collect()
-    held, most = tracemalloc.get_traced_memory()
+    held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    characters = 4 * (paired.labels.lengths.mean() - plan.labels)  # the tokenizer here has no pieces
-    assert (held / count - characters, most / count - characters) == (
-        pytest.approx(plan.held_bytes, rel=0.1),
-        pytest.approx(plan.reading_bytes, rel=0.1),
-    )
+    assert speech is not None
+    assert speech.frames.nbytes == model.Plan().held_bytes * count
+    assert held < speech.frames.nbytes + 20_000
 
 
 def test_limits_of_the_code(model: ModuleType) -> None:

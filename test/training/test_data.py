@@ -18,7 +18,9 @@ from torch.utils.data import IterableDataset
 from jointst.common.errors import DataError
 from jointst.config import BatchConfig, Config, SpeechBatchConfig
 from jointst.config.context import Context
-from jointst.data import dataset, sampler, stored_texts, windows
+from jointst.data import dataset, sampler, stores, windows
+from jointst.data.stored_speech import StoredSpeech
+from jointst.data.stored_texts import StoredTexts
 from jointst.models.build import read_symbols
 from jointst.training import data
 from jointst.training.data import JointData, loader_processes, training_set
@@ -148,15 +150,16 @@ def test_checkpoints_from_before_go_on_or_are_refused(toy: Context, monkeypatch:
         process(toy, {"next_step": 3, "batches": 3, "windows": {}, "order": 0})
 
 
-def test_unpaired_text_is_prepared_once_and_read_from_disk(toy: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_speech_and_text_are_prepared_once_and_read_from_disk(toy: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     joint = process(toy, None)
-    monkeypatch.setattr(stored_texts, "write_store", None)
+    monkeypatch.setattr(stores, "write_store", None)
     again = process(toy, None)
-    assert isinstance(again.sets[1], stored_texts.StoredTexts)
+    assert isinstance(again.sets[0], StoredSpeech)
+    assert isinstance(again.sets[1], StoredTexts)
     assert names(again, 5) == names(joint, 5)
 
 
-def test_without_a_text_branch_nothing_is_prepared(toy: Context) -> None:
+def test_without_a_text_branch_no_text_is_prepared(toy: Context) -> None:
     data = dataclasses.replace(toy.config.data, unpaired=("t_dev",))
     loss = dataclasses.replace(toy.config.loss, text=0.0)
     joint = JointData(
@@ -164,4 +167,4 @@ def test_without_a_text_branch_nothing_is_prepared(toy: Context) -> None:
     )
     joint.prepare_data()
     assert joint.sets[1] is None
-    assert not list(Path(toy.data).glob("*/.symbols"))
+    assert not list(Path(toy.data).glob("t_dev/.symbols"))

@@ -132,7 +132,7 @@ def test_what_was_found_is_kept_for_runs_that_go_on(
 
 def test_an_utterance_that_does_not_fit_alone_is_named(gpu: Any, data: JointData, tmp_path: Path) -> None:
     paired = data.sets[0]
-    longest = paired.utterances[paired.frames.index(max(paired.frames))]
+    longest = paired.utterances[int(paired.frames.argmax())]
     seconds = max(paired.frames) / 100
     with pytest.raises(EnvironmentFault, match=rf"up to {seconds:.1f} s.*\({longest}\).*4 texts.*segment or drop"):
         attempt(gpu, data, tmp_path, limit=max(paired.frames) - 1)

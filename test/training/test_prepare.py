@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jointst.config.context import Context
-from jointst.data import stored_texts
+from jointst.data import stores
 from jointst.models.build import read_symbols
 from jointst.training.data import read_unpaired
 from jointst.training.prepare import run
@@ -23,7 +23,7 @@ def test_a_training_finds_what_stage_5_has_written(toy: Context, monkeypatch: py
     context = with_text(toy, "t_dev", "t_test")
     assert "labels" in run(context).what
     assert len(list(Path(toy.data).glob("*/.symbols/phones-*"))) == 2
-    monkeypatch.setattr(stored_texts, "write_store", None)
+    monkeypatch.setattr(stores, "write_store", None)
     texts = read_unpaired(context.config, toy.data, read_symbols(context.config, toy.data))
     assert texts is not None
     assert len(texts.utterances) == 24
