@@ -125,7 +125,7 @@ def check(command: Command, root: Path) -> None:
         if first.endswith(".py") and rest:
             parsing.script([first, *rest])
     else:
-        if first in STARTERS and "-m" in rest:
+        if Path(first).name in STARTERS and "-m" in rest:
             parsing.jointst(rest[rest.index("-m") + 2 :])
             return
         assert first in OTHERS, f"say in OTHERS what {first} is, or write what can be read"

@@ -24,7 +24,7 @@ def recipe(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "utils", root / "utils")
     (root / "tools").mkdir()
     install = root / "tools" / "install.sh"
-    install.write_text('#!/bin/sh\ntouch "$(dirname "$0")/was_installed"\n')
+    install.write_text('#!/bin/sh\necho "$*" > "$(dirname "$0")/was_installed"\n')
     install.chmod(0o755)
     (root / ".venv").symlink_to(sys.prefix)
     toy = root / "egs" / "toy"
@@ -53,6 +53,12 @@ def test_dry_run_prints_every_stage_and_changes_nothing(recipe: Path) -> None:
     assert place == "cd " + str(recipe).replace(" ", "\\ ")
     assert commands == [f"../../.venv/bin/python -m jointst {stage.name} --conf conf/train.yaml" for stage in STAGES]
     assert files(recipe.parents[1]) == before
+
+
+@pytest.mark.parametrize(("options", "extras"), [((), ""), (("--ngpu", "0"), ""), (("--ngpu", "2"), "--extra cuda")])
+def test_gpus_bring_what_they_need(recipe: Path, options: tuple[str, ...], extras: str) -> None:
+    run(recipe, "--stage", "0", "--stop-stage", "0", *options)
+    assert (recipe.parents[1] / "tools/was_installed").read_text() == f"{extras}\n"
 
 
 def test_options_reach_the_commands(recipe: Path) -> None:
