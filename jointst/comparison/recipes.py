@@ -16,10 +16,11 @@ from jointst.comparison.tables import percent
 KIND = "recipe"
 COLUMNS = ["recipe", "made by", "set", "streaming", "full-context", "words never heard", "updates", "hours", "on"]
 LEGEND = (
-    "Rows with `run.sh` or `--conf`: one training each, by the recipe's own settings; the others are "
-    "[yardsticks](tools/README.md#yardsticks). Macro error rate in % (words, or characters where the language writes "
-    "no spaces), share of the words recognised that no paired training text holds, hours of training by the clock, "
-    "whatever else the machine did. `jointst results --keep exp/NAME` in a recipe's folder adds its own."
+    "Rows with `run.sh` or `--conf`: the recipe's own settings, one training each, or where a comparison is named the "
+    "mean of its seeds; the others are [yardsticks](tools/README.md#yardsticks). Macro error rate in % (words, or "
+    "characters where the language writes no spaces), share of the words recognised that no paired training text "
+    "holds, hours of training by the clock, whatever else the machine did. `jointst results --keep exp/NAME` in a "
+    "recipe's folder adds its own."
 )
 
 
@@ -91,6 +92,47 @@ def _set(record: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def compared(stored: Sequence[Mapping[str, Any]], recipes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What recipes reach by settings that are not kept yet, as comparisons found it for the system that is theirs.
+
+    Args:
+        stored: comparisons.
+        recipes: what is kept.
+    """
+    there = {(own["recipe"], own["name"]) for own in recipes}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for summary in sorted(stored, key=lambda own: (len(own["grid"]["seeds"]), own["created"])):
+        grid = summary["grid"]
+        tables = summary["controls"].get("updates", {}).get("tables", [])
+        own = [table for table in tables if not table["part"] and OWN in table["systems"]]
+        key = summary["recipe"], Path(grid["conf"][-1]).stem
+        if own and len(grid["conf"]) == 1 and not grid["overrides"] and key not in there:
+            found[key] = _compared(summary, own) | {"name": key[1]}
+    return list(found.values())
+
+
+OWN = "best"
+"""The system that recipes train."""
+
+
+def _compared(summary: Mapping[str, Any], tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    sets: dict[str, dict[str, Any]] = {}
+    for table in tables:
+        row = table["systems"][OWN]
+        recall = None if row["recall"] is None else row["recall"]["share"]
+        sets.setdefault(table["set"], {})[table["decoder"]] = {"macro": row["rates"]["macro"], "recall": recall}
+    first = tables[0]["systems"][OWN]
+    return {
+        "recipe": summary["recipe"],
+        "comparison": summary["name"],
+        "seeds": first["seeds"],
+        "updates": first["updates"],
+        "hours": first["hours"],
+        "hardware": "; ".join(summary["hardware"]),
+        "sets": sets,
+    }
+
+
 def recipe_rows(stored: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Rows under :data:`COLUMNS`, a row for each set of each experiment."""
     rows = []
@@ -100,7 +142,8 @@ def recipe_rows(stored: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         last += ["-" if own["hours"] is None else f"{own['hours']:.2f}", own["hardware"]]
         for number, (name, decoders) in enumerate(own["sets"].items()):
             rates = [percent(decoders.get(d, {}).get("macro")) for d in ("streaming", "full_context")]
-            recall = percent(list(decoders.values())[-1]["recall"])  # of the pass that hears all, where there is one
+            last_pass = decoders.get("full_context") or next(iter(decoders.values()))
+            recall = percent(last_pass["recall"])
             if number:
                 first, last = [""] * len(first), [""] * len(last)
             rows.append([*first, name, *rates, recall, *last])
@@ -113,4 +156,7 @@ def _made_by(own: Mapping[str, Any]) -> str:
         limit = f"; {own['limit']} utterances of each set at most, evenly spread" if own["limit"] else ""
         return f"{own['system']}{limit}"
     command = f"`--conf conf/{own['name']}.yaml`" if own["name"] != "train" else "`run.sh`"
+    if "comparison" in own:
+        name = own["comparison"]
+        return f"{command}, mean of {own['seeds']} seeds ([{name}](egs/{own['recipe']}/results/{name}.md))"
     return f"{command}, {own['search']}"

@@ -22,7 +22,7 @@ from jointst.comparison.pays import bin_names, gains, over_minutes, over_share
 from jointst.comparison.recipes import COLUMNS as RECIPE_COLUMNS
 from jointst.comparison.recipes import KIND as RECIPE
 from jointst.comparison.recipes import LEGEND as RECIPE_LEGEND
-from jointst.comparison.recipes import kept, recipe_rows
+from jointst.comparison.recipes import compared, kept, recipe_rows
 from jointst.comparison.stored import read_stored, training_hours
 from jointst.comparison.tables import command_of, percent
 from jointst.comparison.verdicts import LEVEL, MARGIN, SEEDS, Finding
@@ -193,6 +193,7 @@ def run(arguments: list[str]) -> int:
         write_atomically(Path("results") / f"{folder.name}.json", json.dumps(kept(folder), indent=1) + "\n")
     files = options.files or sorted(ROOT.glob("egs/*/results/*.json"))
     stored, recipes, folder = read_stored(files), read_stored(files, RECIPE), options.out.parent
+    recipes += compared(stored, recipes)
     drawn, findings = pictures(stored), judged(stored)
     for name, svg in drawn.items():
         write_atomically(folder / FIGURES / name, svg)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from jointst.comparison.recipes import compared, recipe_rows
 from jointst.config.context import Context
 from jointst.recipe.cli import main
 from jointst.scoring.score import run as score
@@ -58,3 +59,46 @@ def test_a_yardstick_stands_below_what_it_is_of(toy: Context, tmp_path: Path) ->
     assert f"`--conf conf/{toy.name}.yaml`, greedy" in ours
     assert "| another toolkit; 20 utterances of each set at most, evenly spread | t_test |" in theirs
     assert theirs.endswith("| - | 1.50 | the same machine |")
+
+
+def comparison(**changes: object) -> dict[str, object]:
+    """A stored comparison of one's own settings, of which only what is read is there."""
+
+    def row(macro: float, recall: float | None) -> dict[str, object]:
+        share = None if recall is None else {"share": recall}
+        return {"seeds": 3, "rates": {"macro": macro}, "recall": share, "updates": 700, "hours": 0.5}
+
+    tables = [
+        {
+            "set": "t_test",
+            "decoder": "full_context",
+            "part": "",
+            "systems": {"best": row(0.1, 0.4), "joist": row(9, 9)},
+        },
+        {"set": "t_test", "decoder": "full_context", "part": "unseen_speakers", "systems": {"best": row(8, 8)}},
+        {"set": "t_test", "decoder": "streaming", "part": "", "systems": {"best": row(0.2, 0.3)}},
+    ]
+    grid = {"conf": ["conf/train.yaml"], "seeds": [0, 1, 2], "overrides": [], "name": "ours"}
+    found = {"recipe": "toy", "name": "ours", "created": "2026-01-02", "grid": grid, "hardware": ["a machine"]}
+    return {**found, "controls": {"updates": {"tables": tables}}, **changes}
+
+
+def test_a_comparison_of_a_recipe_s_own_settings_stands_in_the_table() -> None:
+    found = compared([comparison(), comparison(name="older", created="2026-01-01")], [])
+    made = "`run.sh`, mean of 3 seeds ([ours](egs/toy/results/ours.md))"
+    assert recipe_rows(found) == [
+        ["[toy](egs/toy)", made, "t_test", "20.0", "10.0", "40.0", "700", "0.50", "a machine"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("grid", "kept"),
+    [
+        ({"overrides": ["--training.max_updates", "5"]}, []),
+        ({"conf": ["conf/train.yaml", "conf/tuning.yaml"]}, []),
+        ({}, [{"recipe": "toy", "name": "train"}]),
+    ],
+)
+def test_other_settings_and_what_is_kept_do_without(grid: dict[str, object], kept: list[dict[str, object]]) -> None:
+    own = comparison()
+    assert not compared([{**own, "grid": {**own["grid"], **grid}}], kept)  # type: ignore[dict-item]
