@@ -139,7 +139,7 @@ def recipe_rows(stored: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     for own in sorted(stored, key=lambda own: (own["recipe"], "system" in own)):
         first = [f"[{own['recipe']}](egs/{own['recipe']})", _made_by(own)]
         last = ["-" if own["updates"] is None else f"{own['updates']}"]
-        last += ["-" if own["hours"] is None else f"{own['hours']:.2f}", own["hardware"]]
+        last += ["-" if own["hours"] is None else f"{own['hours']:.2f}", _machine(own["hardware"])]
         for number, (name, decoders) in enumerate(own["sets"].items()):
             rates = [percent(decoders.get(d, {}).get("macro")) for d in ("streaming", "full_context")]
             last_pass = decoders.get("full_context") or next(iter(decoders.values()))
@@ -148,6 +148,11 @@ def recipe_rows(stored: Sequence[Mapping[str, Any]]) -> list[list[str]]:
                 first, last = [""] * len(first), [""] * len(last)
             rows.append([*first, name, *rates, recall, *last])
     return rows
+
+
+def _machine(hardware: str) -> str:
+    """The hardware without what goes without saying in a table."""
+    return hardware.replace(", no GPU used", "").replace("OMP_NUM_THREADS=1", "1 thread").replace("(R)", "")
 
 
 def _made_by(own: Mapping[str, Any]) -> str:
