@@ -43,8 +43,8 @@ from jointst.config.context import Context
 from jointst.data import corpora, features
 from jointst.data.dataset import JointSet
 from jointst.data.harder import make_harder, some_speech
+from jointst.data.read_features import Augment
 from jointst.data.shards import command as shard
-from jointst.data.stored import Augment
 from jointst.kaldi.audio import file_behind
 from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.tables import read_table, write_table
@@ -174,7 +174,7 @@ def made_features(name: str, storage: str, **settings: object) -> DataDirectory:
 
 def read(places: list[tuple[str, str]], change: Augment | None, each: int, step: int) -> float:
     """Read some utterances, padded into a batch; hours of audio in it."""
-    from jointst.data.stored import read_features
+    from jointst.data.read_features import read_features
 
     matrices = []
     for number in range(each * step, each * (step + 1)):

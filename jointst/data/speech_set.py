@@ -17,8 +17,8 @@ from torch import Tensor
 from jointst.common.errors import DataError
 from jointst.common.units import positions_in
 from jointst.data.batch import PairedBatch, TextBatch
+from jointst.data.read_features import Augment, read_features
 from jointst.data.sizes import Sizes, SizeTable
-from jointst.data.stored import Augment, read_features
 from jointst.data.windows import Group
 from jointst.kaldi.durations import FIX
 

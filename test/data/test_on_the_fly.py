@@ -17,7 +17,7 @@ from jointst.config import AudioEncoderConfig, Config, DataConfig, FeatureConfig
 from jointst.config.context import Context
 from jointst.data import features
 from jointst.data.on_the_fly import Recipe, find_spoken, is_on_the_fly
-from jointst.data.stored import read_features
+from jointst.data.read_features import read_features
 from jointst.kaldi.directory import DataDirectory, Segment
 from jointst.kaldi.log_mel import log_mel
 

@@ -32,7 +32,7 @@ from jointst.config.context import Context
 from jointst.config.stated import settings_of
 from jointst.data.batch import JointBatch
 from jointst.data.features import run as make_features
-from jointst.data.stored import read_features
+from jointst.data.read_features import read_features
 from jointst.export.pack import run as export
 from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.tables import write_table

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from jointst.common.errors import DataError
 from jointst.config.context import Context
-from jointst.data.stored import read_features
+from jointst.data.read_features import read_features
 from jointst.kaldi.audio import Samples, load_audio
 from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.log_mel import log_mel

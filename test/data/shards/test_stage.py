@@ -14,8 +14,8 @@ from jointst.common.errors import DataError
 from jointst.config import Config, DataConfig, FeatureConfig
 from jointst.config.context import Context
 from jointst.data import features
+from jointst.data.read_features import read_features
 from jointst.data.shards.command import run
-from jointst.data.stored import read_features
 from jointst.kaldi.directory import DataDirectory, Segment
 from jointst.kaldi.tables import read_table, write_table
 
