@@ -89,7 +89,7 @@ def measure_latency(arguments: argparse.Namespace, report: Any) -> None:
             delays, whole = [], []
             for key in keys:
                 words = directory.text[key].split()
-                samples = engine.speak(" ".join(words), language(code).voice, "f2").astype(np.float32) / 2**15
+                samples = engine.speak(" ".join(words), language(code).speaks, "f2").astype(np.float32) / 2**15
                 if len(words) < 2 or len(engine.word_starts) < 2:
                     continue
                 first, complete = follow(recogniser.stream(SAMPLING_RATE), samples, SAMPLING_RATE, words)

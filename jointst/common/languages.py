@@ -17,14 +17,21 @@ class Language:
     Attributes:
         code: ISO 639-1 code.
         name: English name.
-        voice: eSpeak NG voice that reads it; asking for a voice that does not exist must be an error.
+        voice: eSpeak NG voice that reads it; None where there is none: then all words have the pronunciations of
+            ``lexicon.user_lexicon``, or none. A voice that does not exist must be an error.
         scoring_unit: what its error rate counts: words, or characters where writing has no spaces.
     """
 
     code: str
     name: str
-    voice: str
+    voice: str | None
     scoring_unit: ScoringUnit = "word"
+
+    @property
+    def speaks(self) -> str:
+        """The voice, asked for where it must be there."""
+        assert self.voice is not None, f"nobody asks for speech in {self.code}"
+        return self.voice
 
     @property
     def has_spaces(self) -> bool:

@@ -229,9 +229,10 @@ def check_voices(context: Context) -> Iterator[Finding]:
     if library.espeak_Initialize(2, 0, data.encode(), 0) <= 0:
         yield Finding(level="FAULT", what="espeak", detail=f"does not start from {data}", fix=INSTALL)
         return
-    wanted = [language(code) for code in context.config.corpus.languages]
+    asked = [language(code) for code in context.config.corpus.languages]
+    wanted = [entry for entry in asked if entry.voice is not None]
     # Only this status tells of a missing voice: eSpeak then reads in English.
-    missing = [entry for entry in wanted if library.espeak_SetVoiceByName(entry.voice.encode()) != 0]
+    missing = [entry for entry in wanted if library.espeak_SetVoiceByName(entry.speaks.encode()) != 0]
     if missing:
         names = ", ".join(f"{entry.voice} ({entry.name})" for entry in missing)
         yield Finding(level="FAULT", what="espeak", detail=f"no voice {names}", fix=INSTALL)

@@ -36,7 +36,7 @@ VERSION = "3"
 Phones = tuple[str, ...]
 
 _LONGEST_DATA_PATH = 120
-_FOREIGN_VOICE = LANGUAGES["en"].voice
+_FOREIGN_VOICE = LANGUAGES["en"].speaks
 
 # eSpeak's own notation where its IPA output leaves it untranslated, and doubled vowels as long ones.
 _RESPELLING: dict[str, tuple[tuple[str, str], ...]] = {
@@ -82,7 +82,7 @@ class Phonemizer:
         self._runs = re.compile(f"(?P<native>[{native}]+)|(?P<latin>[{latin}]+)|(?P<other>\\S)")
         self._spoken = SPOKEN.get(lang)
         self._respelling = [(re.compile(old), new) for old, new in (*_RESPELLING.get(lang, ()), *_EVERYWHERE)]
-        _espeak(self.language.voice)
+        _espeak(_FOREIGN_VOICE if self.language.voice is None else self.language.voice)
 
     def words(self, text: str) -> list[str]:
         """The words of normalised ``text``: by spaces, in Chinese and Japanese the segments of a dictionary."""
@@ -115,7 +115,7 @@ class Phonemizer:
 
     def _native(self, word: str) -> list[str]:
         spoken = self.spoken(word)
-        if spoken is None:
+        if spoken is None or self.language.voice is None:
             return []
         if self.language.code == "zh":
             return self._syllables(spoken.split())
@@ -140,7 +140,7 @@ class Phonemizer:
         """Phones of a pinyin syllable, with :data:`_READ_TONE` on the phone that bears the tone."""
         if iong := _IONG.fullmatch(base):
             return [*self._syllable(f"{iong.group(1)}i")[:1], *self._syllable("yong")[1:]]
-        phones, switched = _read(self.language.voice, f"{'ei' if base == 'ê' else base}1")
+        phones, switched = _read(self.language.speaks, f"{'ei' if base == 'ê' else base}1")
         return [] if switched else self._respell(phones)
 
     def _respell(self, phones: list[str]) -> list[str]:

@@ -86,6 +86,11 @@ def test_a_missing_voice_is_a_fault(context: Context, monkeypatch: pytest.Monkey
     assert only(list(doctor.check_voices(context)), "FAULT").detail == "no voice ru-nowhere (Russian)"
 
 
+def test_a_language_that_has_none_needs_none(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LANGUAGES, "ru", replace(LANGUAGES["ru"], voice=None))
+    assert [finding.level for finding in doctor.check_voices(context)] == ["ok"]
+
+
 def test_more_jobs_than_processors_is_a_warning(context: Context) -> None:
     findings = list(doctor.check_machine(replace(context, nj=100_000)))
     assert [finding.level for finding in findings if finding.what == "cpu"] == ["warn"]

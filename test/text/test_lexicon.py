@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from jointst.common.errors import DataError
+from jointst.common.languages import LANGUAGES
 from jointst.config import Config, DataConfig, LexiconConfig
 from jointst.config.context import Context, Made
 from jointst.kaldi.directory import DataDirectory
@@ -97,6 +99,16 @@ def test_the_user_lexicon_wins(root: Path) -> None:
     user.write_text("die W\n")
     run(context(root, user_lexicon=str(root / "user_{lang}.txt")))
     assert read_table(root / "dev" / "phones")["de-2"] == "W t yː ɾ"
+
+
+def test_a_language_without_a_voice_has_the_user_s_pronunciations_alone(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LANGUAGES, "de", dataclasses.replace(LANGUAGES["de"], voice=None))
+    (root / "user_de.txt").write_text("die X Y\ntür Z\n")
+    made = run(context(root, user_lexicon=str(root / "user_{lang}.txt")))
+    assert read_table(root / "train" / "phones")["de-1"] == "<unk> X Y Z"
+    assert (made.where / "unknown_de.txt").read_text().split() == ["kisten", "türen", "zwei", "öffne"]
 
 
 def test_faults_of_the_user_lexicon_are_named(root: Path) -> None:

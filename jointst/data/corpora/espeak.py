@@ -239,12 +239,13 @@ class Engine:
     @staticmethod
     def voices(lang: str) -> Voices:
         """The same variants in every language."""
-        return Voices(TRAIN_VOICES, DEV_VOICES, TEST_VOICES) if lang in LANGUAGES else Voices()
+        spoken = lang in LANGUAGES and LANGUAGES[lang].voice is not None
+        return Voices(TRAIN_VOICES, DEV_VOICES, TEST_VOICES) if spoken else Voices()
 
     def say(self, text: str, lang: str, voice: str, *, rate: float, pitch: float) -> npt.NDArray[np.int16]:
         """Speak in the language's voice and the variant ``voice``."""
         pace, tone = round(USUAL_RATE * rate), round(USUAL_PITCH * pitch)
-        return self._synthesiser.speak(text, language(lang).voice, voice, rate=pace, pitch=tone)
+        return self._synthesiser.speak(text, language(lang).speaks, voice, rate=pace, pitch=tone)
 
     def close(self) -> None:
         """Free the library's memory and files."""

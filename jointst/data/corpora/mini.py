@@ -228,7 +228,7 @@ def _synthesise(utterances: Sequence[Utterance]) -> dict[str, list[PhoneTime]]:
     times = {}
     with Synthesiser() as engine:
         for item in utterances:
-            voice = language(item.lang).voice
+            voice = language(item.lang).speaks
             samples = engine.speak(item.speech, voice, item.variant, rate=item.rate, pitch=item.pitch)
             part = sounding(samples, SAMPLING_RATE)
             samples = samples[part]
