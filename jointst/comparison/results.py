@@ -118,6 +118,7 @@ def document(stored: Sequence[Mapping[str, Any]], recipes: Sequence[Mapping[str,
         text += f"All trainings together took {hours:.0f} h by the clock. {AGAIN}\n\n"
     else:
         text += "No comparison is stored yet.\n\n"
+    recipes = [*recipes, *compared(stored, recipes)]
     if recipes:
         text += f"## Recipes\n\n{markdown_table(RECIPE_COLUMNS, recipe_rows(recipes))}{RECIPE_LEGEND}\n\n"
     return f"{text}## How verdicts are reached\n\n{RULES}\n"
@@ -193,7 +194,6 @@ def run(arguments: list[str]) -> int:
         write_atomically(Path("results") / f"{folder.name}.json", json.dumps(kept(folder), indent=1) + "\n")
     files = options.files or sorted(ROOT.glob("egs/*/results/*.json"))
     stored, recipes, folder = read_stored(files), read_stored(files, RECIPE), options.out.parent
-    recipes += compared(stored, recipes)
     drawn, findings = pictures(stored), judged(stored)
     for name, svg in drawn.items():
         write_atomically(folder / FIGURES / name, svg)
