@@ -5,6 +5,7 @@ N utterances, T frames, F values of a frame.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -23,7 +24,7 @@ from jointst.data.windows import Group
 from jointst.kaldi.durations import FIX
 
 
-class SpeechSet:
+class SpeechSet(ABC):
     """Utterances with features, in memory (:class:`jointst.data.dataset.PairedSet`) or in stores on disk.
 
     Attributes:
@@ -36,26 +37,26 @@ class SpeechSet:
     frames: NDArray[np.integer[Any]]
     augment: Augment | None = None
 
+    @abstractmethod
     def place(self, i: int) -> str:
         """Where the features of utterance ``i`` are, as ``feats.scp`` says."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def groups(self) -> Sequence[Group]:
         """The utterances of each language, in the order of their codes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def text_batch(self, indices: Sequence[int]) -> TextBatch:
         """The transcripts at ``indices``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def paired_sizes(self, subsampling: int) -> SizeTable:
         """What each utterance costs at a subsampling factor."""
-        raise NotImplementedError
 
+    @abstractmethod
     def durations_of(self, i: int) -> Tensor | None:
         """Durations of the phones of utterance ``i``; None where the text encoder wants none."""
-        raise NotImplementedError
 
     def check_durations(self, subsampling: int) -> None:
         """Check that the durations of each utterance sum to its encoder positions.
