@@ -10,6 +10,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
@@ -31,6 +32,8 @@ from jointst.text.normalise import normalise
 
 CONFIDENCE = "confidence"
 """Table of the written set: the confidence of each utterance that was kept."""
+SHARES = (0.25, 0.5, 0.75)
+"""Of the utterances; the thresholds that keep as many are told, for how sure a model is depends on the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +86,8 @@ def run(context: Context) -> Made:
     """Transcribe every set of ``pseudo_label.sets`` and write what passes the threshold.
 
     Writes, for each set, the data directory ``<set><suffix>`` with the table ``confidence``, and
-    ``pseudo_label/<set>.json``: how much was kept and, where transcripts are known, how good it is.
+    ``pseudo_label/<set>.json``: how much was kept, which thresholds would keep a quarter, half and three quarters, and,
+    where transcripts are known, how good it is.
 
     Raises:
         ConfigError: no set is named.
@@ -163,8 +167,11 @@ def _write(source: DataDirectory, kept: dict[str, Guess], path: Path) -> None:
 
 
 def _record(source: DataDirectory, guesses: dict[str, Guess], kept: list[str]) -> dict[str, object]:
-    """How much was kept, and error rates of all and of the kept utterances whose transcripts are known."""
-    record: dict[str, object] = {"utterances": len(guesses), "kept": len(kept)}
+    """How much was kept, which thresholds would keep how much, and error rates of all and of the kept utterances whose
+    transcripts are known."""
+    sure = sorted((guess.confidence for guess in guesses.values()), reverse=True)
+    keeps = {f"{share:.0%}": math.floor(1000 * sure[math.ceil(share * len(sure)) - 1]) / 1000 for share in SHARES}
+    record: dict[str, object] = {"utterances": len(guesses), "kept": len(kept), "thresholds": keeps}
     for part, keys in (("error_rate_of_all", list(guesses)), ("error_rate_of_kept", kept)):
         errors = words = 0
         for key in keys:
@@ -181,7 +188,9 @@ def _units(text: str, has_spaces: bool) -> list[str]:
 
 
 def _sentence(name: str, record: dict[str, object]) -> str:
-    sentence = f"{record['kept']} of {record['utterances']} utterances of {name} kept"
+    keeps = cast("dict[str, float]", record["thresholds"])
+    told = ", ".join(f"{share} at {threshold:g}" for share, threshold in keeps.items())
+    sentence = f"{record['kept']} of {record['utterances']} utterances of {name} kept (a threshold keeps {told})"
     rates = [record["error_rate_of_kept"], record["error_rate_of_all"]]
     if all(isinstance(rate, float) for rate in rates):
         sentence += (

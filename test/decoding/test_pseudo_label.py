@@ -65,6 +65,9 @@ def test_what_passes_is_a_data_directory(speech: Context) -> None:
     record = json.loads((speech.exp / "pseudo_label/t_speech.json").read_text())
     assert record["kept"] == len(kept.text)
     assert record["error_rate_of_kept"] is None  # nobody knows
+    for share in (0.25, 0.5, 0.75):
+        told = run(_settings(speech, threshold=record["thresholds"][f"{share:.0%}"])).what
+        assert told.startswith(f"{round(4 * share)} of 4 utterances of t_speech kept (a threshold keeps 25% at ")
 
 
 def test_known_transcripts_are_only_compared_with(speech: Context) -> None:
