@@ -156,10 +156,10 @@ def _machine(hardware: str) -> str:
 
 
 def _made_by(own: Mapping[str, Any]) -> str:
-    """The settings of an experiment and its search, or the system that a yardstick is."""
+    """The settings of an experiment and its search, or the system that a yardstick is, without its details."""
     if "system" in own:
         limit = f"; {own['limit']} utterances of each set at most, evenly spread" if own["limit"] else ""
-        return f"{own['system']}{limit}"
+        return f"{own['system'].partition(',')[0]}{limit}"
     command = f"`--conf conf/{own['name']}.yaml`" if own["name"] != "train" else "`run.sh`"
     if "comparison" in own:
         name = own["comparison"]
