@@ -208,7 +208,7 @@ def check_numba_cuda(context: Context) -> Iterator[Finding]:
     import numpy as np
 
     try:
-        importlib.import_module("numba.cuda")
+        importlib.import_module("numba.cuda.cudaimpl")  # with numba.cuda alone it seems to load
     except (ImportError, AttributeError) as error:
         detail = f"does not load beside NumPy {np.__version__}: {error}"
         fix = f"{INSTALL} --extra cuda, or pip install 'numpy<2.5'"

@@ -45,16 +45,21 @@ def test_missing_gpus_are_a_fault_that_stops(context: Context) -> None:
 def test_a_numba_cuda_that_does_not_load_is_a_fault_where_gpus_are_wanted(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As every release up to 0.30.4 beside NumPy 2.5."""
+    """As every release up to 0.30.4 beside NumPy 2.5, whose numba.cuda loads all the same."""
+
+    def clash(name: str) -> None:
+        if name == "numba.cuda.cudaimpl":
+            np.no_such_stack  # noqa: B018
+
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(doctor.importlib, "import_module", lambda name: np.no_such_stack)
+    monkeypatch.setattr(doctor.importlib, "import_module", clash)
     fault = only(list(doctor.check_numba_cuda(replace(context, ngpu=1))), "FAULT")
     assert fault.detail.startswith(f"does not load beside NumPy {np.__version__}: module 'numpy' has no attribute")
     assert fault.fix == "run tools/install.sh --extra cuda, or pip install 'numpy<2.5'"
     only(list(doctor.check_numba_cuda(context)), "warn")
     monkeypatch.setattr(doctor.importlib, "import_module", lambda name: None)
     assert list(doctor.check_numba_cuda(replace(context, ngpu=1))) == []
-    monkeypatch.setattr(doctor.importlib, "import_module", lambda name: np.no_such_stack)
+    monkeypatch.setattr(doctor.importlib, "import_module", clash)
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
     assert list(doctor.check_numba_cuda(replace(context, ngpu=1))) == [], "not installed: check_gpu says so"
 

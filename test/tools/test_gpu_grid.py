@@ -31,6 +31,7 @@ def run(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
         ([], "name a folder for the results"),
         (["out", "other"], "one output folder, not out and other"),
         (["out", "--seconds", "2.5"], "--seconds needs a whole number, not '2.5'"),
+        (["out", "--jobs", "0"], "--jobs needs a whole number, not '0'"),
         (["out", "--recipe"], "--recipe needs a value"),
         (["out", "--recipe", "nowhere"], "egs/nowhere/conf/gpu.yaml: no such file"),
         (["out", "--gpus", "2"], "unknown option --gpus"),
@@ -48,3 +49,25 @@ def test_time_that_is_up_is_said_with_a_status_of_its_own(checkout: Path) -> Non
     assert done.returncode == 3, done.stderr
     assert "time is up in corpus: run it again" in done.stdout
     assert not (checkout / "egs/mini/data/gpu/mini_train").exists()
+
+
+@pytest.mark.parametrize(("ends", "status", "calls"), [("3 0", 0, 4), ("3 1", 1, 4), ("0", 0, 2)])
+def test_calls_at_once_go_on_until_all_cells_are_finished(
+    checkout: Path, tmp_path: Path, ends: str, status: int, calls: int
+) -> None:
+    """An interpreter that only counts the calls of compare: the first two end with the first status, and so on."""
+    counter = tmp_path / "python"
+    counter.write_text(
+        f"""#!/usr/bin/env bash
+[ "$3" = compare ] || exit 0
+exec 9> {tmp_path}/lock; flock 9
+echo "$*" >> {tmp_path}/calls
+statuses=({ends}); exit "${{statuses[$((($(wc -l < {tmp_path}/calls) - 1) / 2))]}}"
+"""
+    )
+    counter.chmod(0o755)
+    environment = {**os.environ, "JOINTST_PYTHON": str(counter)}
+    command = [str(checkout / "tools" / "gpu_grid.sh"), str(tmp_path / "out"), "--jobs", "2", "--seconds", "60"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == status, done.stderr
+    assert len((tmp_path / "calls").read_text().splitlines()) == calls

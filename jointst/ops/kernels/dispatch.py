@@ -50,6 +50,8 @@ def load_cuda(module: str) -> Any:
         EnvironmentFault: it does not load, as numba-cuda does not beside a NumPy that it was not made for.
     """
     try:
+        if not simulated():
+            importlib.import_module("numba.cuda.cudaimpl")  # which numba-cuda itself imports at its first kernel
         return importlib.import_module(module)
     except (ImportError, AttributeError) as error:
         raise EnvironmentFault(

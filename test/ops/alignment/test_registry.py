@@ -62,3 +62,16 @@ def test_kernels_that_do_not_load_say_how_to_mend_it(tmp_path: Path, monkeypatch
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(EnvironmentFault, match=r"beside NumPy .*no_such_stack.*tools/install.sh --extra cuda"):
         dispatch.load_cuda("clashing_cuda")
+
+
+def test_what_numba_cuda_imports_only_at_its_first_kernel_is_imported_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside NumPy 2.5 numba.cuda loads, and its first kernel did not."""
+
+    def clash(name: str) -> None:
+        if name == "numba.cuda.cudaimpl":
+            raise AttributeError("module 'numpy' has no attribute 'no_such_stack'")
+
+    monkeypatch.delenv("NUMBA_ENABLE_CUDASIM", raising=False)
+    monkeypatch.setattr(dispatch.importlib, "import_module", clash)
+    with pytest.raises(EnvironmentFault, match=r"beside NumPy .*no_such_stack.*tools/install.sh --extra cuda"):
+        dispatch.load_cuda("numba.cuda")
