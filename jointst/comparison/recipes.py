@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -156,10 +157,13 @@ def _machine(hardware: str) -> str:
 
 
 def _made_by(own: Mapping[str, Any]) -> str:
-    """The settings of an experiment and its search, or the system that a yardstick is, without its details."""
+    """The settings of an experiment and its search, or the system that a yardstick is and its size, without further
+    details."""
     if "system" in own:
         limit = f"; {own['limit']} utterances of each set at most, evenly spread" if own["limit"] else ""
-        return f"{own['system'].partition(',')[0]}{limit}"
+        name, _, about = own["system"].partition(",")
+        size = re.search(r" \(\w+\)", about)
+        return f"{name}{size[0] if size else ''}{limit}"
     command = f"`--conf conf/{own['name']}.yaml`" if own["name"] != "train" else "`run.sh`"
     if "comparison" in own:
         name = own["comparison"]

@@ -48,7 +48,7 @@ def test_an_experiment_that_is_not_scored(toy: Context, capsys: pytest.CaptureFi
 def test_a_yardstick_stands_below_what_it_is_of(toy: Context, tmp_path: Path) -> None:
     score(toy)
     (toy.exp / "versions.json").write_text(json.dumps({"git_commit": "0123456789", "hardware": "a machine"}))
-    about = {"system": "another toolkit", "minutes": 90.0, "limit": 20, "hardware": "the same machine"}
+    about = {"system": "another toolkit, a conformer (large), 90 minutes", "minutes": 90.0, "limit": 20, "hardware": "the same machine"}
     other = tmp_path / "another"
     shutil.copytree(toy.exp / "score", other / "score")
     (other / "score/yardstick.json").write_text(json.dumps(about))
@@ -57,7 +57,7 @@ def test_a_yardstick_stands_below_what_it_is_of(toy: Context, tmp_path: Path) ->
     assert main(["results", "--keep", str(other), str(toy.exp), "--out", str(out), *kept]) == 0
     ours, theirs = (line for line in out.read_text().splitlines() if "t_test" in line)
     assert f"`--conf conf/{toy.name}.yaml`, greedy" in ours
-    assert "| another toolkit; 20 utterances of each set at most, evenly spread | t_test |" in theirs
+    assert "| another toolkit (large); 20 utterances of each set at most, evenly spread | t_test |" in theirs
     assert theirs.endswith("| - | 1.50 | the same machine |")
 
 
