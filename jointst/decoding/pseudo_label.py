@@ -168,9 +168,10 @@ def _write(source: DataDirectory, kept: dict[str, Guess], path: Path) -> None:
 
 def _record(source: DataDirectory, guesses: dict[str, Guess], kept: list[str]) -> dict[str, object]:
     """How much was kept, which thresholds would keep how much, and error rates of all and of the kept utterances whose
-    transcripts are known."""
-    sure = sorted((guess.confidence for guess in guesses.values()), reverse=True)
-    keeps = {f"{share:.0%}": math.floor(1000 * sure[math.ceil(share * len(sure)) - 1]) / 1000 for share in SHARES}
+    transcripts are known. Where nothing was heard, no threshold keeps it."""
+    sure = sorted((guess.confidence for guess in guesses.values() if guess.text), reverse=True)
+    wanted = {f"{share:.0%}": math.ceil(share * len(guesses)) for share in SHARES}
+    keeps = {share: math.floor(1000 * sure[many - 1]) / 1000 for share, many in wanted.items() if many <= len(sure)}
     record: dict[str, object] = {"utterances": len(guesses), "kept": len(kept), "thresholds": keeps}
     for part, keys in (("error_rate_of_all", list(guesses)), ("error_rate_of_kept", kept)):
         errors = words = 0
@@ -190,7 +191,8 @@ def _units(text: str, has_spaces: bool) -> list[str]:
 def _sentence(name: str, record: dict[str, object]) -> str:
     keeps = cast("dict[str, float]", record["thresholds"])
     told = ", ".join(f"{share} at {threshold:g}" for share, threshold in keeps.items())
-    sentence = f"{record['kept']} of {record['utterances']} utterances of {name} kept (a threshold keeps {told})"
+    sentence = f"{record['kept']} of {record['utterances']} utterances of {name} kept"
+    sentence += f" (a threshold keeps {told})" if told else ""
     rates = [record["error_rate_of_kept"], record["error_rate_of_all"]]
     if all(isinstance(rate, float) for rate in rates):
         sentence += (

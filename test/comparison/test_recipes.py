@@ -48,7 +48,12 @@ def test_an_experiment_that_is_not_scored(toy: Context, capsys: pytest.CaptureFi
 def test_a_yardstick_stands_below_what_it_is_of(toy: Context, tmp_path: Path) -> None:
     score(toy)
     (toy.exp / "versions.json").write_text(json.dumps({"git_commit": "0123456789", "hardware": "a machine"}))
-    about = {"system": "another toolkit, a conformer (large), 90 minutes", "minutes": 90.0, "limit": 20, "hardware": "the same machine"}
+    about = {
+        "system": "another toolkit, a conformer (large), 90 minutes",
+        "minutes": 90.0,
+        "limit": 20,
+        "hardware": "the same machine",
+    }
     other = tmp_path / "another"
     shutil.copytree(toy.exp / "score", other / "score")
     (other / "score/yardstick.json").write_text(json.dumps(about))

@@ -16,7 +16,8 @@ from jointst.common.errors import ConfigError, DataError
 from jointst.config import DataConfig, PseudoLabelConfig
 from jointst.config.context import Context
 from jointst.decoding.hypothesis import Hypothesis
-from jointst.decoding.pseudo_label import confidence_of, run
+from jointst.decoding import pseudo_label
+from jointst.decoding.pseudo_label import Guess, confidence_of, run
 from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.tables import read_table, write_table
 from jointst.models.build import digest_symbols
@@ -101,3 +102,12 @@ def test_confidence_is_a_geometric_mean() -> None:
     labels = Hypothesis(labels=[3, 4], positions=[0, 1], log_probs=[math.log(0.9), math.log(0.4)])
     assert confidence_of(labels) == pytest.approx(0.6)
     assert confidence_of(Hypothesis()) == 0.0
+
+
+def test_no_threshold_is_told_for_what_was_not_heard(speech: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = {"a": Guess(text="one", confidence=0.9), "b": Guess(text="two", confidence=0.8)}
+    nothing = {key: Guess(text="", confidence=0.95) for key in "cd"}  # labels that come to no word
+    names = sorted(read_table(speech.data / "t_speech/wav.scp"))
+    guesses = dict(zip(names, [*heard.values(), *nothing.values()], strict=True))
+    monkeypatch.setattr(pseudo_label, "_transcribe", lambda *_: guesses)
+    assert run(speech).what == "2 of 4 utterances of t_speech kept (a threshold keeps 25% at 0.9, 50% at 0.8)"
