@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from jointst.common.errors import ConfigError, DataError
 from jointst.config import DataConfig, PseudoLabelConfig
 from jointst.config.context import Context
-from jointst.decoding.hypothesis import Hypothesis
 from jointst.decoding import pseudo_label
+from jointst.decoding.hypothesis import Hypothesis
 from jointst.decoding.pseudo_label import Guess, confidence_of, run
 from jointst.kaldi.directory import DataDirectory
 from jointst.kaldi.tables import read_table, write_table
