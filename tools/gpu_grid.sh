@@ -57,11 +57,15 @@ for stage in corpus validate lexicon features tokenizer; do
     esac
 done
 
-name=gpu
-# train SECONDS: one call of compare; several at once share the cells between them.
+name=gpu calls=()
+# Calls in the background do not hear Ctrl-C: they are ended with the script, and go on the next time.
+trap '[ "${#calls[@]}" -eq 0 ] || kill "${calls[@]}" 2> /dev/null || true' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+# train SECONDS: becomes one call of compare; several at once share the cells between them.
 train() {
     # shellcheck disable=SC2086  # systems and seeds are lists
-    "$python" -m jointst compare --name "$name" --conf "$conf" --systems $systems --seeds $seeds --controls updates time \
+    exec "$python" -m jointst compare --name "$name" --conf "$conf" --systems $systems --seeds $seeds --controls updates time \
         --align --ngpu "$ngpu" --nj "$(nproc)" --for "$1" --store ${settings[@]+-- "${settings[@]}"}
 }
 status=3 round=0
@@ -87,6 +91,7 @@ while [ "$status" -eq 3 ]; do
         esac
     done
 done
+calls=()
 for file in summary.json summary.txt report.html; do
     [ ! -f "exp/compare/$name/$file" ] || cp "exp/compare/$name/$file" "$out/"
 done

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,26 @@ statuses=({ends}); exit "${{statuses[$((($(wc -l < {tmp_path}/calls) - 1) / 2))]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
     assert done.returncode == status, done.stderr
     assert len((tmp_path / "calls").read_text().splitlines()) == calls
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_calls_end_with_the_script(checkout: Path, tmp_path: Path, number: signal.Signals) -> None:
+    """They are in the background, where no Ctrl-C is heard."""
+    waiter = tmp_path / "python"
+    waiter.write_text(
+        f'#!/usr/bin/env bash\n[ "$3" = compare ] || exit 0\necho $$ >> {tmp_path}/calls\nexec sleep 100\n'
+    )
+    waiter.chmod(0o755)
+    command = [str(checkout / "tools" / "gpu_grid.sh"), str(tmp_path / "out"), "--jobs", "2"]
+    script = subprocess.Popen(command, env={**os.environ, "JOINTST_PYTHON": str(waiter)}, start_new_session=True)
+    calls = tmp_path / "calls"
+    end = time.monotonic() + 60
+    while not calls.is_file() or len(calls.read_text().splitlines()) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.kill(script.pid, number)
+    assert script.wait(timeout=60) == 128 + number
+    for line in calls.read_text().splitlines():
+        while Path("/proc", line).exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
